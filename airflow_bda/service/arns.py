@@ -1,0 +1,50 @@
+"""The ARNs that BDA takes and gives."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+INVOCATION = "data-automation-invocation"
+PROJECT = "data-automation-project"
+PROFILE = "data-automation-profile"
+BLUEPRINT = "blueprint"
+
+_PATTERN = re.compile(
+    r"arn:(?P<partition>aws[a-z0-9-]*):bedrock:(?P<region>[a-z0-9-]*):(?P<account>[0-9]{12}|aws|)"
+    r":(?P<resource_type>[a-z-]+)/(?P<resource_id>\S+)"
+)
+
+
+@dataclass(frozen=True)
+class Arn:
+    """
+    A Bedrock ARN, taken apart.
+
+    :param account: twelve digits, or the word ``aws`` for what AWS manages.
+    :param resource_type: ``data-automation-invocation``, ``data-automation-project``, ...
+    :param resource_id: what stands behind the first slash.
+    """
+
+    partition: str
+    region: str
+    account: str
+    resource_type: str
+    resource_id: str
+
+    @classmethod
+    def parse(cls, text: str) -> Arn:
+        """
+        Take an ARN of the service ``bedrock`` apart.
+
+        :raises ValueError: when *text* is not one.
+        """
+        match = _PATTERN.fullmatch(text)
+        if match is None:
+            raise ValueError(
+                f"{text!r} is not a Bedrock ARN; expected arn:<partition>:bedrock:<region>:<account>:<type>/<id>"
+            )
+        return cls(**match.groupdict())
+
+    def __str__(self) -> str:
+        return f"arn:{self.partition}:bedrock:{self.region}:{self.account}:{self.resource_type}/{self.resource_id}"

@@ -1,0 +1,140 @@
+"""The ways in which running a document through BDA can fail. Every one says what to do next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_bda.service.statuses import JobState
+
+
+class BdaError(Exception):
+    """
+    Anything that went wrong with an invocation.
+
+    Its text is one paragraph: what happened, to which invocation, and what to do. The parts are attributes.
+
+    :param message: what happened, in one sentence.
+    :param remedy: what to do next, when it differs from the class's own.
+    :param invocation_arn: the invocation that it happened to, where there is one.
+    :param status: the invocation's last known status, as the service writes it.
+    :param error_type: the service's word for the failure (``errorType``, or the code of a refused call).
+    :param error_message: the service's own message.
+    :param input_s3_uri: the document.
+    """
+
+    remedy: str = ""
+
+    def __init__(  # noqa: PLR0913  a failure's parts are what it is for
+        self,
+        message: str,
+        *,
+        remedy: str | None = None,
+        invocation_arn: str | None = None,
+        status: str | None = None,
+        error_type: str | None = None,
+        error_message: str | None = None,
+        input_s3_uri: str | None = None,
+    ) -> None:
+        self.message = message
+        if remedy is not None:
+            self.remedy = remedy
+        self.invocation_arn = invocation_arn
+        self.status = status
+        self.error_type = error_type
+        self.error_message = error_message
+        self.input_s3_uri = input_s3_uri
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        facts = [
+            f"{name}: {value}"
+            for name, value in (
+                ("invocation", self.invocation_arn),
+                ("input", self.input_s3_uri),
+                ("status", self.status),
+                ("error type", self.error_type),
+                ("message", self.error_message),
+            )
+            if value
+        ]
+        return " ".join(filter(None, (self.message, f"({'; '.join(facts)})." if facts else "", self.remedy)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own __reduce__ would call __init__ with the text alone; Airflow pickles errors between processes.
+        return _rebuild, (type(self), self.args), self.__dict__
+
+
+def _rebuild(error_class: type[BdaError], args: tuple[Any, ...]) -> BdaError:
+    return error_class.__new__(error_class, *args)
+
+
+class BdaRequestError(BdaError):
+    """
+    The request would be, or was, refused; no job was started.
+
+    :param problems: all that is wrong with it, each a sentence that names the argument, its value and what is valid.
+    """
+
+    def __init__(self, message: str, *, problems: Iterable[str] = (), **facts: Any) -> None:
+        self.problems = tuple(problems)
+        super().__init__(message, **facts)
+
+    def _text(self) -> str:
+        return "\n".join([super()._text(), *(f"  - {problem}" for problem in self.problems)])
+
+
+class BdaClientError(BdaError):
+    """The job ended in ``ClientError``: the service could not work with the input as it is."""
+
+    remedy = (
+        "Another try with the same input would end the same way: mend the input or the request, then clear the task."
+    )
+
+
+class BdaServiceError(BdaError):
+    """The job ended in ``ServiceError``: the fault is the service's, and a new job may succeed."""
+
+    remedy = "A retry of the task starts one new job; set retries= on the task if it has none."
+
+
+class BdaTimeoutError(BdaError):
+    """Waiting took as long as it was allowed to. The job goes on, and is billed."""
+
+    remedy = (
+        "The job goes on: look again later with BdaStatusSensor(invocation_arn=...) or `airflow-bda status`, "
+        "or allow more time."
+    )
+
+
+class BdaPermissionError(BdaError):
+    """AWS refused a call; the text says which of the known causes it is."""
+
+
+class BdaConnectionError(BdaError):
+    """A call could not be made at all: no credentials, no route to the endpoint, or an answer that is not BDA's."""
+
+
+ERROR_OF_FAILED_STATUS: dict[str, type[BdaError]] = {"ClientError": BdaClientError, "ServiceError": BdaServiceError}
+
+
+def job_error(state: JobState, *, input_s3_uri: str | None = None) -> BdaError:
+    """
+    Give the error for a job that ended in failure.
+
+    :raises ValueError: when *state* is not a failure.
+    """
+    try:
+        error_class = ERROR_OF_FAILED_STATUS[state.status.value]
+    except KeyError:
+        raise ValueError(f"{state.invocation_arn} did not fail: its status is {state.status_text}") from None
+    return error_class(
+        f"The data automation job ended in {state.status}.",
+        invocation_arn=state.invocation_arn,
+        status=state.status_text,
+        error_type=state.error_type,
+        error_message=state.error_message,
+        input_s3_uri=input_s3_uri,
+    )

@@ -1,0 +1,63 @@
+"""
+Which data automation profile a call needs, by the region that it is made in.
+
+The table is AWS's own (https://docs.aws.amazon.com/bedrock/latest/userguide/bda-cris.html). It grows, and an id does
+not follow from a region's name (Canada has ``na``, Singapore only ``global``): for a region that is missing here, pass
+the profile's ARN.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from airflow_bda.service.arns import PROFILE, Arn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROFILE_OF_REGION: Mapping[str, str] = MappingProxyType(
+    {
+        "us-east-1": "us.data-automation-v1",
+        "us-east-2": "us.data-automation-v1",
+        "us-west-2": "us.data-automation-v1",
+        "ca-central-1": "na.data-automation-v1",
+        "eu-central-1": "eu.data-automation-v1",
+        "eu-west-1": "eu.data-automation-v1",
+        "eu-west-2": "eu.data-automation-v1",
+        "eu-south-2": "eu.data-automation-v1",
+        "ap-northeast-1": "apac.data-automation-v1",
+        "ap-south-1": "apac.data-automation-v1",
+        "ap-southeast-1": "global.data-automation-v1",
+        "ap-southeast-2": "apac.data-automation-v1",
+        "us-gov-west-1": "us-gov.data-automation-v1",
+    }
+)
+
+
+class UnknownRegionError(LookupError):
+    """No profile is known for a region; its text lists the known ones and says what to pass."""
+
+    def __init__(self, region: str) -> None:
+        self.region = region
+        super().__init__(
+            f"No data automation profile is known for region {region!r}. "
+            f"Known: {', '.join(sorted(PROFILE_OF_REGION))}. "
+            "If BDA has come to this region, pass the profile's ARN as profile_arn; else choose one of these regions."
+        )
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return type(self), (self.region,)
+
+
+def derive_profile_arn(*, region: str, account: str, partition: str = "aws") -> str:
+    """
+    Give the profile ARN for calls made in *region* by *account*.
+
+    :raises UnknownRegionError: when the table does not hold *region*.
+    """
+    try:
+        profile_id = PROFILE_OF_REGION[region]
+    except KeyError:
+        raise UnknownRegionError(region) from None
+    return str(Arn(partition, region, account, PROFILE, profile_id))

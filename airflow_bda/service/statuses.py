@@ -1,0 +1,88 @@
+"""
+How a job stands, whichever of the service's three spellings says so.
+
+The API says ``Success``, an EventBridge event ``SUCCESS``, ``job_metadata.json`` ``PROCESSED``; all are
+:attr:`JobStatus.SUCCESS`. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_data-automation-runtime_GetDataAutomationStatus.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+
+class JobStatus(str, Enum):
+    """The states of a job. ``UNKNOWN`` stands for a word that this release does not know: the job may be going on."""
+
+    CREATED = "Created"
+    IN_PROGRESS = "InProgress"
+    SUCCESS = "Success"
+    SERVICE_ERROR = "ServiceError"
+    CLIENT_ERROR = "ClientError"
+    UNKNOWN = "Unknown"
+
+    @classmethod
+    def parse(cls, word: str | None) -> JobStatus:
+        """Read a status in any of the service's spellings; an unfamiliar one is ``UNKNOWN``, never an error."""
+        return _SPELLINGS.get(_letters(word or ""), cls.UNKNOWN)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a job in this state has ended."""
+        return self in _TERMINAL
+
+    def __str__(self) -> str:
+        return self.value
+
+
+def _letters(word: str) -> str:
+    """Fold case and separators, in which the service's spellings differ."""
+    return "".join(letter for letter in word.lower() if letter.isalpha())
+
+
+_TERMINAL = frozenset({JobStatus.SUCCESS, JobStatus.SERVICE_ERROR, JobStatus.CLIENT_ERROR})
+_SPELLINGS = {_letters(status.value): status for status in JobStatus} | {"processed": JobStatus.SUCCESS}
+
+
+@dataclass(frozen=True)
+class JobState:
+    """
+    What GetDataAutomationStatus said of one invocation.
+
+    :param status_text: the status as the service wrote it; differs from *status* only for unknown words.
+    :param output_metadata_uri: the URI of ``job_metadata.json``, on success.
+    :param error_type: the service's own word for a failure.
+    :param submitted_at: when the job was submitted; an older service model does not tell.
+    :param duration_seconds: how long the job took, in seconds; an older service model does not tell.
+    """
+
+    invocation_arn: str
+    status: JobStatus
+    status_text: str = ""
+    output_metadata_uri: str | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    submitted_at: datetime | None = None
+    completed_at: datetime | None = None
+    duration_seconds: int | None = None
+
+    @classmethod
+    def from_response(cls, invocation_arn: str, response: Mapping[str, Any]) -> JobState:
+        """Read botocore's answer; every member of it is optional, and unknown ones are left alone."""
+        status_text = str(response.get("status") or "")
+        return cls(
+            invocation_arn=invocation_arn,
+            status=JobStatus.parse(status_text),
+            status_text=status_text,
+            output_metadata_uri=(response.get("outputConfiguration") or {}).get("s3Uri"),
+            error_type=response.get("errorType"),
+            error_message=response.get("errorMessage"),
+            submitted_at=response.get("jobSubmissionTime"),
+            completed_at=response.get("jobCompletionTime"),
+            duration_seconds=response.get("jobDurationInSeconds"),
+        )
