@@ -1,0 +1,51 @@
+# `make` lists the targets. None needs sudo or an AWS account; all use .venv, which `make setup` makes.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# One test process a core; more than four gain nothing here.
+PYTEST := .venv/bin/python -m pytest -n logical --maxprocesses 4
+ARGS ?=
+FILES ?=
+ROWS ?=
+export PYTHON
+
+.PHONY: help setup demo test lint format test-matrix test-chaos bench dist clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make .venv with everything at pinned versions
+	@tools/setup
+
+demo: setup ## Run the main job on a laptop, without AWS; FILES="a.pdf b.png" for your own files
+	@.venv/bin/airflow-bda demo $(FILES)
+
+test: setup ## Run the tests; ARGS="-k token" picks some
+	$(PYTEST) $(ARGS)
+
+lint: setup ## Check style and types
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+format: setup ## Put the style right where a tool can
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+test-matrix: dist ## Test the built wheel on each supported Airflow; ROWS="3.0.6 newest" picks some
+	@.venv/bin/python tools/matrix.py $(ROWS)
+
+test-chaos: setup ## Run the tests that kill processes and drop connections
+	$(PYTEST) -m chaos $(ARGS)
+
+bench: setup ## Run the benchmarks and print `name value` lines beside their tables
+	@for file in benchmarks/bench_*.py; do .venv/bin/python "$$file"; done
+
+dist: setup ## Build wheel and sdist into dist/ and check them
+	@.venv/bin/python tools/build.py
+
+clean: ## Remove what the other targets made
+	rm -rf .venv .venvs .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
