@@ -13,6 +13,7 @@ from json import JSONDecodeError
 from typing import Any
 
 from botocore import exceptions as botocore_exceptions
+from botocore.parsers import ResponseParserError
 
 from airflow_bda.service.errors import BdaConnectionError, BdaError, BdaPermissionError, BdaRequestError
 
@@ -99,8 +100,9 @@ _KINDS_OF_EXCEPTIONS: tuple[tuple[tuple[type[BaseException], ...], Failure], ...
     (
         # A body that is not JSON reaches the caller as the decoder's own error.
         (
+            botocore_exceptions.ConnectionError,
             botocore_exceptions.HTTPClientError,
-            botocore_exceptions.ResponseParserError,
+            ResponseParserError,
             OSError,
             asyncio.TimeoutError,
             JSONDecodeError,
@@ -155,15 +157,20 @@ def call_error(
     """
     kind = classify(error)
     error_class, what, default_remedy = _EXPLANATIONS[kind]
-    message = error.response.get("Error", {}).get("Message") if hasattr(error, "response") else str(error)
     return error_class(
         f"{operation} {what}.",
         remedy=remedy or default_remedy.format(operation=operation),
         invocation_arn=invocation_arn,
         error_type=error_code(error) or type(error).__name__,
-        error_message=message,
+        error_message=_message(error),
         input_s3_uri=input_s3_uri,
     )
+
+
+def _message(error: BaseException) -> str | None:
+    if isinstance(error, botocore_exceptions.ClientError):
+        return error.response.get("Error", {}).get("Message")
+    return str(error)
 
 
 _EXPLANATIONS: dict[Failure, tuple[type[BdaError], str, str]] = {
