@@ -35,6 +35,7 @@ class Rule(str, Enum):
     ENUM = "enum"
     LENGTH = "length"
     RANGE = "range"
+    SERVICE = "the service's own, which the model does not hold"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Problem:
     def __str__(self) -> str:
         if self.rule is Rule.REQUIRED:
             return f"{self.path} is missing: {self.valid}."
-        return f"{self.path} is {shorten(self.value)}: {self.valid}."
+        return f"{self.path or 'the request'} is {shorten(self.value)}: {self.valid}."
 
 
 def shorten(value: Any) -> str:
@@ -114,7 +115,7 @@ def _walk_map(shape: Shape, value: Mapping[Any, Any], path: str) -> Iterator[Pro
     yield from _check_size(shape, value, path, "entries")
     for key, member in value.items():
         entry = f"{path}[{shorten(key)}]"
-        yield from find_problems(shape.key, key, f"the key {entry}")
+        yield from find_problems(shape.key, key, f"{entry} (the key)")
         yield from find_problems(shape.value, member, entry)
 
 
