@@ -1,0 +1,131 @@
+"""
+What ``job_metadata.json`` says: how the job ended, and where each segment's outputs are.
+
+Follow its URIs and never rebuild them: https://docs.aws.amazon.com/bedrock/latest/userguide/bda-output-documents.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.service import reading
+from airflow_bda.service.formats import Modality
+from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.statuses import JobStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MATCH = "MATCH"
+NO_MATCH = "NO_MATCH"
+
+
+@dataclass(frozen=True)
+class SegmentPaths:
+    """
+    Where the outputs of one segment (a part of the input that BDA took for a document of its own) are.
+
+    :param index: the segment's place in the list, from 0.
+    :param standard_output_uri: None where the job made no standard output.
+    :param custom_output_uri: None where no blueprint matched, or none was given.
+    :param custom_output_status: ``MATCH``, ``NO_MATCH``, another word as it stands, or None where no blueprint was
+        given.
+    """
+
+    index: int
+    standard_output_uri: str | None = None
+    custom_output_uri: str | None = None
+    custom_output_status: str | None = None
+
+
+@dataclass(frozen=True)
+class Asset:
+    """
+    One input of a job; so far every job has one.
+
+    :param asset_id: a number as far as is known, from 0; kept as text where it is not.
+    :param input_s3_uri: the input object.
+    """
+
+    asset_id: int | str
+    input_s3_uri: str | None
+    segments: tuple[SegmentPaths, ...]
+
+
+@dataclass(frozen=True)
+class JobMetadata:
+    """
+    A job's outputs.
+
+    :param uri: where this document is.
+    :param status_text: the status as the document writes it; differs from *status* in spelling.
+    :param modality: what the service took the input for; None for a word that is not known.
+    """
+
+    uri: str
+    job_id: str | None
+    status: JobStatus
+    status_text: str
+    modality: Modality | None
+    assets: tuple[Asset, ...]
+
+    @classmethod
+    def parse(cls, content: str | bytes | Mapping[str, Any], uri: str = "job_metadata.json") -> JobMetadata:
+        """
+        Read the document; members that are not known here are left alone, missing ones tolerated.
+
+        :param content: its text, or what was read from it already.
+        :param uri: where it is from.
+        :raises BdaError: when it cannot be a job's metadata.
+        """
+        source = reading.document(content, uri)
+        outputs = source.get("output_metadata")
+        if "job_id" not in source and outputs is None:
+            raise reading.malformed(uri, "it has neither job_id nor output_metadata, so it is no job_metadata.json")
+        if outputs is not None and not isinstance(outputs, list):
+            raise reading.malformed(uri, f"output_metadata is not a list but {type(outputs).__name__}")
+        status_text = reading.text(source, "job_status") or ""
+        return cls(
+            uri=uri,
+            job_id=reading.text(source, "job_id"),
+            status=JobStatus.parse(status_text),
+            status_text=status_text,
+            modality=Modality.parse(reading.text(source, "semantic_modality")),
+            assets=tuple(_asset(item, index) for index, item in enumerate(reading.mappings(source, "output_metadata"))),
+        )
+
+    def segments(self) -> Iterator[tuple[Asset, SegmentPaths]]:
+        """Go through every segment of every asset, in the document's order."""
+        for asset in self.assets:
+            for segment in asset.segments:
+                yield asset, segment
+
+    def output_uris(self) -> tuple[str, ...]:
+        """Give every file to read, each once, in the document's order."""
+        uris = (
+            uri for _, segment in self.segments() for uri in (segment.standard_output_uri, segment.custom_output_uri)
+        )
+        return tuple(dict.fromkeys(uri for uri in uris if uri))
+
+
+def _asset(source: Mapping[str, Any], index: int) -> Asset:
+    place = reading.mapping(source, "asset_input_path")
+    bucket = reading.text(place, "s3_bucket")
+    # Files say s3_key, events name.
+    key = reading.text(place, "s3_key") or reading.text(place, "name") or ""
+    number = reading.integer(source, "asset_id")
+    return Asset(
+        asset_id=number if number is not None else reading.text(source, "asset_id") or index,
+        input_s3_uri=str(S3Uri(bucket, key)) if bucket else None,
+        segments=tuple(_segment(item, n) for n, item in enumerate(reading.mappings(source, "segment_metadata"))),
+    )
+
+
+def _segment(source: Mapping[str, Any], index: int) -> SegmentPaths:
+    return SegmentPaths(
+        index=index,
+        standard_output_uri=reading.text(source, "standard_output_path"),
+        custom_output_uri=reading.text(source, "custom_output_path"),
+        custom_output_status=reading.text(source, "custom_output_status"),
+    )

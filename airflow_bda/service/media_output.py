@@ -1,0 +1,199 @@
+"""
+The standard output of audio and video. Times are milliseconds from the start.
+
+https://docs.aws.amazon.com/bedrock/latest/userguide/bda-ouput-audio.html and
+https://docs.aws.amazon.com/bedrock/latest/userguide/bda-ouput-video.html.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.service import reading
+from airflow_bda.service.formats import Modality
+from airflow_bda.service.output_parts import Label, StandardOutput, transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class AudioSegment:
+    """
+    What one speaker says in one go.
+
+    :param speaker: such as ``spk_0``.
+    :param channel: such as ``ch_0``.
+    """
+
+    index: int | None
+    type: str | None
+    text: str
+    start_millis: int | None
+    end_millis: int | None
+    speaker: str | None
+    channel: str | None
+    language: str | None
+
+    @classmethod
+    def parse_all(cls, source: Mapping[str, Any]) -> tuple[AudioSegment, ...]:
+        """Read the ``audio_segments`` of *source*."""
+        return tuple(
+            cls(
+                index=reading.integer(item, "segment_index"),
+                type=reading.text(item, "type"),
+                text=reading.text(item, "text") or "",
+                start_millis=reading.integer(item, "start_timestamp_millis"),
+                end_millis=reading.integer(item, "end_timestamp_millis"),
+                speaker=reading.text(reading.mapping(item, "speaker"), "speaker_label"),
+                channel=reading.text(reading.mapping(item, "channel"), "channel_label"),
+                language=reading.text(item, "language"),
+            )
+            for item in reading.mappings(source, "audio_segments")
+        )
+
+
+@dataclass(frozen=True)
+class Topic:
+    """What a stretch of a recording is about."""
+
+    index: int | None
+    summary: str | None
+    transcript: str | None
+    audio_segment_indices: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A stretch of video without a cut."""
+
+    index: int | None
+    start_millis: int | None
+    end_millis: int | None
+    confidence: float | None
+    chapter_indices: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A stretch of video that belongs together."""
+
+    index: int | None
+    start_millis: int | None
+    end_millis: int | None
+    summary: str | None
+    transcript: str | None
+    shot_indices: tuple[int, ...]
+    categories: tuple[Label, ...]
+    audio_segments: tuple[AudioSegment, ...]
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class AudioOutput(StandardOutput):
+    """
+    What was heard in a recording.
+
+    :param language: the one that is spoken most.
+    """
+
+    transcript: str | None
+    duration_millis: int | None
+    format: str | None
+    codec: str | None
+    sample_rate: int | None
+    channels: int | None
+    language: str | None
+    content_moderation: tuple[Label, ...]
+    segments: tuple[AudioSegment, ...]
+    topics: tuple[Topic, ...]
+
+    @classmethod
+    def parse(cls, source: Mapping[str, Any]) -> AudioOutput:
+        """Read ``result.json``."""
+        metadata, audio = reading.mapping(source, "metadata"), reading.mapping(source, "audio")
+        return cls(
+            modality=Modality.AUDIO,
+            summary=reading.text(audio, "summary"),
+            raw=source,
+            transcript=transcript(audio),
+            duration_millis=reading.integer(metadata, "duration_millis"),
+            format=reading.text(metadata, "format"),
+            codec=reading.text(metadata, "codec"),
+            sample_rate=reading.integer(metadata, "sample_rate"),
+            channels=reading.integer(metadata, "number_of_channels"),
+            language=reading.text(metadata, "dominant_asset_language"),
+            content_moderation=Label.parse_all(audio, "content_moderation"),
+            segments=AudioSegment.parse_all(source),
+            topics=tuple(map(_topic, reading.mappings(source, "topics"))),
+        )
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class VideoOutput(StandardOutput):
+    """
+    What was seen and heard in a video.
+
+    :param frame_rate: frames per second.
+    """
+
+    transcript: str | None
+    duration_millis: int | None
+    format: str | None
+    codec: str | None
+    frame_rate: float | None
+    frame_width: int | None
+    frame_height: int | None
+    shots: tuple[Shot, ...]
+    chapters: tuple[Chapter, ...]
+
+    @classmethod
+    def parse(cls, source: Mapping[str, Any]) -> VideoOutput:
+        """Read ``result.json``."""
+        metadata, video = reading.mapping(source, "metadata"), reading.mapping(source, "video")
+        return cls(
+            modality=Modality.VIDEO,
+            summary=reading.text(video, "summary"),
+            raw=source,
+            transcript=transcript(video),
+            duration_millis=reading.integer(metadata, "duration_millis"),
+            format=reading.text(metadata, "format"),
+            codec=reading.text(metadata, "codec"),
+            frame_rate=reading.number(metadata, "frame_rate"),
+            frame_width=reading.integer(metadata, "frame_width"),
+            frame_height=reading.integer(metadata, "frame_height"),
+            shots=tuple(map(_shot, reading.mappings(source, "shots"))),
+            chapters=tuple(map(_chapter, reading.mappings(source, "chapters"))),
+        )
+
+
+def _topic(source: Mapping[str, Any]) -> Topic:
+    return Topic(
+        index=reading.integer(source, "topic_index"),
+        summary=reading.text(source, "summary"),
+        transcript=transcript(source),
+        audio_segment_indices=reading.integers(source, "audio_segment_indices"),
+    )
+
+
+def _shot(source: Mapping[str, Any]) -> Shot:
+    return Shot(
+        index=reading.integer(source, "shot_index"),
+        start_millis=reading.integer(source, "start_timestamp_millis"),
+        end_millis=reading.integer(source, "end_timestamp_millis"),
+        confidence=reading.number(source, "confidence"),
+        chapter_indices=reading.integers(source, "chapter_indices"),
+    )
+
+
+def _chapter(source: Mapping[str, Any]) -> Chapter:
+    return Chapter(
+        index=reading.integer(source, "chapter_index"),
+        start_millis=reading.integer(source, "start_timestamp_millis"),
+        end_millis=reading.integer(source, "end_timestamp_millis"),
+        summary=reading.text(source, "summary"),
+        transcript=transcript(source),
+        shot_indices=reading.integers(source, "shot_indices"),
+        categories=Label.parse_all(source, "iab_categories"),
+        audio_segments=AudioSegment.parse_all(source),
+    )
