@@ -1,0 +1,37 @@
+"""
+BDA on a laptop: a moto backend, a server, a pytest fixture. Import it and ``mock_aws`` knows BDA.
+
+Importing it costs next to nothing: moto itself is loaded by whoever asks for a name below, or for ``mock_aws``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.emulator.registration import register
+
+if TYPE_CHECKING:
+    from airflow_bda.emulator.faults import Fault, FaultKind
+    from airflow_bda.emulator.server import EmulatorServer
+    from airflow_bda.emulator.settings import EmulatorSettings
+    from airflow_bda.emulator.state import EMULATOR, Emulator
+
+__all__ = ["EMULATOR", "Emulator", "EmulatorServer", "EmulatorSettings", "Fault", "FaultKind"]
+
+_MODULE_OF_NAME = {
+    "EMULATOR": "state",
+    "Emulator": "state",
+    "EmulatorServer": "server",
+    "EmulatorSettings": "settings",
+    "Fault": "faults",
+    "FaultKind": "faults",
+}
+
+register()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF_NAME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF_NAME[name]}"), name)

@@ -1,0 +1,155 @@
+"""The command ``airflow-bda emulator``. Its options cost no import of moto; running it does."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from airflow_bda.emulator.server import EmulatorServer
+    from airflow_bda.emulator.settings import EmulatorSettings
+
+_BANNER = """\
+BDA emulator at {endpoint_url}  (jobs: {endpoint_url}/_bda/)
+
+  real       your files are really read (text, pages, sizes, formats); requests are checked by botocore's service model;
+             jobs queue, run, write to S3 and fail as on AWS; S3, STS, IAM, SQS, EventBridge, Lambda are moto's
+  stand-in   fields are found by rules, not by a model; quotas and timings are settings; credentials and permissions
+             are not checked; what AWS does not document is listed in airflow_bda/emulator/assumptions.py
+
+Point clients at it:
+
+  export AWS_ENDPOINT_URL={endpoint_url} AWS_DEFAULT_REGION={region}
+  export AWS_ACCESS_KEY_ID=testing AWS_SECRET_ACCESS_KEY=testing
+
+Airflow:
+
+  export AIRFLOW_CONN_AWS_DEFAULT='{connection}'
+
+Ctrl-C ends it; nothing is kept.
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the emulator's options to its parser."""
+    listening = parser.add_argument_group("where it listens")
+    listening.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    listening.add_argument("--port", type=int, default=4566, help="port; 0 finds a free one (default: %(default)s)")
+    content = parser.add_argument_group("what it holds")
+    content.add_argument(
+        "--seed-bucket",
+        action="append",
+        default=[],
+        metavar="NAME[=DIR]",
+        help="a bucket that is there from the start, with the files of a folder; may be given again",
+    )
+    content.add_argument("--region", default="us-east-1", help="region of those buckets (default: %(default)s)")
+    content.add_argument("--blueprints", type=Path, metavar="DIR", help="folder with BDA blueprint JSON files")
+    content.add_argument("--answers", type=Path, metavar="DIR", help="folder with canned results")
+    course = parser.add_argument_group("how jobs go")
+    course.add_argument(
+        "--job-seconds",
+        type=float,
+        default=0.5,
+        metavar="SECONDS",
+        help="how long a job is in progress at the least (default: %(default)s)",
+    )
+    course.add_argument(
+        "--created-seconds",
+        type=float,
+        default=0.2,
+        metavar="SECONDS",
+        help="how long a job is Created at the least (default: %(default)s)",
+    )
+    course.add_argument(
+        "--settings", type=Path, metavar="FILE", help="JSON file with further settings: concurrency, rates, open jobs"
+    )
+    course.add_argument("--faults", type=Path, metavar="FILE", help="JSON file with faults, as PUT /_bda/faults takes")
+
+
+def run(args: Namespace) -> int:
+    """
+    Serve until Ctrl-C or SIGTERM.
+
+    :return: the exit status: 0, 1 when it cannot start, 2 for options that cannot be.
+    """
+    try:
+        from airflow_bda.emulator.server import EmulatorServer, EmulatorStartError, SeedBucket
+    except ModuleNotFoundError as error:
+        _say(f"{error}. The emulator needs more libraries: pip install 'airflow-provider-bda[local]'")
+        return 1
+    try:
+        settings = _settings(args)
+        seed_buckets = tuple(SeedBucket.parse(text) for text in args.seed_bucket)
+        faults = _read_json(args.faults) if args.faults else None
+        _apply(settings, faults)
+    except (OSError, ValueError) as error:
+        _say(f"airflow-bda emulator: {error}")
+        return 2
+    server = EmulatorServer(args.host, args.port, seed_buckets=seed_buckets, region=args.region)
+    try:
+        server.start()
+    except EmulatorStartError as error:
+        _say(str(error))
+        return 1
+    return _serve(server, args.region)
+
+
+def _settings(args: Namespace) -> EmulatorSettings:
+    from airflow_bda.emulator.settings import EmulatorSettings
+
+    for folder in filter(None, (args.blueprints, args.answers)):
+        if not folder.is_dir():
+            raise ValueError(f"{str(folder)!r} is no folder")
+    options = {
+        "created_seconds": args.created_seconds,
+        "in_progress_seconds": args.job_seconds,
+        "blueprints_dir": args.blueprints,
+        "answers_dir": args.answers,
+    }
+    return EmulatorSettings.from_json({**options, **(_read_json(args.settings) if args.settings else {})})
+
+
+def _apply(settings: EmulatorSettings, faults: Any) -> None:
+    from airflow_bda.emulator.control import set_faults
+    from airflow_bda.emulator.state import EMULATOR
+
+    EMULATOR.configure(settings)
+    # Blueprints that cannot be read should be told of now, not at the first job.
+    EMULATOR.processor.blueprints()
+    if faults is not None:
+        set_faults(faults)
+
+
+def _serve(server: EmulatorServer, region: str) -> int:
+    from airflow_bda.emulator.connections import airflow_connection
+
+    stopped = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    connection = airflow_connection(server.endpoint_url, region)
+    _say(_BANNER.format(endpoint_url=server.endpoint_url, region=region, connection=connection))
+    # The endpoint is the command's one piece of data; with --port 0 a script reads it from here.
+    sys.stdout.write(f"{server.endpoint_url}\n")
+    sys.stdout.flush()
+    stopped.wait()
+    server.stop()
+    return 0
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

@@ -1,0 +1,170 @@
+"""One account's jobs in one region: what is known of each, and which client token made it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from threading import Event, RLock
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.emulator import assumptions
+from airflow_bda.emulator.errors import ApiError, invocation_not_found, validation_error
+from airflow_bda.emulator.faults import JobCourse
+from airflow_bda.service.statuses import JobStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_bda.service.arns import Arn
+    from airflow_bda.service.formats import Modality
+    from airflow_bda.service.s3 import S3Uri
+
+
+@dataclass(frozen=True)
+class JobOrder:
+    """
+    What a caller asked for, checked and looked up.
+
+    :param params: the request as it came, without its client token: two requests are the same when these are.
+    :param output_uri: where the results go, as the caller wrote it.
+    :param blueprint_arns: the blueprints to apply; the request's, else its project's.
+    """
+
+    arn: Arn
+    params: Mapping[str, Any]
+    input_uri: S3Uri
+    output_uri: str
+    modality: Modality
+    client_token: str | None = None
+    project_arn: str | None = None
+    blueprint_arns: tuple[str, ...] = ()
+    course: JobCourse = field(default_factory=JobCourse)
+
+
+@dataclass
+class Job:
+    """
+    One invocation. Only the thread that runs it moves it on.
+
+    :param polls: how often its status was asked for.
+    :param cancelled: set when the state that it belongs to is thrown away.
+    """
+
+    order: JobOrder
+    tags: dict[str, str]
+    status: JobStatus = JobStatus.CREATED
+    created_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    metadata_uri: S3Uri | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    polls: int = 0
+    cancelled: Event = field(default_factory=Event)
+
+    @property
+    def arn(self) -> str:
+        """The invocation's ARN."""
+        return str(self.order.arn)
+
+    def start(self) -> None:
+        """Move on to ``InProgress``."""
+        self.started_at = datetime.now(timezone.utc)
+        self.status = JobStatus.IN_PROGRESS
+
+    def succeed(self, metadata_uri: S3Uri) -> None:
+        """End well."""
+        self.metadata_uri = metadata_uri
+        self._end(JobStatus.SUCCESS)
+
+    def fail(self, status: JobStatus, error_type: str, error_message: str) -> None:
+        """End in ``ClientError`` or ``ServiceError``."""
+        self.error_type, self.error_message = error_type, error_message
+        self._end(status)
+
+    def _end(self, status: JobStatus) -> None:
+        self.ended_at = datetime.now(timezone.utc)
+        # The status last: a poll that sees it sees the rest too.
+        self.status = status
+
+
+class JobBook:
+    """The jobs of one account in one region, and how often each operation was called there."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._jobs: dict[str, Job] = {}
+        self._by_token: dict[str, Job] = {}
+        self.calls: Counter[str] = Counter()
+
+    def count_call(self, operation: str) -> None:
+        """Count a call that arrived, whatever becomes of it."""
+        with self._lock:
+            self.calls[operation] += 1
+
+    def add(self, order: JobOrder, tags: dict[str, str], *, limit: int) -> tuple[Job, bool]:
+        """
+        Take a job in, unless its client token already has one.
+
+        :param limit: how many jobs may be open at once.
+        :return: the job, and whether it is new.
+        :raises ApiError: when too many jobs are open, or the token stands for another request.
+        """
+        with self._lock:
+            if known := self.find_by_token(order.client_token, order.params):
+                return known, False
+            if sum(not job.status.is_terminal for job in self._jobs.values()) >= limit:
+                raise ApiError(
+                    "ServiceQuotaExceededException", assumptions.TOO_MANY_OPEN_JOBS_MESSAGE.format(limit=limit)
+                )
+            job = self._jobs[str(order.arn)] = Job(order, tags)
+            if order.client_token is not None:
+                self._by_token[order.client_token] = job
+            return job, True
+
+    def find_by_token(self, token: str | None, params: Mapping[str, Any]) -> Job | None:
+        """
+        Give the job that a client token made before.
+
+        :raises ApiError: when it made it of another request.
+        """
+        with self._lock:
+            job = self._by_token.get(token) if token is not None else None
+        if job is not None and job.order.params != params:
+            raise validation_error(assumptions.TOKEN_MISMATCH_MESSAGE)
+        return job
+
+    def poll(self, arn: str) -> Job:
+        """
+        Give a job whose status is asked for, and count that.
+
+        :raises ApiError: when there is none, or it is still to be hidden.
+        """
+        with self._lock:
+            job = self.get(arn)
+            job.polls += 1
+            if job.polls <= job.order.course.hidden_polls:
+                raise invocation_not_found(arn)
+            return job
+
+    def get(self, arn: str) -> Job:
+        """
+        Give a job.
+
+        :raises ApiError: when there is none.
+        """
+        with self._lock:
+            if arn not in self._jobs:
+                raise invocation_not_found(arn)
+            return self._jobs[arn]
+
+    def all(self) -> list[Job]:
+        """Give the jobs, oldest first."""
+        with self._lock:
+            return list(self._jobs.values())
+
+    def cancel(self) -> None:
+        """Tell every job that it is no longer wanted."""
+        for job in self.all():
+            job.cancelled.set()

@@ -1,0 +1,220 @@
+"""BDA's runtime as a moto backend: the six operations of one account in one region."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from boto3 import Session
+from moto.core.base_backend import BackendDict, BaseBackend
+
+from airflow_bda.emulator import assumptions
+from airflow_bda.emulator.checks import check_model, check_profile, check_project, choose_blueprints
+from airflow_bda.emulator.errors import ApiError, access_denied, validation_error
+from airflow_bda.emulator.jobs import Job, JobBook, JobOrder
+from airflow_bda.emulator.limits import RateLimiter
+from airflow_bda.emulator.outputs import lay_out, to_json
+from airflow_bda.emulator.processing.contract import InputError, ProcessedInput, ProcessingRequest
+from airflow_bda.emulator.state import EMULATOR
+from airflow_bda.emulator.storage import Storage, StorageError
+from airflow_bda.emulator.workers import WorkerPool, write_files
+from airflow_bda.service.arns import INVOCATION, Arn
+from airflow_bda.service.profiles import PROFILE_OF_REGION
+from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.statuses import JobStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+_TOKEN = "clientToken"  # noqa: S105  the member's name
+
+
+class BdaRuntimeBackend(BaseBackend):
+    """The jobs of one account in one region, and what can be asked of them."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.emulator = EMULATOR
+        self.book = JobBook()
+        self.limiter = RateLimiter()
+        self._workers = WorkerPool(self.emulator)
+        self._storage = Storage(account_id, self.partition)
+
+    def reset(self) -> None:
+        """Forget everything, as moto's reset does; running jobs end without a trace, and faults are lifted."""
+        self.book.cancel()
+        self.emulator.faults.clear()
+        super().reset()
+
+    def invoke_data_automation_async(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Start a job."""
+        self._check(params, "InvokeDataAutomationAsync")
+        project, blueprint_arns = self._look_up(params)
+        token = params.get(_TOKEN)
+        request = {name: value for name, value in params.items() if name != _TOKEN}
+        if known := self.book.find_by_token(token, request):
+            return {"invocationArn": known.arn}
+        input_uri = S3Uri.parse(params["inputConfiguration"]["s3Uri"])
+        data = self._read_input(input_uri)
+        self._check_output(params["outputConfiguration"]["s3Uri"])
+        order = JobOrder(
+            arn=Arn(self.partition, self.region_name, self.account_id, INVOCATION, str(uuid4())),
+            params=request,
+            input_uri=input_uri,
+            output_uri=params["outputConfiguration"]["s3Uri"],
+            modality=self.emulator.processor.modality_of(input_uri.key, data),
+            client_token=token,
+            project_arn=str(project) if project else None,
+            blueprint_arns=blueprint_arns,
+            course=self.emulator.faults.course_of_job(input_uri.key),
+        )
+        job, is_new = self.book.add(order, _tags(params), limit=self.emulator.settings.open_jobs)
+        if is_new:
+            self.emulator.tell_created(job)
+            if not job.order.course.stuck:
+                self._workers.submit(job)
+        return {"invocationArn": job.arn}
+
+    def get_data_automation_status(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Tell how a job stands."""
+        check_model("GetDataAutomationStatus", params)
+        job = self.book.poll(params["invocationArn"])
+        # Read once: the job may move on meanwhile.
+        status = job.status
+        answer: dict[str, Any] = {"status": str(status)}
+        if status is JobStatus.SUCCESS:
+            answer["outputConfiguration"] = {"s3Uri": str(job.metadata_uri)}
+        elif status.is_terminal:
+            answer |= {"errorType": job.error_type, "errorMessage": job.error_message}
+        if self.emulator.settings.job_times:
+            answer |= _times(job, ended_at=job.ended_at if status.is_terminal else None)
+        return answer
+
+    def invoke_data_automation(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Process an input while the caller waits."""
+        self._check(params, "InvokeDataAutomation")
+        _, blueprint_arns = self._look_up(params)
+        source = params["inputConfiguration"]
+        input_uri = S3Uri.parse(source["s3Uri"]) if source.get("s3Uri") else None
+        if (input_uri is None) == (source.get("bytes") is None):
+            raise validation_error("inputConfiguration needs exactly one of bytes and s3Uri")
+        output_uri = (params.get("outputConfiguration") or {}).get("s3Uri")
+        if output_uri is not None:
+            self._check_output(output_uri)
+        request = ProcessingRequest(
+            bucket=input_uri.bucket if input_uri else "",
+            key=input_uri.key if input_uri else "",
+            data=self._read_input(input_uri) if input_uri else _decode(source["bytes"]),
+            blueprint_arns=blueprint_arns,
+            region=self.region_name,
+            account=self.account_id,
+            sync=True,
+        )
+        try:
+            processed = self.emulator.process(request)
+        except InputError as error:
+            message = f"{error.error_type}: {error.error_message}"
+            raise ApiError(assumptions.SYNC_INPUT_ERROR_CODE, message) from error
+        if output_uri is not None:
+            return self._write_sync_output(output_uri, input_uri, processed)
+        return {
+            "semanticModality": str(processed.modality),
+            "outputSegments": [_inline(segment) for asset in processed.assets for segment in asset.segments],
+        }
+
+    def tag_resource(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Add tags to a job."""
+        check_model("TagResource", params)
+        self.book.get(params["resourceARN"]).tags.update(_tags(params))
+        return {}
+
+    def untag_resource(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Take tags from a job."""
+        check_model("UntagResource", params)
+        tags = self.book.get(params["resourceARN"]).tags
+        for key in params["tagKeys"]:
+            tags.pop(key, None)
+        return {}
+
+    def list_tags_for_resource(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """List the tags of a job."""
+        check_model("ListTagsForResource", params)
+        tags = self.book.get(params["resourceARN"]).tags
+        return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
+
+    def _check(self, params: Mapping[str, Any], operation: str) -> None:
+        check_model(operation, params)
+        check_profile(params["dataAutomationProfileArn"], region=self.region_name, account=self.account_id)
+
+    def _look_up(self, params: Mapping[str, Any]) -> tuple[Arn | None, tuple[str, ...]]:
+        project_arn = (params.get("dataAutomationConfiguration") or {}).get("dataAutomationProjectArn")
+        project = check_project(project_arn, region=self.region_name, account=self.account_id) if project_arn else None
+        return project, choose_blueprints(params, project, self.emulator.processor)
+
+    def _read_input(self, uri: S3Uri) -> bytes:
+        try:
+            return self._storage.read(uri)
+        except StorageError as error:
+            raise access_denied() from error
+
+    def _check_output(self, uri: str) -> None:
+        try:
+            self._storage.check_bucket(S3Uri.parse(uri).bucket)
+        except StorageError as error:
+            raise access_denied() from error
+
+    def _write_sync_output(self, output_uri: str, input_uri: S3Uri | None, processed: ProcessedInput) -> dict[str, Any]:
+        files = lay_out(output_uri=output_uri, job_id=str(uuid4()), input_uri=input_uri, processed=processed)
+        write_files(self._storage, files)
+        return {
+            "semanticModality": str(processed.modality),
+            "outputConfiguration": {"s3Uri": str(files.metadata_uri)},
+        }
+
+
+def _tags(params: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["key"]: tag["value"] for tag in params.get("tags") or ()}
+
+
+def _times(job: Job, *, ended_at: datetime | None) -> dict[str, Any]:
+    times: dict[str, Any] = {"jobSubmissionTime": iso_time(job.created_at)}
+    if ended_at is not None:
+        times["jobCompletionTime"] = iso_time(ended_at)
+        times["jobDurationInSeconds"] = math.ceil((ended_at - job.created_at).total_seconds())
+    return times
+
+
+def iso_time(moment: datetime) -> str:
+    """Give a time as the service writes it: a string, where JSON 1.1 usually has a number."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _inline(segment: Any) -> dict[str, str]:
+    inline = {}
+    if segment.custom_status is not None:
+        inline["customOutputStatus"] = segment.custom_status
+    if segment.custom is not None:
+        inline["customOutput"] = to_json(segment.custom).decode()
+    if segment.standard is not None:
+        inline["standardOutput"] = to_json(segment.standard).decode()
+    return inline
+
+
+def _decode(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ApiError("SerializationException", f"inputConfiguration.bytes is not base64: {error}") from error
+
+
+# botocore lists no regions for BDA; a call in a region of EC2's where BDA is not yet is answered all the same.
+bedrockdataautomationruntime_backends = BackendDict(
+    BdaRuntimeBackend,
+    "bedrock-data-automation-runtime",
+    use_boto3_regions=False,
+    additional_regions=sorted({*Session().get_available_regions("ec2"), *PROFILE_OF_REGION}),
+)

@@ -1,0 +1,98 @@
+"""
+All that this package changes in moto: one entry in its index of backends, and one name that the entry leads to.
+
+moto has no place to register a backend from outside. ``mock_aws`` and the server both look a request's host up in
+``moto.backend_index.backend_url_patterns`` and import ``moto.<name>``, from which they take ``<name>_backends``. (The
+server must also be told which host a request is for; :mod:`airflow_bda.emulator.dispatch` does that by a subclass.)
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.util import find_spec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+
+# moto's rule: the service's name without its dashes. Its BackendDict must be called <name>_backends.
+BACKEND_NAME = "bedrockdataautomationruntime"
+URL_BASES = (
+    r"https?://bedrock-data-automation-runtime(?:-fips)?\.(.+)\.amazonaws\.com",
+    r"https?://bedrock-data-automation-runtime(?:-fips)?\.(.+)\.api\.aws",
+)
+
+_INDEX = "moto.backend_index"
+_ALIAS = f"moto.{BACKEND_NAME}"
+
+
+def register() -> None:
+    """Make moto know BDA: now where moto is loaded, else the moment that it is loaded."""
+    if _ALIAS in sys.modules:
+        return
+    sys.modules[_ALIAS] = _alias()
+    if _INDEX in sys.modules:
+        _add_entry(sys.modules[_INDEX])
+    else:
+        sys.meta_path.insert(0, _IndexWatcher())
+
+
+def _alias() -> ModuleType:
+    """Give a module that stands for our models under moto's own name, and loads them when it is first asked."""
+
+    def load_name(name: str) -> Any:
+        return getattr(import_module("airflow_bda.emulator.models"), name)
+
+    alias = ModuleType(_ALIAS, "Amazon Bedrock Data Automation, from airflow_bda.emulator.")
+    vars(alias)["__getattr__"] = load_name
+    return alias
+
+
+def _add_entry(index: ModuleType) -> None:
+    index.backend_url_patterns.extend((BACKEND_NAME, re.compile(url_base)) for url_base in URL_BASES)
+
+
+class _IndexWatcher(MetaPathFinder):
+    """
+    Waits for the import of moto's index, adds our entry to it, and is gone.
+
+    The pytest plugin is imported by every pytest run of whoever has this package, and lives in this package: loading
+    moto then and there would cost each of those runs half a second, and force moto on those who do not use it.
+    """
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,  # noqa: ARG002  the signature is importlib's
+        target: ModuleType | None = None,  # noqa: ARG002  the signature is importlib's
+    ) -> ModuleSpec | None:
+        if fullname != _INDEX:
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _IndexLoader(spec.loader)
+        return spec
+
+
+class _IndexLoader(Loader):
+    """Loads moto's index as its own loader does, then adds our entry."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        # Tools that look for a module's source ask its loader; they find its own one.
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        _add_entry(module)

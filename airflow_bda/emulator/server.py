@@ -1,0 +1,185 @@
+"""The emulator as a server: BDA beside moto's S3, STS, IAM, SQS, EventBridge and the rest, at one endpoint."""
+
+from __future__ import annotations
+
+import ipaddress
+import mimetypes
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from moto.core.base_backend import BackendDict
+from moto.core.model_instances import reset_model_data
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.moto_server import werkzeug_app
+from moto.utilities.utils import get_partition
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from airflow_bda.emulator.control import ControlApp
+from airflow_bda.emulator.dispatch import Dispatcher
+from airflow_bda.emulator.state import EMULATOR
+from airflow_bda.emulator.storage import Storage
+from airflow_bda.service.s3 import S3Uri
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+    from werkzeug.serving import BaseWSGIServer
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 4566
+DEFAULT_REGION = "us-east-1"
+_BACKLOG = 512
+
+# moto 5.2 has a handler of its own, which keeps underscores in S3's metadata headers; 5.1 had none.
+_MotoHandler: type[Any] = getattr(werkzeug_app, "MotoRequestHandler", WSGIRequestHandler)
+
+
+class EmulatorStartError(Exception):
+    """The server cannot listen where it should; its text says what to do."""
+
+
+@dataclass(frozen=True)
+class SeedBucket:
+    """
+    A bucket that is there from the start.
+
+    :param folder: a folder whose files are uploaded to it; None for an empty bucket.
+    """
+
+    name: str
+    folder: Path | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> SeedBucket:
+        """
+        Read ``NAME`` or ``NAME=FOLDER``.
+
+        :raises ValueError: when the folder is none.
+        """
+        name, _, folder = text.partition("=")
+        if folder and not Path(folder).is_dir():
+            raise ValueError(f"{folder!r} is no folder; give --seed-bucket NAME or NAME=FOLDER")
+        return cls(name, Path(folder) if folder else None)
+
+
+class EmulatorServer:
+    """
+    A server in a thread; ``with EmulatorServer() as server:`` starts and stops it.
+
+    Its jobs, buckets and faults are this process's: see :mod:`airflow_bda.emulator.state`.
+
+    :param host: where to listen; this machine alone unless told otherwise.
+    :param port: 0 for any that is free.
+    :param seed_buckets: what is in S3 from the start, and again after a reset.
+    :param region: the region of those buckets.
+    """
+
+    def __init__(
+        self,
+        host: str = DEFAULT_HOST,
+        port: int = 0,
+        *,
+        seed_buckets: tuple[SeedBucket, ...] = (),
+        region: str = DEFAULT_REGION,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._seed_buckets = seed_buckets
+        self._region = region
+        self._server: BaseWSGIServer | None = None
+        self._thread: Thread | None = None
+
+    @property
+    def endpoint_url(self) -> str:
+        """What clients take as their ``endpoint_url``."""
+        host = "127.0.0.1" if self._host in {"0.0.0.0", "::"} else self._host  # noqa: S104  compared, not bound
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._server.port if self._server is not None else self._port
+
+    def start(self) -> Self:
+        """
+        Listen, in a thread.
+
+        :raises EmulatorStartError: when the address is taken or not this machine's.
+        """
+        with _bind(self._host, self._port) as listener:
+            # werkzeug ends the whole process when it cannot bind; what is bound already it takes over.
+            self._server = make_server(
+                self._host,
+                listener.getsockname()[1],
+                Dispatcher(ControlApp(self.reset), only_local=_is_loopback(self._host)),
+                threaded=True,
+                request_handler=_QuietHandler,
+                fd=listener.fileno(),
+            )
+        self._seed()
+        self._thread = Thread(target=self._server.serve_forever, name="bda-emulator", daemon=True)
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop listening; the state stays until :meth:`reset`."""
+        if self._server is not None and self._thread is not None:
+            self._server.shutdown()
+            self._thread.join()
+            self._server.server_close()
+            self._server = self._thread = None
+
+    def reset(self) -> None:
+        """Forget all jobs, objects, faults and whatever else moto holds, and fill the buckets anew."""
+        EMULATOR.faults.clear()
+        BackendDict.reset()
+        reset_model_data()
+        self._seed()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _seed(self) -> None:
+        storage = Storage(DEFAULT_ACCOUNT_ID, get_partition(self._region))
+        for bucket in self._seed_buckets:
+            storage.create_bucket(bucket.name, self._region)
+            for file in sorted(bucket.folder.rglob("*")) if bucket.folder else ():
+                if file.is_file():
+                    key = file.relative_to(bucket.folder or file).as_posix()
+                    content_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+                    storage.write(S3Uri(bucket.name, key), file.read_bytes(), content_type)
+
+
+class _QuietHandler(_MotoHandler):
+    """A request handler that does not print a line for each poll."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing: ``/_bda/`` counts the calls."""
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise EmulatorStartError(
+            f"Cannot listen on {host}:{port}: {error.strerror or error}. "
+            "Stop what listens there, or choose another port with --port (0 finds a free one)."
+        ) from error
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

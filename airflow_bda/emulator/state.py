@@ -1,0 +1,98 @@
+"""
+What the whole emulator shares: its settings, the faults in force, the processing, and who listens.
+
+moto keeps one state for a process, and so does this: ``mock_aws`` and a server in the same process see the same jobs.
+"""
+
+from __future__ import annotations
+
+from threading import BoundedSemaphore, RLock
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_bda.emulator.faults import FaultPlan
+from airflow_bda.emulator.settings import EmulatorSettings
+
+if TYPE_CHECKING:
+    from airflow_bda.emulator.jobs import Job
+    from airflow_bda.emulator.processing.contract import ProcessedInput, ProcessingRequest
+    from airflow_bda.service.formats import Modality
+
+
+class InputProcessor(Protocol):
+    """What reads inputs and makes results of them: :class:`airflow_bda.emulator.processing.Processor`."""
+
+    def modality_of(self, key: str, data: bytes) -> Modality:
+        """Tell, cheaply, what an input is taken for."""
+
+    def process(self, request: ProcessingRequest) -> ProcessedInput:
+        """Read an input and give its results."""
+
+    def known_blueprint(self, arn: str) -> bool:
+        """Whether there is such a blueprint."""
+
+    def blueprints(self) -> tuple[tuple[str, str], ...]:
+        """Give the ARN and the name of every blueprint."""
+
+
+class JobListener(Protocol):
+    """What is told of jobs; EventBridge events will be sent from here."""
+
+    def job_created(self, job: Job) -> None:
+        """Hear of a job that was accepted."""
+
+    def job_ended(self, job: Job) -> None:
+        """Hear of a job that has ended, its files written."""
+
+
+class Emulator:
+    """The emulator of this process."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self.faults = FaultPlan()
+        self.listeners: list[JobListener] = []
+        self.configure()
+
+    def configure(self, settings: EmulatorSettings | None = None, *, processor: InputProcessor | None = None) -> None:
+        """
+        Set how jobs go from now on.
+
+        :param settings: None for the defaults.
+        :param processor: what reads the inputs; None for the emulator's own.
+        """
+        with self._lock:
+            self.settings = settings or EmulatorSettings()
+            self._processor = processor
+            self._slots = BoundedSemaphore(self.settings.processing_threads)
+
+    @property
+    def processor(self) -> InputProcessor:
+        """What reads the inputs, made when first asked for: it loads readers of many formats."""
+        with self._lock:
+            if self._processor is None:
+                from airflow_bda.emulator.processing import Processor
+
+                made: Any = Processor(
+                    blueprints_dir=self.settings.blueprints_dir, answers_dir=self.settings.answers_dir
+                )
+                self._processor = made
+            processor: InputProcessor = self._processor
+        return processor
+
+    def process(self, request: ProcessingRequest) -> ProcessedInput:
+        """Read an input and give its results; few at a time, so that calls are answered meanwhile."""
+        with self._slots:
+            return self.processor.process(request)
+
+    def tell_created(self, job: Job) -> None:
+        """Tell the listeners of a job that was accepted."""
+        for listener in tuple(self.listeners):
+            listener.job_created(job)
+
+    def tell_ended(self, job: Job) -> None:
+        """Tell the listeners of a job that has ended."""
+        for listener in tuple(self.listeners):
+            listener.job_ended(job)
+
+
+EMULATOR = Emulator()

@@ -1,0 +1,84 @@
+"""Objects in moto's S3, read and written in the process, as the caller's account sees them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from moto.core.exceptions import ServiceException
+from moto.s3.models import s3_backends
+from werkzeug.exceptions import HTTPException
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from moto.s3.models import S3Backend
+
+    from airflow_bda.service.s3 import S3Uri
+
+
+class StorageError(Exception):
+    """An object or a bucket is not there, or not the caller's to use."""
+
+
+class Storage:
+    """
+    The S3 that one account sees.
+
+    :param partition: ``aws``, ``aws-us-gov``, ...: buckets are unique in it.
+    """
+
+    def __init__(self, account: str, partition: str) -> None:
+        self._account = account
+        self._partition = partition
+
+    def read(self, uri: S3Uri) -> bytes:
+        """
+        Read one object.
+
+        :raises StorageError: when it cannot be read.
+        """
+        try:
+            stored = self._backend.get_object(uri.bucket, uri.key)
+        # moto's errors of S3 are the one or the other, by its release.
+        except (HTTPException, ServiceException) as error:
+            raise StorageError(f"{uri} cannot be read: {error}") from error
+        if stored is None:
+            raise StorageError(f"{uri} does not exist")
+        return bytes(stored.value)
+
+    def check_bucket(self, bucket: str) -> None:
+        """
+        Make sure that a bucket is there to be written to.
+
+        :raises StorageError: when it is not.
+        """
+        try:
+            self._backend.get_bucket(bucket)
+        except (HTTPException, ServiceException) as error:
+            raise StorageError(f"s3://{bucket} cannot be written to: {error}") from error
+
+    def write(self, uri: S3Uri, content: bytes, content_type: str = "application/json") -> None:
+        """
+        Write one object, as a PutObject request would, notifications included.
+
+        :raises StorageError: when its bucket is gone.
+        """
+        try:
+            stored = self._backend.put_object(uri.bucket, uri.key, content)
+            stored.set_metadata({"Content-Type": content_type})
+        except (HTTPException, ServiceException) as error:
+            raise StorageError(f"{uri} cannot be written: {error}") from error
+
+    def create_bucket(self, bucket: str, region: str) -> None:
+        """Make a bucket unless it is there."""
+        if bucket not in self._backend.buckets:
+            self._backend.create_bucket(bucket, region)
+
+    def keys(self, prefix: S3Uri) -> Iterator[str]:
+        """Give the keys under a prefix, in their order; none where the bucket is gone."""
+        bucket = self._backend.buckets.get(prefix.bucket)
+        return iter(sorted(key for key in (bucket.keys if bucket else ()) if key.startswith(prefix.key)))
+
+    @property
+    def _backend(self) -> S3Backend:
+        return s3_backends[self._account][self._partition]

@@ -1,0 +1,121 @@
+"""What the emulator tells of itself: its jobs and how often each operation was called."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from moto.core.base_backend import backend_lock
+
+from airflow_bda.emulator.models import BdaRuntimeBackend, bedrockdataautomationruntime_backends, iso_time
+from airflow_bda.emulator.outputs import job_folder
+from airflow_bda.emulator.storage import Storage, StorageError
+from airflow_bda.service.s3 import S3Uri
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from airflow_bda.emulator.jobs import Job
+
+
+@dataclass(frozen=True)
+class JobView:
+    """
+    One job, as it stood when it was asked for.
+
+    :param job_id: the last part of its ARN, a UUID.
+    :param status: as the API writes it.
+    :param output_s3_uri: the prefix, as the caller wrote it.
+    :param output_metadata_uri: the URI of ``job_metadata.json``, on success.
+    :param polls: how often its status was asked for.
+    :param created_at: in UTC; the others too.
+    """
+
+    job_id: str
+    invocation_arn: str
+    account: str
+    region: str
+    status: str
+    modality: str
+    input_s3_uri: str
+    output_s3_uri: str
+    output_metadata_uri: str | None
+    project_arn: str | None
+    blueprint_arns: tuple[str, ...]
+    client_token: str | None
+    tags: Mapping[str, str]
+    polls: int
+    error_type: str | None
+    error_message: str | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, job: Job) -> JobView:
+        """Look at a job."""
+        order = job.order
+        return cls(
+            job_id=order.arn.resource_id,
+            invocation_arn=job.arn,
+            account=order.arn.account,
+            region=order.arn.region,
+            status=str(job.status),
+            modality=str(order.modality),
+            input_s3_uri=str(order.input_uri),
+            output_s3_uri=order.output_uri,
+            output_metadata_uri=str(job.metadata_uri) if job.metadata_uri else None,
+            project_arn=order.project_arn,
+            blueprint_arns=order.blueprint_arns,
+            client_token=order.client_token,
+            tags=dict(job.tags),
+            polls=job.polls,
+            error_type=job.error_type,
+            error_message=job.error_message,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            ended_at=job.ended_at,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the job as ``GET /_bda/jobs`` has it; times are ISO strings."""
+        times = {name: getattr(self, name) for name in ("created_at", "started_at", "ended_at")}
+        return asdict(self) | {name: moment and iso_time(moment) for name, moment in times.items()}
+
+
+def job_views() -> list[JobView]:
+    """Give all jobs of all accounts and regions, oldest first."""
+    jobs = [JobView.of(job) for backend in _backends() for job in backend.book.all()]
+    return sorted(jobs, key=lambda job: job.created_at)
+
+
+def call_counts() -> dict[str, int]:
+    """Tell how often each operation was called, refused calls included."""
+    counts: Counter[str] = Counter()
+    for backend in _backends():
+        counts.update(backend.book.calls)
+    return dict(sorted(counts.items()))
+
+
+def job_files(job: JobView) -> dict[str, str]:
+    """Give the text of the files that a job left, by their URIs."""
+    folder = job_folder(job.output_s3_uri, job.job_id)
+    storage = Storage(job.account, job.invocation_arn.split(":")[1])
+    files = {}
+    for key in storage.keys(S3Uri(folder.bucket, f"{folder.key}/")):
+        uri = S3Uri(folder.bucket, key)
+        try:
+            files[str(uri)] = storage.read(uri).decode(errors="replace")
+        except StorageError:
+            # Deleted since it was listed.
+            continue
+    return files
+
+
+def _backends() -> list[BdaRuntimeBackend]:
+    # moto makes backends while others look at them; this is the lock that it makes them under.
+    with backend_lock:
+        regions_of_accounts = list(bedrockdataautomationruntime_backends.values())
+        return [backend for regions in regions_of_accounts for backend in regions.values()]

@@ -1,0 +1,177 @@
+"""Jobs at work: as many of each modality at once as the service allows, the others waiting in ``Created``."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from threading import Lock, Thread
+from typing import TYPE_CHECKING
+
+from moto.core.base_backend import backend_lock
+
+from airflow_bda.emulator import assumptions
+from airflow_bda.emulator.outputs import OutputFiles, lay_out
+from airflow_bda.emulator.processing.contract import InputError, ProcessingRequest
+from airflow_bda.emulator.storage import Storage, StorageError
+from airflow_bda.service.statuses import JobStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_bda.emulator.jobs import Job
+    from airflow_bda.emulator.state import Emulator
+    from airflow_bda.service.formats import Modality
+
+logger = logging.getLogger(__name__)
+
+
+class JobFailedError(Exception):
+    """A job cannot go on; its parts are those of its status."""
+
+    def __init__(self, status: JobStatus, error_type: str, error_message: str) -> None:
+        super().__init__(f"{status} ({error_type}): {error_message}")
+        self.status = status
+        self.error_type = error_type
+        self.error_message = error_message
+
+
+class WorkerPool:
+    """The lanes of one account and region, one for each modality."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+        self._lock = Lock()
+        self._lanes: dict[Modality, Lane] = {}
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; it starts when its modality has a place."""
+        modality = job.order.modality
+        with self._lock:
+            if modality not in self._lanes:
+                limit = self._emulator.settings.concurrency[modality]
+                self._lanes[modality] = Lane(limit, JobRunner(self._emulator).run)
+            lane = self._lanes[modality]
+        lane.submit(job)
+
+
+class Lane:
+    """
+    A queue with so many places at its head.
+
+    Its threads are daemons, made when there is work and gone when there is none: a program may end with jobs open.
+
+    :param limit: how many jobs run at once.
+    """
+
+    def __init__(self, limit: int, run: Callable[[Job], None]) -> None:
+        self._limit = limit
+        self._run = run
+        self._lock = Lock()
+        self._waiting: deque[Job] = deque()
+        self._running = 0
+
+    def submit(self, job: Job) -> None:
+        """Queue a job."""
+        with self._lock:
+            self._waiting.append(job)
+            if self._running == self._limit:
+                return
+            self._running += 1
+        Thread(target=self._work, name=f"bda-{job.order.modality}", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._running -= 1
+                    return
+                job = self._waiting.popleft()
+            try:
+                self._run(job)
+            except Exception:
+                logger.exception("The run of %s broke off", job.arn)
+
+
+class JobRunner:
+    """Takes one job through its life."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+
+    def run(self, job: Job) -> None:
+        """Take a job from ``Created`` to its end; it stops halfway when it is cancelled."""
+        settings = self._emulator.settings
+        if job.cancelled.wait(settings.created_seconds):
+            return
+        job.start()
+        started = time.monotonic()
+        try:
+            files: OutputFiles | JobFailedError = self._make_files(job)
+        except JobFailedError as failure:
+            files = failure
+        least = settings.in_progress_seconds + job.order.course.extra_seconds
+        if job.cancelled.wait(max(0.0, least - (time.monotonic() - started))):
+            return
+        # moto throws its state away under this lock: a job of the old state must not write into the new one.
+        with backend_lock:
+            if job.cancelled.is_set():
+                return
+            _finish(job, files)
+        self._emulator.tell_ended(job)
+
+    def _make_files(self, job: Job) -> OutputFiles:
+        order = job.order
+        if order.course.end is not None:
+            raise JobFailedError(JobStatus(order.course.end), order.course.error_type, order.course.error_message)
+        try:
+            request = ProcessingRequest(
+                bucket=order.input_uri.bucket,
+                key=order.input_uri.key,
+                data=_storage(job).read(order.input_uri),
+                blueprint_arns=order.blueprint_arns,
+                region=order.arn.region,
+                account=order.arn.account,
+            )
+            processed = self._emulator.process(request)
+        except StorageError as error:
+            raise JobFailedError(JobStatus.CLIENT_ERROR, assumptions.INPUT_GONE_ERROR_TYPE, str(error)) from error
+        except InputError as error:
+            raise JobFailedError(JobStatus.CLIENT_ERROR, error.error_type, error.error_message) from error
+        except Exception as error:
+            logger.exception("The emulator could not process %s", order.input_uri)
+            raise JobFailedError(
+                JobStatus.SERVICE_ERROR, assumptions.INTERNAL_ERROR_TYPE, f"{type(error).__name__}: {error}"
+            ) from error
+        return lay_out(
+            output_uri=order.output_uri,
+            job_id=order.arn.resource_id,
+            input_uri=order.input_uri,
+            processed=processed,
+        )
+
+
+def _storage(job: Job) -> Storage:
+    return Storage(job.order.arn.account, job.order.arn.partition)
+
+
+def _finish(job: Job, files: OutputFiles | JobFailedError) -> None:
+    if isinstance(files, JobFailedError):
+        job.fail(files.status, files.error_type, files.error_message)
+        return
+    try:
+        write_files(_storage(job), files)
+    except StorageError as error:
+        job.fail(JobStatus.CLIENT_ERROR, assumptions.OUTPUT_NOT_WRITABLE_ERROR_TYPE, str(error))
+    else:
+        job.succeed(files.metadata_uri)
+
+
+def write_files(storage: Storage, files: OutputFiles) -> None:
+    """
+    Write a job's files, the metadata last.
+
+    :raises StorageError: when the bucket is gone.
+    """
+    for uri, content in files.files.items():
+        storage.write(uri, content)
