@@ -1,0 +1,1 @@
+"""How to wait for a service that only answers when asked: asyncio, no Airflow."""

@@ -1,0 +1,328 @@
+"""
+One client that asks for many: the waits of one identity on one event loop.
+
+A poller is a heap of what is due and a timer; every request is a task, made in a context that is
+nobody's. A wait that leaves, even by being cancelled, touches nothing of another's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.engine.client import Lease, SharedClient
+from airflow_bda.engine.jitter import full_jitter, uniform
+from airflow_bda.engine.pace import Pace
+from airflow_bda.engine.tasks import error_of, start_apart, start_within
+from airflow_bda.engine.waiter import IdentityChangedError
+from airflow_bda.service.errors import BdaError
+from airflow_bda.service.failures import Failure, call_error, classify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_bda.engine.waiter import Waiter
+    from airflow_bda.service.statuses import JobState
+
+# botocore's pool holds 10 connections unless told otherwise; more requests would only queue inside the client.
+_MOST_IN_FLIGHT = 10
+# A status is a small answer. Without a limit, ten requests that hang would stop every wait of this identity.
+_REQUEST_SECONDS = 30.0
+_RETRY_FIRST_SECONDS = 2.0
+_RETRY_LONGEST_SECONDS = 60.0
+# A storm is over when nothing failed for this long: a single good answer in the middle of one is no change.
+_CALM_SECONDS = 10.0
+# AWS does not say whether a status can be asked for right after the invoke. This is long for a replica to lag behind,
+# and short for somebody who mistyped an ARN.
+_NOT_FOUND_GRACE_SECONDS = 60.0
+# A changed connection mostly shows by its old credentials failing. This is for one whose old credentials still work.
+_IDENTITY_CHECK_SECONDS = 300.0
+# The last poll of a wait comes this long before its deadline: time for an answer.
+_LAST_POLL_SECONDS = 2.0
+
+
+@dataclass(eq=False)
+class _Watch:
+    """
+    One invocation and all who wait for it.
+
+    :param ticket: the number of the heap's entry that counts; others of this watch are out of date.
+    """
+
+    invocation_arn: str
+    waiters: list[Waiter] = field(default_factory=list)
+    due: float = inf
+    ticket: int | None = None
+    tries_in_vain: int = 0
+    request: asyncio.Task[JobState] | None = None
+
+    @property
+    def age(self) -> float:
+        return max(waiter.age for waiter in self.waiters)
+
+    def let_go_of_the_done(self) -> None:
+        """Drop those whose wait has ended; they leave the poller when their own tasks get to run."""
+        self.waiters = [waiter for waiter in self.waiters if not waiter.outcome.done()]
+
+
+class Poller:
+    """
+    Asks for the statuses of many invocations with one client.
+
+    :param identity: whom the client must belong to.
+    :param requests_per_second: the most that is asked, all waits together.
+    :param on_shut: called once, when the last wait has left and before the client is closed.
+    """
+
+    def __init__(self, identity: str, *, requests_per_second: float, on_shut: Callable[[], object]) -> None:
+        self.identity = identity
+        self._on_shut = on_shut
+        self._loop = asyncio.get_running_loop()
+        self._pace = Pace(requests_per_second)
+        self._client = SharedClient(identity, self)
+        self._waiters: dict[Waiter, None] = {}
+        self._watches: dict[str, _Watch] = {}
+        self._due: list[tuple[float, int, _Watch]] = []
+        self._tickets = count()
+        self._in_flight: set[asyncio.Task[JobState]] = set()
+        self._has_worked = False
+        self._last_trouble_at = -inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._identity_check: asyncio.Task[None] | None = None
+        self._is_shut = False
+
+    # Who waits
+
+    def join(self, waiter: Waiter) -> None:
+        """Serve a wait from now on; its ``outcome`` will tell."""
+        self._waiters[waiter] = None
+        watch = self._watches.setdefault(waiter.invocation_arn, _Watch(waiter.invocation_arn))
+        watch.waiters.append(waiter)
+        first_poll = self._loop.time() + waiter.schedule.first_delay()
+        if watch.request is None and first_poll < watch.due:
+            self._put(watch, first_poll)
+        if self._identity_check is None:
+            self._identity_check = start_apart(self._check_identities())
+        self._tick()
+
+    def leave(self, waiter: Waiter) -> asyncio.Task[None] | None:
+        """
+        Serve a wait no more, however it ended. Takes effect at once.
+
+        :return: the closing of the client, when this was the last wait.
+        """
+        self._waiters.pop(waiter, None)
+        self._pass_over(waiter)
+        if self._waiters or self._is_shut:
+            return None
+        self._is_shut = True
+        self._on_shut()
+        self._tick()
+        tasks = [*self._in_flight, *filter(None, [self._identity_check])]
+        for task in tasks:
+            task.cancel()
+        return start_apart(self._close_after(tasks))
+
+    def _pass_over(self, waiter: Waiter) -> None:
+        watch = self._watches.get(waiter.invocation_arn)
+        if watch is not None and waiter in watch.waiters:
+            watch.waiters.remove(waiter)
+            if not watch.waiters:
+                self._drop(watch)
+
+    def _drop(self, watch: _Watch) -> None:
+        if self._watches.get(watch.invocation_arn) is watch:
+            del self._watches[watch.invocation_arn]
+        watch.ticket = None
+        if watch.request is not None:
+            watch.request.cancel()
+
+    async def _close_after(self, tasks: list[asyncio.Task[Any]]) -> None:
+        if tasks:
+            await asyncio.wait(tasks)
+        await self._client.close()
+
+    # What is due
+
+    def _put(self, watch: _Watch, due: float) -> None:
+        watch.due = due
+        watch.ticket = next(self._tickets)
+        heapq.heappush(self._due, (due, watch.ticket, watch))
+
+    def _put_next(self, watch: _Watch) -> None:
+        delay = min(waiter.schedule.next_delay(watch.age) for waiter in watch.waiters)
+        last_poll = min(waiter.seconds_left for waiter in watch.waiters) - _LAST_POLL_SECONDS
+        self._put(watch, self._loop.time() + (min(delay, last_poll) if last_poll > 0 else delay))
+
+    def _put_again(self, watch: _Watch) -> None:
+        delay = full_jitter(watch.tries_in_vain, first=_RETRY_FIRST_SECONDS, longest=_RETRY_LONGEST_SECONDS)
+        watch.tries_in_vain += 1
+        self._put(watch, self._loop.time() + delay)
+
+    def _most_due(self) -> _Watch | None:
+        while self._due:
+            _, ticket, watch = self._due[0]
+            if ticket == watch.ticket:
+                return watch
+            heapq.heappop(self._due)
+        return None
+
+    def _tick(self) -> None:
+        """Start all that may start now, and set the timer for what comes next."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while (pause := self._pause()) <= 0:
+            self._advance()
+        if pause < inf:
+            self._timer = self._loop.call_later(pause, self._tick)
+
+    def _pause(self) -> float:
+        """Give the seconds until something may start; infinite when only an event can change that."""
+        watch = self._most_due()
+        if watch is None or self._is_shut:
+            return inf
+        if not self._client.is_open:
+            return max(watch.due, self._client.may_open_at) - self._loop.time()
+        if len(self._in_flight) >= _MOST_IN_FLIGHT:
+            return inf
+        return max(watch.due, self._pace.next_at) - self._loop.time()
+
+    def _advance(self) -> None:
+        watch = self._due[0][2]
+        if self._client.is_open:
+            heapq.heappop(self._due)
+            self._send(watch)
+        else:
+            self._client.open_through(watch.waiters[0])
+
+    # Requests
+
+    def _send(self, watch: _Watch) -> None:
+        watch.ticket = None
+        watch.due = inf
+        self._pace.spend(self._loop.time())
+        lease = self._client.borrow()
+        request = start_apart(_ask(lease, watch.invocation_arn))
+        watch.request = request
+        self._in_flight.add(request)
+        request.add_done_callback(partial(self._finished, watch, lease))
+
+    def _finished(self, watch: _Watch, lease: Lease, request: asyncio.Task[JobState]) -> None:
+        self._in_flight.discard(request)
+        watch.request = None
+        error = error_of(request)
+        watch.let_go_of_the_done()
+        if not watch.waiters:
+            self._drop(watch)
+        elif error is None:
+            self._answered(watch, request.result())
+        else:
+            self._failed(watch, lease, error)
+        self._client.give_back(lease)
+        self._tick()
+
+    def _answered(self, watch: _Watch, state: JobState) -> None:
+        self._has_worked = True
+        self._client.answered()
+        watch.tries_in_vain = 0
+        storm_is_over = self._loop.time() - self._last_trouble_at >= _CALM_SECONDS
+        for waiter in watch.waiters:
+            waiter.saw(state, storm_is_over=storm_is_over)
+        watch.let_go_of_the_done()
+        if watch.waiters:
+            self._put_next(watch)
+        else:
+            self._drop(watch)
+
+    def _failed(self, watch: _Watch, lease: Lease, error: BaseException) -> None:
+        kind = classify(error)
+        if kind is Failure.NOT_FOUND and watch.age < _NOT_FOUND_GRACE_SECONDS:
+            self._put_again(watch)
+        elif kind is Failure.EXPIRED or (kind is Failure.CREDENTIALS and self._has_worked_for(watch.waiters)):
+            self._client.retire(lease)
+            self._stumble(watch, kind, error)
+        elif kind.is_passing:
+            self._pace.slow_down(self._loop.time())
+            self._stumble(watch, kind, error)
+        else:
+            for waiter in watch.waiters:
+                waiter.fail(_explain(error, watch.invocation_arn))
+            self._drop(watch)
+
+    def _stumble(self, watch: _Watch, kind: Failure, error: BaseException) -> None:
+        self._last_trouble_at = self._loop.time()
+        for waiter in watch.waiters:
+            waiter.stumbled(kind, str(_explain(error)))
+        self._put_again(watch)
+
+    def _has_worked_for(self, waiters: list[Waiter]) -> bool:
+        """Tell whether the connection was good once, here or, for a wait that moved, at its former poller."""
+        return self._has_worked or any(waiter.has_worked for waiter in waiters)
+
+    # The client, as its owner is told
+
+    def opened(self) -> None:
+        """Go on with what is due."""
+        self._tick()
+
+    def opened_for_another(self, waiter: Waiter, identity: str) -> None:
+        """Let the waits find out whom they belong to now."""
+        self._send_away(waiter, identity)
+        self._tick()
+
+    def failed_to_open(self, waiter: Waiter, error: BaseException) -> None:
+        """Wait it out if the connection has ever been good; else fail the one wait, and let the next one try."""
+        kind = classify(error)
+        if kind.is_passing or self._has_worked_for([waiter]):
+            self._last_trouble_at = self._loop.time()
+            self._client.open_later()
+            for each in self._waiters:
+                each.stumbled(kind, str(_explain(error)))
+        else:
+            waiter.fail(_explain(error, waiter.invocation_arn))
+            self._pass_over(waiter)
+        self._tick()
+
+    # Whose waits these are
+
+    async def _check_identities(self) -> None:
+        """Look one connection up again every while, in turn: a poller's waits may come by several connections."""
+        while True:
+            await asyncio.sleep(uniform(0.8, 1.2) * _IDENTITY_CHECK_SECONDS)
+            waiter = next(iter(self._waiters))
+            self._waiters[waiter] = self._waiters.pop(waiter)
+            if waiter.resolve_identity is not None:
+                await self._check_identity(waiter)
+
+    async def _check_identity(self, waiter: Waiter) -> None:
+        resolving = start_within(waiter.context, waiter.identity_now(self.identity))
+        identity = await resolving
+        if identity != self.identity and waiter in self._waiters:
+            self._send_away(waiter, identity)
+
+    def _send_away(self, waiter: Waiter, identity: str) -> None:
+        """
+        Part with a wait that belongs to another identity now, and let all the others look theirs up as well.
+
+        Those that cannot look it up stay: they may have come by another connection.
+        """
+        for each in list(self._waiters):
+            if each is waiter or each.resolve_identity is not None:
+                each.fail(IdentityChangedError(identity))
+                self._pass_over(each)
+
+
+async def _ask(lease: Lease, invocation_arn: str) -> JobState:
+    return await asyncio.wait_for(lease.source.get_status(invocation_arn), _REQUEST_SECONDS)
+
+
+def _explain(error: BaseException, invocation_arn: str | None = None) -> BdaError:
+    if isinstance(error, BdaError):
+        return error
+    return call_error(error, operation="GetDataAutomationStatus", invocation_arn=invocation_arn)
