@@ -9,7 +9,6 @@ PYTEST := .venv/bin/python -m pytest -n logical --maxprocesses 4
 ARGS ?=
 FILES ?=
 ROWS ?=
-export PYTHON
 
 .PHONY: help setup demo test lint format test-matrix test-chaos bench dist clean
 

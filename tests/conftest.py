@@ -1,0 +1,133 @@
+"""Keep the tests away from everything that is the developer's: his Airflow, his AWS account, his home folder."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import importlib.metadata
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import pytest
+
+# Airflow reads where its home is when it is imported. So this stands before any test module, and each process of
+# pytest-xdist has a home of its own.
+STATE = Path(tempfile.mkdtemp(prefix="airflow-bda-tests-"))
+AIRFLOW_HOME = STATE / "airflow"
+AIRFLOW_DATABASE = AIRFLOW_HOME / "airflow.db"
+
+os.environ.update(
+    {
+        "AIRFLOW_HOME": str(AIRFLOW_HOME),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(AIRFLOW_HOME / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{AIRFLOW_DATABASE}",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+)
+(AIRFLOW_HOME / "dags").mkdir(parents=True)
+
+# As attributes of their modules, because no supported Airflow has all of them.
+DEPRECATIONS = (
+    ("airflow.exceptions", "AirflowProviderDeprecationWarning"),
+    ("airflow.exceptions", "RemovedInAirflow3Warning"),
+    ("airflow.exceptions", "RemovedInAirflow4Warning"),
+    ("airflow.utils.deprecation_tools", "DeprecatedImportWarning"),
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Turn the deprecations of Airflow into errors where the package or an example DAG is what uses them."""
+    for module, name in DEPRECATIONS:
+        if _has(module, name):
+            for ours in ("airflow_bda", "unusual_prefix_"):  # Airflow's prefix for the modules of DAG files
+                config.addinivalue_line("filterwarnings", f"error::{module}.{name}:{ours}")
+
+
+def _has(module: str, name: str) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return hasattr(importlib.import_module(module), name)
+
+
+def pytest_sessionstart() -> None:
+    """Refuse to test the source tree where the wheel is to be tested, as `make test-matrix` asks."""
+    if not os.environ.get("AIRFLOW_BDA_TEST_INSTALLED"):
+        return
+    import airflow_bda
+
+    if "site-packages" not in Path(airflow_bda.__file__).parts:
+        raise pytest.UsageError(f"the wheel is to be tested, but airflow_bda comes from {airflow_bda.__file__}")
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(STATE, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_state_of_the_developer(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test an empty home and an AWS setup that reaches nobody."""
+    home = tmp_path_factory.mktemp("home")
+    for name in [name for name in os.environ if name.startswith(("AWS_", "AIRFLOW_CONN_", "AIRFLOW_VAR_"))]:
+        monkeypatch.delenv(name)
+    for name, value in {
+        "HOME": home,
+        "XDG_CACHE_HOME": home / ".cache",
+        "XDG_CONFIG_HOME": home / ".config",
+        "XDG_DATA_HOME": home / ".local" / "share",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_CONFIG_FILE": home / ".aws" / "config",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_SHARED_CREDENTIALS_FILE": home / ".aws" / "credentials",
+    }.items():
+        monkeypatch.setenv(name, str(value))
+
+
+@pytest.fixture(scope="session")
+def airflow_db(pytestconfig: pytest.Config) -> Path:
+    """
+    Give this process a migrated metadata database, and return its file.
+
+    A migration takes seconds, so one is kept in pytest's cache for each Airflow.
+    """
+    kept = pytestconfig.cache.mkdir("airflow-db")
+    migrated = kept / f"{importlib.metadata.version('apache-airflow')}.db"
+    with (kept / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not migrated.exists():
+            draft = STATE / "migrated.db"
+            _migrate(draft)
+            _copy(draft, migrated.with_suffix(".part"))
+            migrated.with_suffix(".part").rename(migrated)
+    _copy(migrated, AIRFLOW_DATABASE)
+    return AIRFLOW_DATABASE
+
+
+def _migrate(database: Path) -> None:
+    """In a process of its own: a migration sets up logging anew, which would take the tests' handlers away."""
+    subprocess.run(
+        [sys.executable, "-m", "airflow", "db", "migrate"],
+        env={**os.environ, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+    )
+
+
+def _copy(source: Path, target: Path) -> None:
+    """By SQLite itself: part of a database may be in a write-ahead log beside its file."""
+    with sqlite3.connect(source) as reading, sqlite3.connect(target) as writing:
+        reading.backup(writing)
+    reading.close()
+    writing.close()

@@ -1,0 +1,218 @@
+"""Which room may import which (design: imports only go down), and what importing costs a DAG file."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import airflow_bda
+
+PACKAGE = Path(airflow_bda.__file__).parent
+
+WITHOUT_AIRFLOW = frozenset({"service", "engine", "emulator", "aws_lambda", "__init__"})
+
+# Room (a folder or a module of the package) to the rooms that it may import besides itself.
+BELOW = {
+    "__init__": set(),
+    "_compat": set(),
+    "service": set(),
+    "exceptions": {"_compat", "service"},
+    "engine": {"service"},
+    "aws_lambda": {"service"},
+    "emulator": {"service"},
+}
+BELOW["hooks"] = {"_compat", "exceptions", "service", "engine"}
+BELOW["links"] = BELOW["hooks"]
+BELOW["triggers"] = BELOW["hooks"] | {"hooks"}
+BELOW["operators"] = BELOW["sensors"] = BELOW["triggers"] | {"triggers", "links"}
+# What stands above all the rest.
+BELOW["commands"] = BELOW["operators"] | {"operators", "sensors", "aws_lambda", "emulator"}
+BELOW["cli"] = BELOW["commands"] | {"commands"}
+
+# What a room may import from outside the standard library, where that is not everything.
+ONLY = {"service": {"botocore"}, "engine": {"botocore"}, "aws_lambda": {"boto3", "botocore"}, "__init__": set()}
+
+# `service` describes BDA and does nothing: no client, no network, no process, no file of its own.
+ACTING = (
+    *("botocore.client", "botocore.httpsession", "botocore.session", "boto3"),
+    *(
+        "asyncio",
+        "http",
+        "io",
+        "multiprocessing",
+        "shutil",
+        "socket",
+        "sqlite3",
+        "subprocess",
+        "tempfile",
+        "urllib.request",
+    ),
+)
+
+# What a DAG file may never make the scheduler load.
+HEAVY = frozenset({"aiobotocore", "av", "boto3.session", "moto", "onnxruntime", "pdfplumber", "pypdf", "rapidocr"})
+
+
+@dataclass(frozen=True)
+class Import:
+    """A module that a module imports, in a line that runs (not only for type checkers)."""
+
+    importer: str
+    line: int
+    imported: str
+
+    def __str__(self) -> str:
+        return f"{self.importer}:{self.line} imports {self.imported}"
+
+
+def room_of(module: str) -> str:
+    """`airflow_bda.hooks.bda` lives in `hooks`; the package itself in `__init__`."""
+    _, _, rest = module.partition(".")
+    return rest.partition(".")[0] or "__init__"
+
+
+def imports_of(source: str, importer: str) -> list[Import]:
+    """List what a module's lines import, those within functions too."""
+    found = []
+    for node in _running(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [Import(importer, node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = ".".join(filter(None, [*importer.split(".")[: -node.level], base]))
+            # `from airflow_bda import hooks` is about the room, `from airflow_bda import __version__` is not.
+            rooms = [f"{base}.{alias.name}" for alias in node.names if base == "airflow_bda" and alias.name in BELOW]
+            found += [Import(importer, node.lineno, name) for name in rooms or [base]]
+    return found
+
+
+def _running(tree: ast.AST) -> list[ast.AST]:
+    """Walk a tree without what stands under `if TYPE_CHECKING:`."""
+    nodes = []
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            nodes += [found for child in node.orelse for found in [child, *_running(child)]]
+        else:
+            nodes += [node, *_running(node)]
+    return nodes
+
+
+def problem_of(found: Import) -> str | None:
+    """Say which rule an import breaks, if any."""
+    room = room_of(found.importer)
+    if room not in BELOW:
+        return f"{room} has no place in this test's table of rooms"
+    top = found.imported.partition(".")[0]
+    if top == "airflow_bda":
+        target = room_of(found.imported)
+        return None if target in {room, "__init__"} | BELOW[room] else f"{found}, which is not below {room}"
+    if top == "airflow" and room in WITHOUT_AIRFLOW:
+        return f"{found}, and {room} works without Airflow"
+    if room == "service" and any(f"{found.imported}.".startswith(f"{name}.") for name in ACTING):
+        return f"{found}, and service only describes"
+    if top not in sys.stdlib_module_names and top not in ONLY.get(room, {top}):
+        return f"{found}, and {room} needs no more than {sorted(ONLY[room]) or 'the standard library'}"
+    return None
+
+
+def modules() -> dict[str, str]:
+    """Read every module of the package, by its dotted name."""
+    sources = {}
+    for file in sorted(PACKAGE.rglob("*.py")):
+        parts = ["airflow_bda", *file.relative_to(PACKAGE).with_suffix("").parts]
+        if "example_dags" not in parts:  # users' code, in wheels
+            sources[".".join(parts)] = file.read_text()
+    return sources
+
+
+def test_imports_only_go_down():
+    problems = [
+        problem
+        for name, source in modules().items()
+        for found in imports_of(source, name)
+        if (problem := problem_of(found))
+    ]
+
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize(
+    ("importer", "source"),
+    [
+        ("airflow_bda.service.model", "import airflow"),
+        ("airflow_bda.service.model", "def f():\n    import boto3"),
+        ("airflow_bda.service.model", "from botocore.session import get_session"),
+        ("airflow_bda.service.model", "from urllib.request import urlopen"),
+        ("airflow_bda.service.model", "from airflow_bda.engine.poller import Poller"),
+        ("airflow_bda.engine.poller", "from airflow_bda import hooks"),
+        ("airflow_bda.engine.poller", "import aiobotocore.session"),
+        ("airflow_bda.hooks.bda", "from ..operators import BdaInvokeOperator"),
+        ("airflow_bda.sensors.bda", "from airflow_bda.operators import BdaInvokeOperator"),
+        ("airflow_bda.emulator.server", "from airflow.models import DAG"),
+        ("airflow_bda.aws_lambda.handler", "import requests"),
+        ("airflow_bda.__init__", "from airflow_bda.service import arns"),
+        ("airflow_bda.operators.bda", "from airflow_bda.cli import main"),
+        ("airflow_bda.attic.bda", "import os"),
+    ],
+)
+def test_a_breach_is_seen(importer, source):
+    """The rules above bite."""
+    assert any(problem_of(found) for found in imports_of(source, importer))
+
+
+@pytest.mark.parametrize(
+    ("importer", "source"),
+    [
+        ("airflow_bda.service.model", "if TYPE_CHECKING:\n    from airflow_bda.engine import poller"),
+        ("airflow_bda.service.model", "from botocore.model import ServiceModel"),
+        ("airflow_bda.hooks.bda", "from airflow_bda import __version__"),
+        ("airflow_bda.hooks.bda", "from .limits import wait_limits"),
+    ],
+)
+def test_what_the_rules_allow(importer, source):
+    assert not any(problem_of(found) for found in imports_of(source, importer))
+
+
+IMPORT_LIKE_A_DAG_FILE = """
+import importlib, json, sys
+models = []
+sys.addaudithook(
+    lambda event, arguments: models.append(str(arguments[0]))
+    if event == "open" and "service-2.json" in str(arguments[0]) else None
+)
+for room in ("operators", "sensors", "triggers", "hooks"):
+    package = importlib.import_module("airflow_bda." + room)
+    for name in package.__all__:
+        getattr(package, name)
+print(json.dumps({"modules": sorted(sys.modules), "models": models}))
+"""
+
+
+def run_python(code: str) -> str:
+    """Run code in an interpreter of its own, as a DAG processor would, and return its last line."""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.strip().splitlines()[-1]
+
+
+def test_a_dag_file_loads_nothing_heavy():
+    """The DAG processor imports every DAG file again and again."""
+    loaded = json.loads(run_python(IMPORT_LIKE_A_DAG_FILE))
+
+    assert "airflow_bda.operators.bda" in loaded["modules"]
+    assert HEAVY.isdisjoint(loaded["modules"]), HEAVY.intersection(loaded["modules"])
+    assert loaded["models"] == []
+
+
+def test_the_package_itself_imports_no_airflow():
+    """Airflow asks every provider for its information when it starts."""
+    loaded = run_python("import airflow_bda, sys; airflow_bda.get_provider_info(); print(*sys.modules)").split()
+
+    assert not {name for name in loaded if name.partition(".")[0] in {"airflow", "botocore", "boto3"}}
