@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from typing_extensions import Self
+
     from airflow_bda.service.statuses import JobState
 
 
@@ -46,9 +48,10 @@ class BdaError(Exception):
         self.error_type = error_type
         self.error_message = error_message
         self.input_s3_uri = input_s3_uri
-        super().__init__(self._text())
+        super().__init__(self.text())
 
-    def _text(self) -> str:
+    def text(self) -> str:
+        """Give the whole paragraph: what happened, to which invocation, and what to do."""
         facts = [
             f"{name}: {value}"
             for name, value in (
@@ -61,6 +64,17 @@ class BdaError(Exception):
             if value
         ]
         return " ".join(filter(None, (self.message, f"({'; '.join(facts)})." if facts else "", self.remedy)))
+
+    def about(self, **facts: Any) -> Self:
+        """Give the same error with more of its attributes known."""
+        return self.recast(type(self), **facts)  # type: ignore[return-value]  # recast gives the class that it is given
+
+    def recast(self, error_class: type[BdaError], **facts: Any) -> BdaError:
+        """Give the same error in another class, with more of its attributes known."""
+        error = _rebuild(error_class, self.args)
+        error.__dict__.update(self.__dict__, **facts)
+        error.args = (error.text(),)
+        return error
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exception's own __reduce__ would call __init__ with the text alone; Airflow pickles errors between processes.
@@ -82,8 +96,9 @@ class BdaRequestError(BdaError):
         self.problems = tuple(problems)
         super().__init__(message, **facts)
 
-    def _text(self) -> str:
-        return "\n".join([super()._text(), *(f"  - {problem}" for problem in self.problems)])
+    def text(self) -> str:
+        """Give the paragraph, and the problems in a list below it."""
+        return "\n".join([super().text(), *(f"  - {problem}" for problem in self.problems)])
 
 
 class BdaClientError(BdaError):

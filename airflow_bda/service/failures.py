@@ -16,6 +16,7 @@ from botocore import exceptions as botocore_exceptions
 from botocore.parsers import ResponseParserError
 
 from airflow_bda.service.errors import BdaConnectionError, BdaError, BdaPermissionError, BdaRequestError
+from airflow_bda.service.statuses import UnexpectedAnswerError
 
 
 class Failure(Enum):
@@ -107,10 +108,13 @@ _KINDS_OF_EXCEPTIONS: tuple[tuple[tuple[type[BaseException], ...], Failure], ...
             asyncio.TimeoutError,
             JSONDecodeError,
             UnicodeDecodeError,
+            UnexpectedAnswerError,
         ),
         Failure.UNREACHABLE,
     ),
 )
+# Not known: whether the service can deny an invocation just after giving its ARN. A minute is generous, and bounded.
+NOT_FOUND_GRACE_SECONDS = 60.0
 _SERVER_FAULT = 500
 _TOO_MANY_REQUESTS = 429
 
@@ -141,6 +145,16 @@ def _classify_answer(response: Any) -> Failure:
     return Failure.BUSY if http_status >= _SERVER_FAULT or http_status == _TOO_MANY_REQUESTS else Failure.OTHER
 
 
+def is_passing(error: BaseException) -> bool:
+    """Whether a call's failure, or the one that it was explained from, may pass by waiting."""
+    return classify(error.__cause__ or error).is_passing
+
+
+def is_absence(error: BaseException) -> bool:
+    """Whether a call named something that the service does not know, or does not know yet."""
+    return classify(error.__cause__ or error) is Failure.NOT_FOUND
+
+
 def call_error(
     error: BaseException,
     *,
@@ -169,7 +183,8 @@ def call_error(
 
 def _message(error: BaseException) -> str | None:
     if isinstance(error, botocore_exceptions.ClientError):
-        return error.response.get("Error", {}).get("Message")
+        message: str | None = error.response.get("Error", {}).get("Message")
+        return message
     return str(error)
 
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+class UnexpectedAnswerError(Exception):
+    """A call went through, but its answer lacks what every answer of BDA's has: something else answered."""
+
+
 class JobStatus(str, Enum):
     """The states of a job. ``UNKNOWN`` stands for a word that this release does not know: the job may be going on."""
 
@@ -73,8 +77,14 @@ class JobState:
 
     @classmethod
     def from_response(cls, invocation_arn: str, response: Mapping[str, Any]) -> JobState:
-        """Read botocore's answer; every member of it is optional, and unknown ones are left alone."""
+        """
+        Read botocore's answer; members that are not known are left alone.
+
+        :raises UnexpectedAnswerError: without a status, which is what botocore makes of a body that is not JSON.
+        """
         status_text = str(response.get("status") or "")
+        if not status_text:
+            raise UnexpectedAnswerError(f"the answer for {invocation_arn} holds no status")
         return cls(
             invocation_arn=invocation_arn,
             status=JobStatus.parse(status_text),
@@ -86,3 +96,8 @@ class JobState:
             completed_at=response.get("jobCompletionTime"),
             duration_seconds=response.get("jobDurationInSeconds"),
         )
+
+    def describe(self) -> str:
+        """Give one line for a log: which job, and how it stands."""
+        unfamiliar = " (a status that this release does not know)" if self.status is JobStatus.UNKNOWN else ""
+        return f"{self.invocation_arn} is {self.status_text}{unfamiliar}."

@@ -1,0 +1,72 @@
+"""
+Where Airflow 2 differs from 3, and one amazon provider from another. No other module asks for a version.
+
+``airflow.providers.common.compat.sdk`` would do most of this, but the provider versions of Airflow 3.0.6 on MWAA do not
+have it. The amazon provider's base classes are marked "for internal usage": a change in them is mended here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from airflow.sdk import PokeReturnValue, conf
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+else:
+    try:  # Airflow 3.1 and later
+        from airflow.sdk import conf
+    except ImportError:
+        from airflow.configuration import conf
+    try:  # Airflow 3.1 and later
+        from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+    except ImportError:
+        from airflow.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+    try:  # Airflow 3.0 and later
+        from airflow.sdk import PokeReturnValue
+    except ImportError:
+        from airflow.sensors.base import PokeReturnValue
+
+__all__ = [
+    "AirflowFailException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "AwsBaseOperator",
+    "AwsBaseSensor",
+    "BaseTrigger",
+    "PokeReturnValue",
+    "TriggerEvent",
+    "aws_template_fields",
+    "conf",
+    "first_poke_at",
+    "task_state_store",
+]
+
+
+def task_state_store(context: Mapping[str, Any]) -> Any | None:
+    """Give the task's own store, which outlives its tries; None before Airflow 3.3, which has none."""
+    return context.get("task_state_store")
+
+
+def first_poke_at(context: Mapping[str, Any]) -> datetime | None:
+    """Give the time at which a sensor that is rescheduled between its pokes began; None for its first poke."""
+    ti = context["ti"]
+    if hasattr(ti, "get_first_reschedule_date"):  # Airflow 3
+        began: datetime | None = ti.get_first_reschedule_date(context)
+        return began
+    from airflow.sensors.base import _orig_start_date
+
+    return _orig_start_date(  # type: ignore[no-any-return]  # Airflow 2 only: not in the Airflow that mypy sees
+        dag_id=ti.dag_id,
+        task_id=ti.task_id,
+        run_id=ti.run_id,
+        map_index=ti.map_index,
+        try_number=(ti.max_tries or 0) - (ti.task.retries or 0) + 1,
+    )

@@ -1,0 +1,18 @@
+"""Starting data automation jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_bda.operators.bda import BdaInvokeOperator
+
+__all__ = ["BdaInvokeOperator"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "BdaInvokeOperator":
+        from airflow_bda.operators.bda import BdaInvokeOperator
+
+        return BdaInvokeOperator
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,169 @@
+"""Waiting for a data automation job in a task of its own."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow_bda._compat import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AwsBaseSensor,
+    PokeReturnValue,
+    aws_template_fields,
+    conf,
+    first_poke_at,
+)
+from airflow_bda.exceptions import BdaError, as_sensor_error
+from airflow_bda.hooks.bda import BdaHook
+from airflow_bda.hooks.limits import in_seconds
+from airflow_bda.service.failures import NOT_FOUND_GRACE_SECONDS, is_absence, is_passing
+from airflow_bda.service.invocations import check_invocation_arn, region_of
+from airflow_bda.service.outcomes import JobOutcome
+from airflow_bda.triggers.bda import BdaStatusTrigger
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_bda.service.statuses import JobState
+
+
+class BdaStatusSensor(AwsBaseSensor[BdaHook]):
+    """
+    Wait until a data automation job has ended, in a worker slot, between reschedules, or in the triggerer.
+
+    The mode decides where the waiting happens and nothing else. Throttling, lost connections and expired credentials
+    are waited out in each; ``silent_fail`` therefore has nothing to hide, and is ignored. A ``timeout`` ends the wait
+    and not the job, and its error names the job.
+
+    .. seealso::
+        https://docs.aws.amazon.com/bedrock/latest/APIReference/API_data-automation-runtime_GetDataAutomationStatus.html
+
+    :param invocation_arn: the job, as :class:`~airflow_bda.operators.BdaInvokeOperator` returns it. (templated)
+    :param poll_interval: with *deferrable*, seconds between looks at the job; None (default) looks often at first and
+        less often as the job grows older. The other modes go by ``poke_interval``.
+    :param deferrable: whether to wait in the triggerer; the default is Airflow's ``[operators] default_deferrable``.
+    :param aws_conn_id: the Airflow connection with AWS credentials, ``aws_default`` by default. (templated)
+    :param region_name: the AWS region; None takes the one in *invocation_arn*. (templated)
+    :param verify: whether, or with which bundle, TLS certificates are verified; None takes the connection's.
+        (templated)
+    :param botocore_config: botocore's client configuration, as a dictionary.
+    :return: the URI of the job's ``job_metadata.json``.
+    :raises BdaRequestError: *invocation_arn* is no invocation's ARN, or names none that exists. Not retried.
+    :raises BdaClientError: the job could not work with its input. Not retried.
+    :raises BdaServiceError: the job failed on the service's side.
+    :raises BdaPermissionError: the status may not be asked for.
+    :raises BdaTimeoutError: ``timeout`` passed; Airflow does not retry a sensor that timed out.
+    """
+
+    aws_hook_class = BdaHook
+    template_fields: Sequence[str] = aws_template_fields("invocation_arn")
+    ui_color = "#dcebf9"
+
+    def __init__(
+        self,
+        *,
+        invocation_arn: str,
+        poll_interval: float | timedelta | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.invocation_arn = invocation_arn
+        self.poll_interval = poll_interval
+        self.deferrable = deferrable
+        self._began: datetime | None = None
+        self._last_state: JobState | None = None
+
+    @property
+    def _hook_parameters(self) -> dict[str, Any]:
+        parameters: dict[str, Any] = super()._hook_parameters
+        return parameters | {"region_name": self.region_name or region_of(self.invocation_arn)}
+
+    def execute(self, context: Context) -> Any:
+        """Wait in the mode that was asked for."""
+        self._check()
+        if self.deferrable:
+            self._defer()
+        self.silent_fail = False
+        try:
+            return super().execute(context)
+        except (AirflowSensorTimeout, AirflowSkipException) as end:
+            if isinstance(end, BdaError) or isinstance(end.__cause__, BdaError):
+                raise
+            # Airflow's own words for a time-out name neither the job nor its state.
+            return self._conclude(self._timed_out())
+
+    def poke(self, context: Context) -> bool | PokeReturnValue:
+        """Look at the job once."""
+        state = self._look(context)
+        if state is None or not state.status.is_terminal:
+            return False
+        return PokeReturnValue(is_done=True, xcom_value=self._conclude(JobOutcome.of_state(state)))
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str | None:  # noqa: ARG002
+        """Resume with what the trigger saw."""
+        return self._conclude(JobOutcome.from_event(event))
+
+    def _check(self) -> None:
+        try:
+            check_invocation_arn(self.invocation_arn)
+            in_seconds(self.poll_interval)
+        except BdaError as error:
+            self._give_up(error)
+
+    def _defer(self) -> NoReturn:
+        self.defer(
+            trigger=BdaStatusTrigger(
+                invocation_arn=self.invocation_arn,
+                deadline=(datetime.now(timezone.utc) + timedelta(seconds=self.timeout)).isoformat(),
+                poll_interval=in_seconds(self.poll_interval),
+                aws_conn_id=self.aws_conn_id,
+                region_name=self.region_name,
+                verify=self.verify,
+                botocore_config=self.botocore_config,
+            ),
+            method_name="execute_complete",
+            # Airflow 3 does not hold a deferred task to its execution_timeout.
+            timeout=self.execution_timeout,
+        )
+        raise AssertionError  # defer always raises
+
+    def _look(self, context: Context) -> JobState | None:
+        try:
+            state = self.hook.get_status(self.invocation_arn)
+        except BdaError as error:
+            if not (is_passing(error) or (is_absence(error) and self._has_just_begun(context))):
+                self._give_up(error)
+            self.log.warning("No status yet: %s", error.message)
+            return None
+        if self._last_state is None or self._last_state.status_text != state.status_text:
+            self.log.info(state.describe())
+        self._last_state = state
+        return state
+
+    def _has_just_begun(self, context: Context) -> bool:
+        if self._began is None:
+            self._began = first_poke_at(context) or datetime.now(timezone.utc)
+        return (datetime.now(timezone.utc) - self._began).total_seconds() < NOT_FOUND_GRACE_SECONDS
+
+    def _timed_out(self) -> JobOutcome:
+        return JobOutcome.of_timeout(
+            self.invocation_arn, deadline=datetime.now(timezone.utc), last_state=self._last_state
+        )
+
+    def _conclude(self, outcome: JobOutcome) -> str | None:
+        if outcome.error is not None:
+            self._give_up(outcome.error)
+        self.log.info("Invocation %s succeeded: %s", outcome.invocation_arn, outcome.output_metadata_uri)
+        return outcome.output_metadata_uri
+
+    def _give_up(self, error: BdaError) -> NoReturn:
+        failure = as_sensor_error(error)
+        final = isinstance(failure, AirflowFailException | AirflowSensorTimeout)
+        if self.never_fail or (self.soft_fail and final):
+            raise AirflowSkipException(f"Skipped instead of failed: {failure}") from failure
+        raise failure from error.__cause__

@@ -1,0 +1,105 @@
+"""Waiting in the triggerer, where thousands of waits share one client."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_bda._compat import BaseTrigger, TriggerEvent
+from airflow_bda.hooks.bda import BdaHook
+from airflow_bda.service.errors import BdaRequestError
+from airflow_bda.service.invocations import region_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+STILL_RUNNING = "BDA cannot cancel a job: invocation %s goes on and is billed, though its task was ended."
+
+
+class BdaStatusTrigger(BaseTrigger):
+    """
+    Wait for one data automation job, and fire once with how it ended.
+
+    The arguments are a stored format: Airflow keeps them, in clear, while the task is deferred. They hold no secrets.
+
+    :param invocation_arn: the job.
+    :param deadline: when to give up, as an ISO 8601 time with a zone. It is absolute, so that a triggerer that starts
+        again does not start the wait again.
+    :param poll_interval: seconds between polls; None lets the pauses grow with the job's age.
+    :param aws_conn_id: the Airflow connection; as for every operator of the amazon provider.
+    :param region_name: the region; None takes the one in *invocation_arn*.
+    :param verify: whether, or with which bundle, TLS certificates are verified.
+    :param botocore_config: botocore's configuration, as a dictionary. Not the place for a proxy's password.
+    """
+
+    def __init__(  # noqa: PLR0913  the connection's four belong to every AWS trigger
+        self,
+        *,
+        invocation_arn: str,
+        deadline: str,
+        poll_interval: float | None = None,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # untyped in Airflow
+        self.invocation_arn = invocation_arn
+        self.deadline = deadline
+        self.poll_interval = poll_interval
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Give the class and the arguments to make it from again; what was not set is left out."""
+        arguments = {
+            "poll_interval": self.poll_interval,
+            "region_name": self.region_name,
+            "verify": self.verify,
+            "botocore_config": self.botocore_config,
+        }
+        return f"{type(self).__module__}.{type(self).__qualname__}", {
+            "invocation_arn": self.invocation_arn,
+            "deadline": self.deadline,
+            # None means "no connection" here, not "not set".
+            "aws_conn_id": self.aws_conn_id,
+            **{name: value for name, value in arguments.items() if value is not None},
+        }
+
+    def hook(self) -> BdaHook:
+        """Give a hook with the connection parameters of the task that deferred."""
+        return BdaHook(
+            aws_conn_id=self.aws_conn_id,
+            region_name=self.region_name or region_of(self.invocation_arn),
+            verify=self.verify,
+            config=self.botocore_config,
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, then yield the one event that every mode's end is read from."""
+        outcome = await self.hook().outcome_async(
+            self.invocation_arn, deadline=datetime.fromisoformat(self.deadline), poll_interval=self.poll_interval
+        )
+        yield TriggerEvent(outcome.to_event())
+
+    async def on_kill(self) -> None:
+        """Say that the job goes on: Airflow 3.3 calls this when a user ends the deferred task."""
+        self.log.warning(STILL_RUNNING, self.invocation_arn)
+
+
+def check_storable(botocore_config: Mapping[str, Any] | None) -> None:
+    """
+    Refuse a botocore configuration that holds a secret: Airflow would store it in clear while the task is deferred.
+
+    :raises BdaRequestError: names the proxy whose URL holds a password.
+    """
+    for scheme, proxy in ((botocore_config or {}).get("proxies") or {}).items():
+        if urlsplit(str(proxy)).password:
+            raise BdaRequestError(
+                "The task was not deferred: its trigger's arguments would hold a secret.",
+                problems=[f"botocore_config: the {scheme} proxy's URL holds a password."],
+                remedy="Put it in the Airflow connection's extra, under config_kwargs.",
+            )

@@ -1,0 +1,77 @@
+"""
+### One document, from S3 to fields
+
+`invoke` starts one data automation job, `wait` waits for it in the triggerer without holding a worker slot, and
+`show_fields` prints what was found. Trigger it with the params of your own document; the defaults are those of the
+local emulator (`airflow-bda emulator`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+try:  # Airflow 3
+    from airflow.sdk import Param, dag, task
+except ImportError:  # Airflow 2
+    from airflow.decorators import dag, task
+    from airflow.models.param import Param
+
+from airflow_bda.hooks import BdaHook
+from airflow_bda.operators import BdaInvokeOperator
+from airflow_bda.sensors import BdaStatusSensor
+
+MANAGED = "arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-public-"
+
+
+@dag(
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    tags=["bda"],
+    doc_md=__doc__,
+    # Params that are lists reach the operator as lists, not as their text.
+    render_template_as_native_obj=True,
+    params={
+        "input_s3_uri": Param(
+            "s3://bda-input/invoice.pdf",
+            type="string",
+            title="Document",
+            description="The file to process, one object: s3://bucket/key",
+        ),
+        "output_s3_uri": Param(
+            "s3://bda-output/results",
+            type="string",
+            title="Results",
+            description="The prefix under which the service writes the job's folder: s3://bucket/prefix",
+        ),
+        "blueprints": Param(
+            [f"{MANAGED}invoice", f"{MANAGED}receipt"],
+            type="array",
+            title="Blueprints",
+            description="The ARNs of the blueprints to try; the one that fits the document says what to extract",
+        ),
+    },
+)
+def bda_document() -> None:
+    """Invoke, wait, print."""
+    invoke = BdaInvokeOperator(
+        task_id="invoke",
+        input_s3_uri="{{ params.input_s3_uri }}",
+        output_s3_uri="{{ params.output_s3_uri }}",
+        blueprints="{{ params.blueprints }}",
+        retries=2,
+        retry_delay=timedelta(seconds=30),
+    )
+    wait = BdaStatusSensor(task_id="wait", invocation_arn=invoke.output, deferrable=True, timeout=3600)
+
+    @task
+    def show_fields(metadata_uri: str) -> None:
+        for segment in BdaHook().get_results(metadata_uri).segments:
+            print(f"Segment {segment.index}: {segment.pages} pages, {segment.custom_status or 'no blueprint'}")
+            for field in segment.custom.fields() if segment.custom else ():
+                print(f"  {field.path} = {field.value!r} (confidence {field.confidence})")
+
+    show_fields(wait.output)
+
+
+bda_document()
