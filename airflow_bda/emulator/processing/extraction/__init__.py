@@ -1,0 +1,1 @@
+"""Blueprints, and the fields that they ask for."""

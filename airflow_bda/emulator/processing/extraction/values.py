@@ -1,0 +1,185 @@
+"""
+Numbers, dates and truth values as documents print them.
+
+English month names and Latin digits only. ``03/04/2026`` is the fourth of March, as in the United States, unless the
+caller says that the day comes first; with dots, as in ``03.04.2026``, the day always comes first.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+
+_CODES = "USD|EUR|GBP|CHF|JPY|CAD|AUD|NZD|INR|SEK|NOK|DKK|PLN|CZK|BRL|MXN"
+_CURRENCY = rf"(?:(?:US|CA|A)?[$€£¥₹]|(?<![A-Za-z])(?:{_CODES})(?![A-Za-z]))"
+CURRENCY = re.compile(_CURRENCY)
+CODE_OF_SYMBOL = {"$": "USD", "US$": "USD", "CA$": "CAD", "A$": "AUD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR"}
+
+_MINUS = "-\u2212\u2013"
+# Blanks group digits only where a decimal comma follows: "2 500.00" is more often a quantity beside a price.
+_BODY = r"\d{1,3}(?:[ \u00a0\u202f]\d{3})+,\d{2}(?!\d)|\d[\d.,'\u2019]*\d|\d"
+_NUMBER = re.compile(
+    rf"(?<![\w.,/:'-])(?P<open>\(\s?)?(?P<sign>[{_MINUS}+]\s?)?(?P<before>{_CURRENCY}\s?)?(?P<inner>[{_MINUS}]\s?)?"
+    rf"(?P<body>{_BODY})(?P<behind>\s?{_CURRENCY})?(?P<close>\s?\))?(?P<after>[{_MINUS}](?!\w))?(?P<percent>\s?%)?"
+    rf"(?![\w/:]|[{_MINUS}]\w)"
+)
+_GROUPS_OF_THREE = re.compile(r"\d{1,3}(?:,\d{2,3})*,\d{3}")
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = rf"(?P<month>{'|'.join(_MONTHS)})[a-z]*\.?"
+_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+_DATES = tuple(
+    re.compile(rf"(?<![\w.,/-]){pattern}(?![\w/-]|\.\d)", re.IGNORECASE)
+    for pattern in (
+        r"(?P<year>\d{4})(?P<separator>[-/.])(?P<month>\d{1,2})(?P=separator)(?P<day>\d{1,2})(?:T[\d:.]+Z?)?",
+        r"(?P<first>\d{1,2})(?P<separator>[-/.])(?P<second>\d{1,2})(?P=separator)(?P<year>\d{4}|\d{2})",
+        rf"{_DAY}[\s.-]*(?:of\s)?{_MONTH},?[\s-]*(?P<year>\d{{4}})",
+        rf"{_MONTH}\s*{_DAY},?\s+(?P<year>\d{{4}})",
+    )
+)
+# Two digits from here on are a year of the last century.
+_CENTURY_TURN = 70
+_DECEMBER = 12
+
+_FORMAT = re.compile(
+    r"\b(?:Y{4}|Y{2}|M{1,2}|D{1,2})(?P<separator>[-/. ])(?:Y{4}|Y{2}|M{1,2}|D{1,2})(?P=separator)(?:Y{4}|Y{2}|M{1,2}|D{1,2})\b",
+    re.IGNORECASE,
+)
+_FORMAT_PARTS = (("YYYY", "%Y"), ("YY", "%y"), ("MM", "%m"), ("M", "%m"), ("DD", "%d"), ("D", "%d"))
+_TRUTH = {
+    **dict.fromkeys(("yes", "y", "true", "x", "[x]", "☒", "☑", "✓", "✔", "checked"), True),
+    **dict.fromkeys(("no", "n", "false", "[]", "[ ]", "☐", "unchecked", "none"), False),
+}
+
+
+@dataclass(frozen=True)
+class FoundNumber:
+    """
+    A number in a text.
+
+    :param start: where it begins in the text, its sign and currency included.
+    :param is_money: whether it has a currency beside it or exactly two decimals.
+    :param is_percent: whether a percent sign follows.
+    """
+
+    value: float
+    start: int
+    end: int
+    is_money: bool
+    is_percent: bool
+
+
+@dataclass(frozen=True)
+class FoundDate:
+    """A date in a text, and where it stands."""
+
+    value: date
+    start: int
+    end: int
+
+
+def parse_digits(body: str) -> float | None:
+    """
+    Read digits with their separators: ``1,234.56``, ``1.234,56``, ``1'234.5``, ``1 234,56``.
+
+    The last kind of separator marks the decimals, unless it groups three digits: ``1.234`` is a thousand and more.
+    """
+    body = re.sub(r"[ '\u2019\u00a0\u202f]", "", body)
+    marks = [mark for mark in body if mark in ".,"]
+    if not marks:
+        return float(body) if body.isdecimal() else None
+    if len(set(marks)) == 1:
+        whole, decimals = _split_one_mark(body, marks)
+    else:
+        whole, _, decimals = body.rpartition(marks[-1])
+    whole = whole.replace(".", ",")
+    if not decimals.isdecimal() and decimals:
+        return None
+    if not (whole.isdecimal() or _GROUPS_OF_THREE.fullmatch(whole)):
+        return None
+    return float(f"{whole.replace(',', '')}.{decimals or '0'}")
+
+
+def _split_one_mark(body: str, marks: list[str]) -> tuple[str, str]:
+    if len(marks) > 1:
+        return body, ""
+    whole, _, decimals = body.partition(marks[0])
+    groups = len(decimals) == 3 and not whole.startswith("0") and len(whole) <= 3  # noqa: PLR2004 - digits in a group
+    return (f"{whole},{decimals}", "") if groups else (whole, decimals)
+
+
+def find_numbers(text: str) -> list[FoundNumber]:
+    """Find all numbers in a text; parts of dates, times and codes such as ``A-17`` are none."""
+    found = []
+    for match in _NUMBER.finditer(text):
+        value = parse_digits(match["body"])
+        if value is None:
+            continue
+        negative = match["inner"] or match["after"] or (match["open"] and match["close"])
+        if match["sign"] and match["sign"].strip() != "+":
+            negative = True
+        decimals = re.search(r"[.,]\d{2}$", match["body"])
+        found.append(
+            FoundNumber(
+                value=-value if negative and value else value,
+                start=match.start(),
+                end=match.end(),
+                is_money=bool(match["before"] or match["behind"] or decimals) and not match["percent"],
+                is_percent=bool(match["percent"]),
+            )
+        )
+    return found
+
+
+def as_json_number(value: float) -> float | int:
+    """Give whole numbers without a decimal point."""
+    return int(value) if value.is_integer() else value
+
+
+def find_date(text: str, *, day_first: bool = False) -> FoundDate | None:
+    """
+    Find the first date in a text.
+
+    :param day_first: whether ``03/04/2026`` is the third of April.
+    """
+    found = [
+        FoundDate(value, match.start(), match.end())
+        for pattern in _DATES
+        for match in pattern.finditer(text)
+        if (value := _date(match.groupdict(), day_first=day_first)) is not None
+    ]
+    return min(found, key=lambda each: each.start, default=None)
+
+
+def _date(parts: dict[str, str], *, day_first: bool) -> date | None:
+    year = int(parts["year"])
+    if len(parts["year"]) < len("2026"):
+        year += 1900 if year >= _CENTURY_TURN else 2000
+    if "first" in parts:
+        first, second = int(parts["first"]), int(parts["second"])
+        day_leads = day_first or parts["separator"] == "." or first > _DECEMBER
+        if second > _DECEMBER:
+            day_leads = False
+        day, month = (first, second) if day_leads else (second, first)
+    else:
+        word = parts["month"].lower()
+        month, day = int(word) if word.isdecimal() else _MONTHS.index(word) + 1, int(parts["day"])
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
+
+
+def date_format(instruction: str) -> str:
+    """Give the ``strftime`` format that an instruction asks for by a word such as MM/DD/YYYY; else ISO 8601."""
+    match = _FORMAT.search(instruction)
+    if match is None:
+        return "%Y-%m-%d"
+    parts = dict(_FORMAT_PARTS)
+    return match["separator"].join(parts[part.upper()] for part in match[0].split(match["separator"]))
+
+
+def parse_truth(text: str) -> bool | None:
+    """Read yes, no, a tick or an empty box; None for anything else."""
+    return _TRUTH.get(text.strip().strip(".").lower())

@@ -1,0 +1,1 @@
+"""Reading of real input: documents, images, audio and video."""

@@ -1,0 +1,1 @@
+"""The result documents, shaped as the service writes them."""
