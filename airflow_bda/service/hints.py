@@ -30,6 +30,13 @@ _ARN_TYPES: Mapping[str, str] = MappingProxyType(
 _NEEDED_BY: Mapping[str, str] = MappingProxyType(
     {"project_arn": "project_stage", "kms_key_id": "kms_encryption_context"}
 )
+_FRIENDLY_SHAPES: Mapping[str, str] = MappingProxyType(
+    {
+        "blueprints": 'Pass a list of ARNs, or of mappings such as {"blueprintArn": ..., "version": "1"}.',
+        "tags": "Pass a mapping of keys to values.",
+        "video_segment": "Pass (start, end), in timedeltas or milliseconds.",
+    }
+)
 _STAGES = frozenset({"LIVE", "DEVELOPMENT"})
 _S3_HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3[.-](?:[a-z0-9.-]+\.)?amazonaws\.com(?:\.cn)?")
 _PERCENT_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
@@ -45,6 +52,8 @@ def hint(argument_path: str, problem: Problem) -> str:
     argument = argument_path.rpartition(".")[2]
     if problem.rule is Rule.REQUIRED:
         return f"{_NEEDED_BY[argument]} is of no use without it." if argument in _NEEDED_BY else ""
+    if problem.rule is Rule.TYPE and argument.partition("[")[0] in _FRIENDLY_SHAPES:
+        return _FRIENDLY_SHAPES[argument.partition("[")[0]]
     if not isinstance(problem.value, str):
         return ""
     for find in _HINTS_OF_RULE.get(problem.rule, ()):

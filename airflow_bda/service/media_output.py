@@ -1,7 +1,7 @@
 """
 The standard output of audio and video. Times are milliseconds from the start.
 
-https://docs.aws.amazon.com/bedrock/latest/userguide/bda-ouput-audio.html and
+https://docs.aws.amazon.com/bedrock/latest/userguide/audio-processing.html and
 https://docs.aws.amazon.com/bedrock/latest/userguide/bda-ouput-video.html.
 """
 

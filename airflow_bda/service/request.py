@@ -177,8 +177,8 @@ def _warn_of_extraction(request: InvocationRequest) -> Iterator[str]:
         )
     if not request.project_arn and not request.blueprint_arns:
         yield (
-            "Neither project_arn nor blueprints is given. AWS does not say what is extracted then: pass one of them, "
-            "such as the project ...:aws:data-automation-project/public-default."
+            "Neither project_arn nor blueprints is given: the service gives its default standard output and no fields. "
+            "Pass one of them to say what to extract."
         )
 
 
