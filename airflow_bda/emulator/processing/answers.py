@@ -1,7 +1,7 @@
 """
 Canned results: ``--answers DIR`` gives the results for a key instead of processing it.
 
-For the key ``scans/a.pdf`` the file ``DIR/scans/a.pdf.json`` is taken, else ``DIR/a.pdf.json``. It holds either results::
+For the key ``scans/a.pdf`` the file ``DIR/scans/a.pdf.json`` is taken, else ``DIR/a.pdf.json``. It holds results::
 
     {"modality": "DOCUMENT",
      "assets": [{"segments": [{"standard": {...}, "custom": {...}, "custom_status": "MATCH"}]}]}
@@ -70,15 +70,16 @@ class Answers:
 
     def _path(self, key: str) -> Path | None:
         """Find the file for a key. Keys are not trusted: what would leave the folder is not there."""
-        for name in (key, PurePosixPath(key).name):
-            try:
-                path = (self._folder / f"{name}.json").resolve()
-                if path.is_relative_to(self._folder) and path.is_file():
-                    return path
-            except (OSError, ValueError):
-                # A key may hold what no file name can: a NUL, or too many characters.
-                continue
-        return None
+        names = (key, PurePosixPath(key).name)
+        return next((path for name in names if (path := self._inside(f"{name}.json")) is not None), None)
+
+    def _inside(self, name: str) -> Path | None:
+        try:
+            path = (self._folder / name).resolve()
+            return path if path.is_relative_to(self._folder) and path.is_file() else None
+        except (OSError, ValueError):
+            # A key may hold what no file name can: a NUL, or too many characters.
+            return None
 
 
 def _parse(content: Any) -> ProcessedInput:

@@ -135,7 +135,7 @@ def parse_blueprint(text: str, *, name: str | None = None) -> Blueprint:
     schema = _schema(json.loads(text))
     document_class = schema.get("class") or schema.get("documentClass")
     if not isinstance(document_class, str):
-        raise ValueError("it has no 'class'; say in it what kind of document this is")
+        raise ValueError("it has no 'class'; say in it what kind of document this is")  # noqa: TRY004 - one kind of error for all that is wrong in a file
     properties = schema.get("properties")
     if not isinstance(properties, dict) or not properties:
         raise ValueError("it has no 'properties'; name the fields to find")

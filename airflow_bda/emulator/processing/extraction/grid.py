@@ -57,6 +57,15 @@ class Phrase:
         """Give some of the words."""
         return Phrase(self.line, self.start + start, Run(self.run.words[start:end]))
 
+    def between(self, start: int, end: int) -> Phrase:
+        """Give the words that hold these characters of the text."""
+        position, covered = 0, []
+        for number, word in enumerate(self.run.words):
+            if position < end and position + len(word.text) > start:
+                covered.append(number)
+            position += len(word.text) + 1
+        return self.part(covered[0], covered[-1] + 1)
+
 
 class Grid:
     """

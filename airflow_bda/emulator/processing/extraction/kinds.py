@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from airflow_bda.emulator.processing.extraction.blueprints import BOOLEAN, NUMBER
 from airflow_bda.emulator.processing.extraction.labels import words_of_name
 from airflow_bda.emulator.processing.extraction.values import (
+    ISO_FORMAT,
     as_json_number,
     date_format,
     find_date,
@@ -58,12 +59,15 @@ _PLAIN_TEXT = 0.95
 _LONG_TEXT = 0.7
 _MANY_WORDS = 8
 
-_DATE_WORDS = frozenset({"date", "dated", "birth", "expiration", "deadline"})
-_IDENTIFIER_WORDS = frozenset({"number", "id", "code", "identifier", "sku", "iban", "zip", "phone", "fax", "po"})
-_AMOUNT_WORDS = frozenset({"amount", "total", "subtotal", "price", "tax", "fee", "cost", "balance", "pay"})
-_ADDRESS_WORDS = frozenset({"address"})
+# What a text holds is told by the words of its field's name. The first row that has one of them decides.
+_KINDS_BY_NAME = (
+    (frozenset({"name", "method", "terms", "type", "status", "description", "title", "email"}), Kind.TEXT),
+    (frozenset({"address"}), Kind.ADDRESS),
+    (frozenset({"date", "dated", "birth", "expiration", "deadline"}), Kind.DATE),
+    (frozenset({"number", "id", "code", "identifier", "sku", "iban", "zip", "phone", "fax", "po"}), Kind.IDENTIFIER),
+    (frozenset({"amount", "total", "subtotal", "price", "tax", "fee", "cost", "balance", "pay"}), Kind.AMOUNT_TEXT),
+)
 _RATE_WORDS = frozenset({"rate", "percent", "percentage"})
-_NAME_WORDS = frozenset({"name", "method", "terms", "type", "status", "description", "title", "email"})
 _PLACES_OF_IDENTIFIER = 4
 _MARKS = " :#-=\t"
 
@@ -75,16 +79,10 @@ def kind_of(field: Field) -> Kind:
         return Kind.NUMBER
     if field.type == BOOLEAN:
         return Kind.TRUTH
-    words = set(words_of_name(field.name).split())
-    if words & _ADDRESS_WORDS and "email" not in words:
-        return Kind.ADDRESS
-    if words & _NAME_WORDS:
-        return Kind.TEXT
-    if words & _DATE_WORDS or date_format(field.instruction) != "%Y-%m-%d":
+    if date_format(field.instruction) != ISO_FORMAT:
         return Kind.DATE
-    if words & _IDENTIFIER_WORDS:
-        return Kind.IDENTIFIER
-    return Kind.AMOUNT_TEXT if words & _AMOUNT_WORDS else Kind.TEXT
+    words = set(words_of_name(field.name).split())
+    return next((kind for names, kind in _KINDS_BY_NAME if words & names), Kind.TEXT)
 
 
 def read_value(field: Field, text: str) -> Reading | None:
@@ -109,7 +107,7 @@ def _read_number(field: Field, text: str) -> Reading | None:
 def _is_aside(text: str, start: int, end: int) -> bool:
     """Whether a number is a remark in brackets, as in "Tax (20)", and not the amount itself."""
     before, after = text[:start].rstrip(), text[end:].lstrip()
-    return before.endswith("(") and not before == "(" and after.startswith((")", "%"))
+    return before.endswith("(") and before != "(" and after.startswith((")", "%"))
 
 
 def _read_amount_text(field: Field, text: str) -> Reading | None:

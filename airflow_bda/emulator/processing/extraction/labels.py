@@ -97,12 +97,15 @@ _SYNONYMS = (
 _NAME_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|#")
 _TEXT_PARTS = re.compile(r"[^\W\d_]+|\d+|[#№]")
 _QUOTED = re.compile(r"['\"\u2018\u201c]([^'\"\u2018\u2019\u201c\u201d]{2,40})['\"\u2019\u201d]")
-_FILLERS = frozenset(
-    ["the", "a", "an", "extract", "find", "get", "return", "give", "read", "unique", "full", "complete", "value", "of", "text", "string", "this", "exact", "specific", "vendor's", "customer's"]
-)
-_ENDS_OF_NAME = frozenset(
-    ["of", "on", "in", "for", "from", "by", "at", "to", "as", "that", "which", "who", "assigned", "printed", "shown", "including", "include", "if", "when", "where", "with", "is", "are", "and", "or", "may", "can", "should", "must", "issuing", "issued", "without", "format", "number.", "it"]
-)
+_FILLERS = frozenset({
+    "the", "a", "an", "extract", "find", "get", "return", "give", "read", "unique", "full", "complete", "value", "of",
+    "text", "string", "this", "exact", "specific",
+})  # fmt: skip
+_ENDS_OF_NAME = frozenset({
+    "of", "on", "in", "for", "from", "by", "at", "to", "as", "that", "which", "who", "assigned", "printed", "shown",
+    "including", "include", "if", "when", "where", "with", "is", "are", "and", "or", "may", "can", "should", "must",
+    "issuing", "issued", "without", "format", "it",
+})  # fmt: skip
 _MAX_NAME_WORDS = 4
 
 

@@ -37,7 +37,7 @@ _ENDS = re.compile(
     r"(sub ?total|total|grand total|balance|amount due|tax|net|gross|cash|change|card|visa|mastercard|discount|"
     r"notes?|terms|payment|thank|page|rounding|tip)\b"
 )
-_COUNT = re.compile(r"(?P<count>\d+(?:[.,]\d+)?)\s*[x×*@]?\s+(?P<text>.*[^\W\d_]{2}.*)", re.IGNORECASE)
+_COUNT = re.compile(r"(?P<count>\d+(?:[.,]\d+)?)\s*[x\u00d7*@]?\s+(?P<text>.*[^\W\d_]{2}.*)", re.IGNORECASE)
 
 Row = dict["Field", Finding]
 
@@ -208,7 +208,8 @@ def _rows_without_head(grid: Grid, wanted: Rows, scalars: LabelIndex) -> TableRo
         (each for each in reversed(figures) if re.search("total|amount|sum", each.name, re.IGNORECASE)), figures[-1]
     )
     count = next((each for each in figures if re.search("quantity|qty|count", each.name, re.IGNORECASE)), None)
-    rows, places = [], set()
+    rows: list[Row] = []
+    places: set[Place] = set()
     for line in grid.lines:
         if _ends_table(line, scalars):
             if rows:

@@ -20,8 +20,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow_bda.emulator.processing.assumptions import MATCH_THRESHOLD
-from airflow_bda.emulator.processing.extraction.conclusions import conclude
-from airflow_bda.emulator.processing.extraction.fields import candidates, choose
+from airflow_bda.emulator.processing.extraction.conclusions import Conclusions
+from airflow_bda.emulator.processing.extraction.fields import FieldSearch, choose
 from airflow_bda.emulator.processing.extraction.found import Finding, Findings
 from airflow_bda.emulator.processing.extraction.grid import Grid
 from airflow_bda.emulator.processing.extraction.labels import LabelIndex, normalise, words_of_name
@@ -126,9 +126,10 @@ class _Trial:
     def _findings(self, start: int, end: int) -> Findings:
         pages = self._found[start:end]
         fields = choose(candidate for found, _ in pages for candidate in found)
+        conclusions = Conclusions(self._grids[start:end], self._blueprint.document_class, tuple(fields.values()))
         for field in self._blueprint.fields:
             if field not in fields:
-                concluded = conclude(field, self._grids[start:end], self._blueprint.document_class)
+                concluded = conclusions.conclude(field)
                 if concluded is not None:
                     fields[field] = concluded
         tables = {rows: tuple(row for _, found in pages for row in found[rows]) for rows in self._blueprint.tables}
@@ -141,7 +142,7 @@ class _Trial:
             tables = {rows: find_rows(grid, rows, self._scalars, index) for rows, index in self._columns.items()}
             taken = frozenset(place for table in tables.values() for place in table.places)
             rows = {each: table.rows for each, table in tables.items()}
-            found.append((list(candidates(grid, self._scalars, taken)), rows))
+            found.append((list(FieldSearch(grid, self._scalars, taken).candidates()), rows))
         return found
 
     @cached_property

@@ -29,8 +29,9 @@ _GROUPS_OF_THREE = re.compile(r"\d{1,3}(?:,\d{2,3})*,\d{3}")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = rf"(?P<month>{'|'.join(_MONTHS)})[a-z]*\.?"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+# A time may follow without a blank: OCR often loses it.
 _DATES = tuple(
-    re.compile(rf"(?<![\w.,/-]){pattern}(?![\w/-]|\.\d)", re.IGNORECASE)
+    re.compile(rf"(?<![\w.,/-]){pattern}(?:(?=\d\d:\d\d)|(?![\w/-]|\.\d))", re.IGNORECASE)
     for pattern in (
         r"(?P<year>\d{4})(?P<separator>[-/.])(?P<month>\d{1,2})(?P=separator)(?P<day>\d{1,2})(?:T[\d:.]+Z?)?",
         r"(?P<first>\d{1,2})(?P<separator>[-/.])(?P<second>\d{1,2})(?P=separator)(?P<year>\d{4}|\d{2})",
@@ -42,9 +43,10 @@ _DATES = tuple(
 _CENTURY_TURN = 70
 _DECEMBER = 12
 
+ISO_FORMAT = "%Y-%m-%d"
+_FORMAT_PART = r"(?:Y{4}|Y{2}|M{1,2}|D{1,2})"
 _FORMAT = re.compile(
-    r"\b(?:Y{4}|Y{2}|M{1,2}|D{1,2})(?P<separator>[-/. ])(?:Y{4}|Y{2}|M{1,2}|D{1,2})(?P=separator)(?:Y{4}|Y{2}|M{1,2}|D{1,2})\b",
-    re.IGNORECASE,
+    rf"\b{_FORMAT_PART}(?P<separator>[-/. ]){_FORMAT_PART}(?P=separator){_FORMAT_PART}\b", re.IGNORECASE
 )
 _FORMAT_PARTS = (("YYYY", "%Y"), ("YY", "%y"), ("MM", "%m"), ("M", "%m"), ("DD", "%d"), ("D", "%d"))
 _TRUTH = {
@@ -175,7 +177,7 @@ def date_format(instruction: str) -> str:
     """Give the ``strftime`` format that an instruction asks for by a word such as MM/DD/YYYY; else ISO 8601."""
     match = _FORMAT.search(instruction)
     if match is None:
-        return "%Y-%m-%d"
+        return ISO_FORMAT
     parts = dict(_FORMAT_PARTS)
     return match["separator"].join(parts[part.upper()] for part in match[0].split(match["separator"]))
 

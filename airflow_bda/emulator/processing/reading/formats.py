@@ -62,12 +62,22 @@ def format_of(data: bytes) -> FileFormat | None:
     for prefix, file_format in _PREFIXES:
         if data.startswith(prefix):
             return file_format
+    return _container_format(data) or _searched_format(data)
+
+
+def _container_format(data: bytes) -> FileFormat | None:
+    """Recognise the formats that share one mark with others and tell them apart behind it."""
     if data.startswith(b"RIFF"):
         return _RIFF_KINDS.get(data[8:12])
     if data[4:8] == b"ftyp":
         return _iso_media_format(data[8:12])
     if data.startswith(b"\x1a\x45\xdf\xa3"):
         return FileFormat.WEBM if b"webm" in data[:_EBML_HEADER_BYTES] else FileFormat.MKV
+    return None
+
+
+def _searched_format(data: bytes) -> FileFormat | None:
+    """Recognise the formats whose mark is looked for: in a DOCX, the name of one of its parts."""
     if data.startswith(b"PK\x03\x04"):
         return FileFormat.DOCX if b"word/" in data else None
     if len(data) > 1 and data[0] == 0xFF and data[1] & _MPEG_SYNC == _MPEG_SYNC and data[1] & _MPEG_LAYER:  # noqa: PLR2004 - the mark itself

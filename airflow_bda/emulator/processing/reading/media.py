@@ -12,7 +12,6 @@ from airflow_bda.emulator.processing.reading import limits
 from airflow_bda.emulator.processing.reading.failures import unreadable_means_input_error
 from airflow_bda.emulator.processing.reading.formats import FileFormat
 
-
 # Only the reader of the recognised format is tried: some others follow links to more files.
 _DEMUXERS = {
     FileFormat.WAV: "wav",
@@ -91,7 +90,7 @@ def _duration_millis(container: Any) -> int:
     import av
 
     if container.duration:
-        return container.duration * 1000 // av.time_base
+        return int(container.duration) * 1000 // av.time_base
     # Some containers (a raw stream, a recording that was cut off) have no duration in their header.
     last = 0.0
     for packet in container.demux():

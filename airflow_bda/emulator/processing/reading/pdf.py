@@ -92,23 +92,24 @@ def _read_page(page: Any, data: bytes) -> Page:
 
 
 def _word(word: dict[str, Any], page: Any) -> Word:
-    return Word(word["text"], _box(word["x0"], word["top"], word["x1"], word["bottom"], page))
+    return Word(word["text"], _box((word["x0"], word["x1"]), (word["top"], word["bottom"]), page))
 
 
 def _table(table: Any, page: Any) -> Table:
     rows = tuple(tuple((cell or "").replace("\n", " ").strip() for cell in row) for row in table.extract())
-    return Table(rows, _box(*table.bbox, page))
+    left, top, right, bottom = table.bbox
+    return Table(rows, _box((left, right), (top, bottom), page))
 
 
-def _box(x0: float, top: float, x1: float, bottom: float, page: Any) -> Box:
-    left, upper, *_ = page.bbox
+def _box(across: tuple[float, float], down: tuple[float, float], page: Any) -> Box:
+    left, top, *_ = page.bbox
+    x0, x1 = (_ratio(edge - left, page.width) for edge in across)
+    y0, y1 = (_ratio(edge - top, page.height) for edge in down)
+    return Box(x0, y0, x1 - x0, y1 - y0)
 
-    def ratio(value: float, start: float, whole: float) -> float:
-        return min(max((float(value) - float(start)) / float(whole), 0.0), 1.0)
 
-    edges = ratio(x0, left, page.width), ratio(x1, left, page.width)
-    sides = ratio(top, upper, page.height), ratio(bottom, upper, page.height)
-    return Box(edges[0], sides[0], edges[1] - edges[0], sides[1] - sides[0])
+def _ratio(distance: float, whole: float) -> float:
+    return min(max(float(distance) / float(whole), 0.0), 1.0)
 
 
 def _draw(data: bytes, index: int) -> Image:

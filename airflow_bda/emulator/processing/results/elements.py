@@ -13,7 +13,6 @@ import csv
 import io
 import re
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -101,8 +100,8 @@ def elements_of(page: Page, usual: float, *, title_seen: bool) -> Iterator[TextE
     """
     tables = [TableElement(table) for table in page.tables]
     lines = [line for line in page.lines if not any(table.box.contains(line.box) for table in tables)]
-    found = sorted((*_text_elements(page, lines, usual), *tables), key=lambda element: element.box.top)
-    for element in found:
+    found: list[TextElement | TableElement] = [*_text_elements(page, lines, usual), *tables]
+    for element in sorted(found, key=lambda element: element.box.top):
         if isinstance(element, TextElement) and element.sub_type == TITLE:
             yield TextElement(SECTION_TITLE, element.lines) if title_seen else element
             title_seen = True
@@ -112,12 +111,16 @@ def elements_of(page: Page, usual: float, *, title_seen: bool) -> Iterator[TextE
 
 def _text_elements(page: Page, lines: Sequence[Run], usual: float) -> Iterator[TextElement]:
     block: list[Run] = []
-    kinds = [_kind(line, page, usual, is_last=line is lines[-1]) for line in lines]
-    for (line, kind), (following, next_kind) in pairwise([*zip(lines, kinds, strict=True), (None, "")]):
-        block.append(line)  # type: ignore[arg-type] # only the closing entry is None, and it is never the first of a pair
-        if following is None or next_kind != kind or _gap_between(block[-1], following) > _PARAGRAPH_GAP:
-            yield TextElement(kind, tuple(block))
+    block_kind = PARAGRAPH
+    for line in lines:
+        kind = _kind(line, page, usual, is_last=line is lines[-1])
+        if block and (kind != block_kind or _gap_between(block[-1], line) > _PARAGRAPH_GAP):
+            yield TextElement(block_kind, tuple(block))
             block = []
+        block.append(line)
+        block_kind = kind
+    if block:
+        yield TextElement(block_kind, tuple(block))
 
 
 def _gap_between(above: Run, below: Run) -> float:
