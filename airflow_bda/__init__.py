@@ -6,12 +6,59 @@ from typing import Any
 
 __version__ = "0.1.0"
 
+_INTEGRATION = "Amazon Bedrock Data Automation"
+
 
 def get_provider_info() -> dict[str, Any]:
     """Tell Airflow what this provider brings."""
     return {
         "package-name": "airflow-provider-bda",
-        "name": "Amazon Bedrock Data Automation",
-        "description": "Run Amazon Bedrock Data Automation (BDA) from Apache Airflow.",
+        "name": _INTEGRATION,
+        "description": (
+            "`Amazon Bedrock Data Automation (BDA) <https://docs.aws.amazon.com/bedrock/latest/userguide/bda.html>`__: "
+            "documents, images, audio and video in, structured results out.\n"
+        ),
         "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": _INTEGRATION,
+                "external-doc-url": "https://docs.aws.amazon.com/bedrock/latest/userguide/bda.html",
+                "tags": ["aws"],
+            }
+        ],
+        "hooks": [{"integration-name": _INTEGRATION, "python-modules": ["airflow_bda.hooks.bda"]}],
+        "operators": [{"integration-name": _INTEGRATION, "python-modules": ["airflow_bda.operators.bda"]}],
+        "sensors": [{"integration-name": _INTEGRATION, "python-modules": ["airflow_bda.sensors.bda"]}],
+        "triggers": [{"integration-name": _INTEGRATION, "python-modules": ["airflow_bda.triggers.bda"]}],
+        "config": {
+            "bda": {
+                "description": "How often the jobs of Amazon Bedrock Data Automation are looked at.",
+                "options": {
+                    "max_status_requests_per_second": {
+                        "description": (
+                            "Status requests per second, at most, that one triggerer (or one waiting task) makes for "
+                            "one AWS identity. N triggerers make N times as many.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "20",
+                        "default": "10",
+                    },
+                    "min_poll_interval": {
+                        "description": "The shortest pause between two looks at one job, in seconds.\n",
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "5",
+                        "default": "2",
+                    },
+                    "max_poll_interval": {
+                        "description": "The longest pause between two looks at one job, in seconds.\n",
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "300",
+                        "default": "120",
+                    },
+                },
+            }
+        },
     }

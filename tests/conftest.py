@@ -131,3 +131,18 @@ def _copy(source: Path, target: Path) -> None:
         reading.backup(writing)
     reading.close()
     writing.close()
+
+
+@pytest.fixture(scope="session")
+def sample_pdf() -> bytes:
+    """A small invoice of one page, made here: real input for tests whose subject is not the reading."""
+    from io import BytesIO
+
+    from reportlab.pdfgen.canvas import Canvas
+
+    page = BytesIO()
+    canvas = Canvas(page, invariant=1)
+    for line, text in enumerate(("Invoice", "Invoice Number: A-17", "Invoice Date: 2026-01-05", "Total: $12.50")):
+        canvas.drawString(72, 780 - 24 * line, text)
+    canvas.save()
+    return page.getvalue()

@@ -39,24 +39,13 @@ BELOW["cli"] = BELOW["commands"] | {"commands"}
 ONLY = {"service": {"botocore"}, "engine": {"botocore"}, "aws_lambda": {"boto3", "botocore"}, "__init__": set()}
 
 # `service` describes BDA and does nothing: no client, no network, no process, no file of its own.
-ACTING = (
-    *("botocore.client", "botocore.httpsession", "botocore.session", "boto3"),
-    *(
-        "asyncio",
-        "http",
-        "io",
-        "multiprocessing",
-        "shutil",
-        "socket",
-        "sqlite3",
-        "subprocess",
-        "tempfile",
-        "urllib.request",
-    ),
+ACTING = frozenset(
+    {"boto3", "botocore.client", "botocore.httpsession", "botocore.session"}
+    | {"http", "io", "multiprocessing", "shutil", "socket", "sqlite3", "subprocess", "tempfile", "urllib.request"}
 )
 
 # What a DAG file may never make the scheduler load.
-HEAVY = frozenset({"aiobotocore", "av", "boto3.session", "moto", "onnxruntime", "pdfplumber", "pypdf", "rapidocr"})
+HEAVY = frozenset({"aiobotocore", "av", "moto", "onnxruntime", "pdfplumber", "pypdf", "rapidocr"})
 
 
 @dataclass(frozen=True)

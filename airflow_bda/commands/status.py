@@ -1,0 +1,48 @@
+"""The command ``airflow-bda status``: how a job stands."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.commands import connection
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from airflow_bda.service.statuses import JobState
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    parser.add_argument("invocation_arn", metavar="ARN", help="the invocation, as `airflow-bda invoke` prints it")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    connection.add_arguments(parser)
+
+
+def run(args: Namespace) -> int:
+    """
+    Ask once, and print the answer.
+
+    :return: 0, also for a job that failed: the question was answered.
+    """
+    with connection.hook_of(args) as hook:
+        state = hook.get_status(args.invocation_arn)
+    facts = _facts(state)
+    text = json.dumps(facts) if args.json else "\n".join(f"{name}: {value}" for name, value in facts.items())
+    sys.stdout.write(f"{text}\n")
+    return 0
+
+
+def _facts(state: JobState) -> dict[str, Any]:
+    """Give what is known, with the status in the service's own word."""
+    facts = {**asdict(state), "status": state.status_text}
+    del facts["status_text"]
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in facts.items()
+        if value is not None
+    }

@@ -1,0 +1,162 @@
+"""The ``airflow-bda`` command: data on standard output, words on standard error, and the exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import airflow_bda
+from airflow_bda.cli import COMMANDS, main
+
+PROJECT = "arn:aws:bedrock:us-east-1:aws:data-automation-project/public-default"
+
+
+@pytest.fixture
+def document(bda_emulator) -> str:
+    """Put a scan where the emulator reads it, in no time."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    content = BytesIO()
+    Image.new("RGB", (200, 200), "white").save(content, "PNG")
+    return bda_emulator.upload(content.getvalue(), "scan.png")
+
+
+@pytest.fixture
+def output(bda_emulator) -> str:
+    return bda_emulator.make_bucket("bda-out") + "/results"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, as a shell does."""
+    return subprocess.run(
+        [sys.executable, "-m", "airflow_bda.cli", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_without_arguments_it_lists_its_commands(capsys):
+    assert main([]) == 0
+    listed = capsys.readouterr().out
+    assert [command.name for command in COMMANDS if f"    {command.name} " not in listed] == []
+
+
+def test_it_tells_its_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"airflow-bda {airflow_bda.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nothing"], ["status"], ["invoke", "s3://a/b"], ["invoke", "a", "b", "--tag", "x"], ["status", "--nothing"]],
+    ids=" ".join,
+)
+def test_wrong_usage_is_status_2(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "usage:" in said.err
+
+
+@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
+def test_help_answers_without_airflow_or_moto(command):
+    """Help is asked for more often than anything else, and Airflow takes seconds to import."""
+    code = "import sys; from airflow_bda.cli import main\ntry: main(sys.argv[1:])\nfinally: print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code, command, "--help"], capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 0, ended.stderr
+    assert f"usage: airflow-bda {command}" in ended.stdout
+    assert {"airflow", "boto3", "moto"}.isdisjoint(ended.stdout.splitlines()[-1].split())
+
+
+def test_a_job_from_invoke_to_results(document, output, capsys):
+    """A job runs to its end; standard output holds JSON and nothing else, whatever Airflow logs."""
+    invoked = run("invoke", document, output, "--project-arn", PROJECT, "--tag", "team=docs", "--wait", "--json")
+    assert invoked.returncode == 0, invoked.stderr
+    job = json.loads(invoked.stdout)
+    assert job["output_metadata_uri"].startswith(f"{output}/")
+    assert job["invocation_arn"] in invoked.stderr
+
+    assert main(["status", job["invocation_arn"], "--json"]) == 0
+    status = json.loads(capsys.readouterr().out)
+    assert status["status"] == "Success"
+    assert status["output_metadata_uri"] == job["output_metadata_uri"]
+
+    assert main(["results", job["output_metadata_uri"], "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["input_s3_uri"] == document
+
+    assert main(["results", job["output_metadata_uri"]]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("asset 0, segment 0: ")
+    assert "segments: 1" in said.err
+
+
+def test_invoke_prints_the_arn_and_status_explains_it(document, output, capsys):
+    assert main(["invoke", document, output, "--project-arn", PROJECT]) == 0
+    arn = capsys.readouterr().out.strip()
+    assert arn.startswith("arn:aws:bedrock:us-east-1:")
+
+    assert main(["status", arn]) == 0
+    assert f"invocation_arn: {arn}" in capsys.readouterr().out.splitlines()
+
+
+def test_the_same_token_starts_one_job(bda_emulator, document, output, capsys):
+    command = ["invoke", document, output, "--project-arn", PROJECT, "--client-token", "one-job"]
+
+    assert main(command) == 0
+    assert main(command) == 0
+
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == second
+    assert len(bda_emulator.jobs) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["status", "nonsense"], ["results", "s3://bda-out/nothing"], ["invoke", "s3://bda-test", "s3://bda-out/x"]],
+    ids=" ".join,
+)
+def test_a_failure_is_status_1_and_says_why(bda_emulator, arguments, capsys):
+    bda_emulator.make_bucket("bda-out")
+
+    assert main(arguments) == 1
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"airflow-bda {arguments[0]}: " in said.err
+    assert "Traceback" not in said.err
+
+
+CHATTY = """
+import sys, types
+from airflow_bda import cli
+sys.modules["chatty"] = chatty = types.ModuleType("chatty")
+chatty.add_arguments = lambda parser: None
+chatty.run = lambda args: print("data") or 0
+cli.COMMANDS = (cli.Command("chatty", "chatty", "print data"),)
+sys.exit(cli.main(["chatty"]))
+"""
+
+
+def test_a_reader_that_goes_away_ends_the_command_quietly():
+    """`airflow-bda results ... | head` closes the pipe early."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [sys.executable, "-c", CHATTY], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+
+    assert ended.returncode == 1
+    assert ended.stderr == ""

@@ -1,0 +1,103 @@
+"""What Airflow, pip and pytest are told of the package is true."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+from importlib import import_module, resources
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import airflow_bda
+
+INFO = airflow_bda.get_provider_info()
+ROOMS = ("hooks", "operators", "sensors", "triggers")
+
+
+def test_provider_info_is_what_this_airflow_expects():
+    schema = json.loads(resources.files("airflow").joinpath("provider_info.schema.json").read_text())
+
+    jsonschema.validate(INFO, schema)
+
+
+def ours(part) -> list[str]:
+    """List the names of modules and classes in the provider's information, wherever they stand."""
+    if isinstance(part, str):
+        return [part] if part.startswith("airflow_bda.") else []
+    parts = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    return [name for inner in parts for name in ours(inner)]
+
+
+@pytest.mark.parametrize("name", ours(INFO))
+def test_what_provider_info_names_exists(name):
+    module, _, attribute = name.rpartition(".")
+
+    assert hasattr(import_module(module), attribute) or import_module(name)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_provider_info_names_the_module_of_every_public_class(room):
+    package = import_module(f"airflow_bda.{room}")
+    homes = {getattr(package, name).__module__ for name in package.__all__}
+
+    assert homes <= set(ours(INFO[room]))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_name_that_a_room_lacks_is_an_attribute_error(room):
+    """The lazy import keeps to what Python expects of modules."""
+    with pytest.raises(AttributeError, match="NoSuchName"):
+        _ = import_module(f"airflow_bda.{room}").NoSuchName
+
+
+@pytest.mark.parametrize(
+    ("group", "value"),
+    [
+        ("apache_airflow_provider", "airflow_bda:get_provider_info"),
+        ("console_scripts", "airflow_bda.cli:main"),
+        ("pytest11", "airflow_bda.emulator.pytest_plugin"),
+    ],
+)
+def test_entry_points_lead_somewhere(group, value):
+    (found,) = [point for point in importlib.metadata.entry_points(group=group) if point.value == value]
+
+    assert found.dist.name == "airflow-provider-bda"
+    assert found.load()
+
+
+def test_there_is_one_version():
+    assert INFO["versions"] == [airflow_bda.__version__]
+    assert importlib.metadata.version("airflow-provider-bda") == airflow_bda.__version__
+
+
+def test_type_checkers_are_told_that_the_package_is_typed():
+    assert resources.files("airflow_bda").joinpath("py.typed").is_file()
+
+
+IMPORT_EVERYTHING = """
+import importlib, json, sys, warnings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    for name in json.loads(sys.argv[1]):
+        importlib.import_module(name)
+print(json.dumps([[one.filename, one.category.__name__, str(one.message)] for one in caught]))
+"""
+
+
+def test_no_module_imports_a_deprecated_name():
+    """In a process of its own, where no module was imported before; deprecations in use are errors in every test."""
+    folder = Path(airflow_bda.__file__).parent
+    files = [file for file in folder.rglob("*.py") if "example_dags" not in file.parts]
+    names = [".".join(["airflow_bda", *file.relative_to(folder).with_suffix("").parts]) for file in files]
+
+    ended = subprocess.run(
+        [sys.executable, "-c", IMPORT_EVERYTHING, json.dumps(names)], capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    caught = json.loads(ended.stdout.splitlines()[-1])
+    assert [warning for warning in caught if warning[0].startswith(str(folder))] == []
