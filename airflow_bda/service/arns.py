@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 INVOCATION = "data-automation-invocation"
 PROJECT = "data-automation-project"
@@ -14,6 +19,23 @@ _PATTERN = re.compile(
     r"arn:(?P<partition>aws[a-z0-9-]*):bedrock:(?P<region>[a-z0-9-]*):(?P<account>[0-9]{12}|aws|)"
     r":(?P<resource_type>[a-z-]+)/(?P<resource_id>\S+)"
 )
+# Partitions by how the names of their regions begin, as botocore's own partitions.json tells them apart.
+_PARTITION_OF_PREFIX: Mapping[str, str] = MappingProxyType(
+    {
+        "cn-": "aws-cn",
+        "us-gov-": "aws-us-gov",
+        "us-iso-": "aws-iso",
+        "us-isob-": "aws-iso-b",
+        "eu-isoe-": "aws-iso-e",
+        "us-isof-": "aws-iso-f",
+        "eusc-": "aws-eusc",
+    }
+)
+
+
+def partition_of(region: str) -> str:
+    """Give the partition that a region belongs to: ``aws`` unless its name says otherwise."""
+    return next((partition for prefix, partition in _PARTITION_OF_PREFIX.items() if region.startswith(prefix)), "aws")
 
 
 @dataclass(frozen=True)
