@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
+from dataclasses import dataclass
+from functools import cache
 
 # An escaped character is read as one piece, so that "\\p{L}" (a backslash, then "p{L}") is left alone.
 _PIECE = re.compile(r"\\(?P<kind>[pP])\{(?P<category>[A-Za-z]+)\}|\\.|\[|\]|.", re.DOTALL)
@@ -35,26 +37,49 @@ def matches(pattern: str, value: str) -> bool:
 
 def _spell_out(pattern: str, value: str) -> str:
     """Replace each Unicode category in *pattern* by those characters of *value* that belong to it."""
-    pieces = []
+    return "".join(piece if isinstance(piece, str) else piece.characters_of(value) for piece in _take_apart(pattern))
+
+
+@dataclass(frozen=True)
+class _Category:
+    """
+    A Unicode category in a pattern.
+
+    :param name: as ``unicodedata`` has it, or its first letter.
+    :param inverted: whether what is *not* in it is meant.
+    :param in_class: whether it stands between square brackets.
+    """
+
+    name: str
+    inverted: bool
+    in_class: bool
+
+    def characters_of(self, value: str) -> str:
+        """Give a class of the characters of *value* that match, or what stands in one."""
+        characters = {
+            character
+            for character in value
+            if unicodedata.category(character).startswith(self.name) is not self.inverted
+        }
+        # An empty class is a syntax error to Python: a character that the value does not hold takes its place.
+        body = re.escape("".join(sorted(characters))) or _absent(value)
+        return body if self.in_class else f"[{body}]"
+
+
+@cache
+def _take_apart(pattern: str) -> tuple[str | _Category, ...]:
+    """Split a pattern at its Unicode categories; there are few patterns, and many values."""
+    pieces: list[str | _Category] = [""]
     in_class = False
-    for piece in _PIECE.finditer(pattern):
-        text = piece.group()
-        if piece["kind"]:
-            members = _members(piece["category"], value, inverted=piece["kind"] == "P")
-            text = members if in_class else f"[{members}]"
-        elif text in {"[", "]"}:
+    for match in _PIECE.finditer(pattern):
+        text = match.group()
+        if match["kind"]:
+            pieces += [_Category(match["category"], inverted=match["kind"] == "P", in_class=in_class), ""]
+            continue
+        if text in {"[", "]"}:
             in_class = text == "["
-        pieces.append(text)
-    return "".join(pieces)
-
-
-def _members(category: str, value: str, *, inverted: bool) -> str:
-    """Give the body of a character class: the characters of *value* that are in *category*, or are not."""
-    characters = {
-        character for character in value if unicodedata.category(character).startswith(category) is not inverted
-    }
-    # An empty class is a syntax error to Python: a character that the value does not hold takes its place.
-    return re.escape("".join(sorted(characters))) or _absent(value)
+        pieces[-1] = f"{pieces[-1]}{text}"
+    return tuple(pieces)
 
 
 def _absent(value: str) -> str:
