@@ -3,6 +3,17 @@ Where the service's behaviour is not publicly known, and what the emulator does 
 
 Each constant is a choice, not a fact: do not write code that depends on one. What is documented or was seen on the real
 service stands where it is used, with its source.
+
+Choices that are no values:
+
+- A client token is looked up before S3 is looked at: an invocation is given back although its input is gone by now.
+- Project and blueprints in one request: the request's blueprints win.
+- Blueprints without a project: standard output is written all the same. On the real service it may be missing.
+- A job that fails writes nothing, and its status has no ``outputConfiguration``.
+- ``jobDurationInSeconds`` counts from the submission, in whole seconds, rounded up.
+- An output URI without a prefix (``s3://bucket``, ``s3://bucket/``) gets no slash before the invocation's id.
+- ``InvokeDataAutomation`` with ``outputConfiguration`` writes the files of an asynchronous job under an id of their
+  own, and answers with the URI of their ``job_metadata.json``.
 """
 
 from __future__ import annotations
@@ -12,9 +23,6 @@ from __future__ import annotations
 TOKEN_MISMATCH_MESSAGE = (
     "The clientToken was used before with different parameters. Use a new clientToken for a different request."  # noqa: S105
 )
-
-# The same client token after the input was deleted: an invocation that exists is given back before S3 is looked at.
-TOKEN_IS_CHECKED_BEFORE_S3 = True
 
 # A region that AWS's profile table does not list (the table grows): any profile of the caller's account in that region.
 UNLISTED_REGIONS_TAKE_ANY_PROFILE = True
@@ -28,10 +36,6 @@ PUBLIC_PROJECTS = frozenset({"public-default", "public-rag-default"})
 
 # A blueprint that is not there. See UNKNOWN_PROJECT_MESSAGE.
 UNKNOWN_BLUEPRINT_MESSAGE = "The provided Blueprint ARN is invalid."
-
-# Project and blueprints in one request: the request's blueprints win, and standard output is written all the same.
-# Blueprints alone: standard output is written too (on the real service it may be missing).
-BLUEPRINTS_ONLY_GIVES_STANDARD_OUTPUT = True
 
 # More open jobs than the quota allows; the error is inferred, its text is ours.
 TOO_MANY_OPEN_JOBS_MESSAGE = "The number of open data automation jobs has reached the quota of {limit}."
@@ -51,18 +55,5 @@ OUTPUT_NOT_WRITABLE_ERROR_TYPE = "OutputNotWritable"
 INTERNAL_ERROR_TYPE = "InternalError"
 FAULT_ERROR_TYPE = "FaultInjected"
 
-# A job that fails writes nothing, and its status has no outputConfiguration.
-FAILED_JOBS_WRITE_NOTHING = True
-
-# jobDurationInSeconds counts from the submission, in whole seconds, rounded up.
-DURATION_COUNTS_FROM_SUBMISSION = True
-
-# An output URI without a prefix (s3://bucket or s3://bucket/) gets no slash before the invocation's id.
-EMPTY_PREFIX_ADDS_NO_SLASH = True
-
 # InvokeDataAutomation with an input that cannot be worked with: it has no job whose status could say so.
 SYNC_INPUT_ERROR_CODE = "ValidationException"
-
-# InvokeDataAutomation with outputConfiguration: the same files as an asynchronous job, under an id of their own, and
-# the answer's outputConfiguration is the URI of their job_metadata.json.
-SYNC_OUTPUT_IS_LAID_OUT_LIKE_ASYNC = True

@@ -86,7 +86,11 @@ def choose_blueprints(params: Mapping[str, Any], project: Arn | None, processor:
         raise validation_error(assumptions.UNKNOWN_BLUEPRINT_MESSAGE)
     if asked or project is None or project.account == _AWS:
         return asked
-    return tuple(arn for arn, _ in processor.blueprints() if Arn.parse(arn).account != _AWS)
+    return tuple(
+        arn
+        for arn, _ in processor.blueprints(region=project.region, account=project.account)
+        if Arn.parse(arn).account != _AWS
+    )
 
 
 def _parse(text: str, message: str) -> Arn:

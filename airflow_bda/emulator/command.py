@@ -34,6 +34,9 @@ Airflow:
 
 Ctrl-C ends it; nothing is kept.
 """
+_OPEN_TO_OTHERS = """\
+It listens on {host}: whoever can reach this machine can read and change all that it holds.
+"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -135,6 +138,8 @@ def _serve(server: EmulatorServer, region: str) -> int:
         signal.signal(number, lambda *_: stopped.set())
     connection = airflow_connection(server.endpoint_url, region)
     _say(_BANNER.format(endpoint_url=server.endpoint_url, region=region, connection=connection))
+    if not server.only_local:
+        _say(_OPEN_TO_OTHERS.format(host=server.host))
     # The endpoint is the command's one piece of data; with --port 0 a script reads it from here.
     sys.stdout.write(f"{server.endpoint_url}\n")
     sys.stdout.flush()

@@ -62,10 +62,15 @@ class Dispatcher(DomainDispatcherApplication):
 
 
 def _is_same_site(environ: WSGIEnvironment) -> bool:
-    if environ.get("HTTP_SEC_FETCH_SITE") == "cross-site":
+    # A link from another site, Airflow's for one, may be followed: the page that has it cannot read what it leads to.
+    is_followed_link = environ["REQUEST_METHOD"] == "GET" and environ.get("HTTP_SEC_FETCH_MODE") == "navigate"
+    if environ.get("HTTP_SEC_FETCH_SITE") == "cross-site" and not is_followed_link:
         return False
     origin = environ.get("HTTP_ORIGIN")
-    return origin is None or urlsplit(origin).hostname in {*_LOOPBACK_NAMES, _host_name(environ)}
+    if origin is None:
+        return True
+    origin_name = urlsplit(origin).hostname
+    return origin_name is not None and origin_name in {*_LOOPBACK_NAMES, _host_name(environ)}
 
 
 def _host_name(environ: WSGIEnvironment) -> str | None:

@@ -47,6 +47,7 @@ class Job:
     """
     One invocation. Only the thread that runs it moves it on.
 
+    :param modality: what the input turned out to be; None until it was read.
     :param polls: how often its status was asked for.
     :param cancelled: set when the state that it belongs to is thrown away.
     """
@@ -60,6 +61,7 @@ class Job:
     metadata_uri: S3Uri | None = None
     error_type: str | None = None
     error_message: str | None = None
+    modality: Modality | None = None
     polls: int = 0
     cancelled: Event = field(default_factory=Event)
 

@@ -8,7 +8,8 @@ import math
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from boto3 import Session
+from botocore.loaders import Loader
+from botocore.regions import EndpointResolver
 from moto.core.base_backend import BackendDict, BaseBackend
 
 from airflow_bda.emulator import assumptions
@@ -211,10 +212,18 @@ def _decode(text: str) -> bytes:
         raise ApiError("SerializationException", f"inputConfiguration.bytes is not base64: {error}") from error
 
 
-# botocore lists no regions for BDA; a call in a region of EC2's where BDA is not yet is answered all the same.
+def _regions() -> list[str]:
+    """Give the regions to answer in: botocore lists none for BDA, so EC2's, those where BDA is not yet included."""
+    # Not by a session: one would fail where AWS_PROFILE names a profile that is not there.
+    resolver = EndpointResolver(Loader().load_data("endpoints"))
+    partitions = resolver.get_available_partitions()
+    listed = {region for name in partitions for region in resolver.get_available_endpoints("ec2", name)}
+    return sorted(listed | set(PROFILE_OF_REGION))
+
+
 bedrockdataautomationruntime_backends = BackendDict(
     BdaRuntimeBackend,
     "bedrock-data-automation-runtime",
     use_boto3_regions=False,
-    additional_regions=sorted({*Session().get_available_regions("ec2"), *PROFILE_OF_REGION}),
+    additional_regions=_regions(),
 )

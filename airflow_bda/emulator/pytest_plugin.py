@@ -35,12 +35,12 @@ def bda_emulator(bda_emulator_server: EmulatorServer, monkeypatch: pytest.Monkey
 
     While the test runs, the AWS SDKs and Airflow's connection ``aws_default`` lead to it, by environment variables.
     """
-    from airflow_bda.emulator.testing import EmulatorForTests
+    from airflow_bda.emulator.testing import EmulatorForTests, misleading_environment
 
+    for name in misleading_environment():
+        monkeypatch.delenv(name)
     emulator = EmulatorForTests(bda_emulator_server)
     emulator.reset()
-    for name in emulator.misleading_environment():
-        monkeypatch.delenv(name)
     for name, value in emulator.environment.items():
         monkeypatch.setenv(name, value)
     yield emulator

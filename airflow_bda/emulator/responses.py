@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -17,6 +18,8 @@ from airflow_bda.service.model import SERVICE, UPGRADE, botocore_version, servic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 TARGET_PREFIX = "AmazonBedrockKeystoneRuntimeService"
@@ -45,7 +48,12 @@ class BdaRuntimeResponse(BaseResponse):
         try:
             answer, spoilers = self._answer(operation)
         except ApiError as error:
-            return self._send(error.http_status, {"__type": error.code, "message": error.message}, error.code)
+            return self._send_error(error)
+        except ConnectionClosedError:
+            raise
+        except Exception as error:
+            logger.exception("The emulator could not answer %s", operation)
+            return self._send_error(errors.internal_error(f"{type(error).__name__}: {error}"))
         return self._send_spoilt(operation, answer, spoilers)
 
     @property
@@ -88,7 +96,11 @@ class BdaRuntimeResponse(BaseResponse):
             return status, headers | {"Content-Type": "text/html"}, "<html><body>A proxy was here.</body></html>"
         return status, headers, body
 
-    def _send(self, http_status: int, document: dict[str, Any], error_code: str | None = None) -> Answer:
+    def _send_error(self, error: ApiError) -> Answer:
+        status, headers, body = self._send(error.http_status, {"__type": error.code, "message": error.message})
+        return status, headers | {"x-amzn-ErrorType": error.code}, body
+
+    def _send(self, http_status: int, document: dict[str, Any]) -> Answer:
         headers = {
             **self.response_headers,
             # moto's own responses carry their status here too, and parts of moto read it.
@@ -96,8 +108,6 @@ class BdaRuntimeResponse(BaseResponse):
             "Content-Type": CONTENT_TYPE,
             "x-amzn-RequestId": str(uuid4()),
         }
-        if error_code is not None:
-            headers["x-amzn-ErrorType"] = error_code
         return http_status, headers, json.dumps(document)
 
 

@@ -84,7 +84,7 @@ class EmulatorServer:
         seed_buckets: tuple[SeedBucket, ...] = (),
         region: str = DEFAULT_REGION,
     ) -> None:
-        self._host = host
+        self.host = host
         self._port = port
         self._seed_buckets = seed_buckets
         self._region = region
@@ -94,8 +94,16 @@ class EmulatorServer:
     @property
     def endpoint_url(self) -> str:
         """What clients take as their ``endpoint_url``."""
-        host = "127.0.0.1" if self._host in {"0.0.0.0", "::"} else self._host  # noqa: S104  compared, not bound
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104  compared, not bound
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def only_local(self) -> bool:
+        """Whether nobody but this machine can reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
     @property
     def port(self) -> int:
@@ -108,12 +116,12 @@ class EmulatorServer:
 
         :raises EmulatorStartError: when the address is taken or not this machine's.
         """
-        with _bind(self._host, self._port) as listener:
+        with _bind(self.host, self._port) as listener:
             # werkzeug ends the whole process when it cannot bind; what is bound already it takes over.
             self._server = make_server(
-                self._host,
+                self.host,
                 listener.getsockname()[1],
-                Dispatcher(ControlApp(self.reset), only_local=_is_loopback(self._host)),
+                Dispatcher(ControlApp(self.reset), only_local=self.only_local),
                 threaded=True,
                 request_handler=_QuietHandler,
                 fd=listener.fileno(),
@@ -176,10 +184,3 @@ def _bind(host: str, port: int) -> socket.socket:
             "Stop what listens there, or choose another port with --port (0 finds a free one)."
         ) from error
     return listener
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

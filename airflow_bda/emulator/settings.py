@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -89,7 +89,7 @@ class EmulatorSettings:
 
     def to_json(self) -> dict[str, Any]:
         """Give the settings as JSON has them."""
-        return asdict(self) | {
+        return {setting.name: getattr(self, setting.name) for setting in fields(self)} | {
             "concurrency": {str(modality): limit for modality, limit in self.concurrency.items()},
             "requests_per_second": dict(self.requests_per_second),
             "blueprints_dir": self.blueprints_dir and str(self.blueprints_dir),

@@ -6,13 +6,16 @@ moto keeps one state for a process, and so does this: ``mock_aws`` and a server 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from threading import BoundedSemaphore, RLock
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from airflow_bda.emulator.faults import FaultPlan
 from airflow_bda.emulator.settings import EmulatorSettings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from airflow_bda.emulator.jobs import Job
     from airflow_bda.emulator.processing.contract import ProcessedInput, ProcessingRequest
     from airflow_bda.service.formats import Modality
@@ -30,8 +33,8 @@ class InputProcessor(Protocol):
     def known_blueprint(self, arn: str) -> bool:
         """Whether there is such a blueprint."""
 
-    def blueprints(self) -> tuple[tuple[str, str], ...]:
-        """Give the ARN and the name of every blueprint."""
+    def blueprints(self, *, region: str = ..., account: str = ...) -> tuple[tuple[str, str], ...]:
+        """Give the ARN and the name of every blueprint, as one account sees them in one region."""
 
 
 class JobListener(Protocol):
@@ -62,22 +65,14 @@ class Emulator:
         """
         with self._lock:
             self.settings = settings or EmulatorSettings()
-            self._processor = processor
+            self._given_processor = processor
             self._slots = BoundedSemaphore(self.settings.processing_threads)
 
     @property
     def processor(self) -> InputProcessor:
         """What reads the inputs, made when first asked for: it loads readers of many formats."""
         with self._lock:
-            if self._processor is None:
-                from airflow_bda.emulator.processing import Processor
-
-                made: Any = Processor(
-                    blueprints_dir=self.settings.blueprints_dir, answers_dir=self.settings.answers_dir
-                )
-                self._processor = made
-            processor: InputProcessor = self._processor
-        return processor
+            return self._given_processor or _own_processor(self.settings.blueprints_dir, self.settings.answers_dir)
 
     def process(self, request: ProcessingRequest) -> ProcessedInput:
         """Read an input and give its results; few at a time, so that calls are answered meanwhile."""
@@ -93,6 +88,13 @@ class Emulator:
         """Tell the listeners of a job that has ended."""
         for listener in tuple(self.listeners):
             listener.job_ended(job)
+
+
+@lru_cache(maxsize=1)
+def _own_processor(blueprints_dir: Path | None, answers_dir: Path | None) -> InputProcessor:
+    from airflow_bda.emulator.processing import Processor
+
+    return Processor(blueprints_dir=blueprints_dir, answers_dir=answers_dir)
 
 
 EMULATOR = Emulator()

@@ -11,7 +11,6 @@ from boto3 import Session
 
 from airflow_bda.emulator.connections import ACCESS_KEY, SECRET_KEY, airflow_connection, client_environment
 from airflow_bda.emulator.server import DEFAULT_REGION
-from airflow_bda.emulator.settings import EmulatorSettings
 from airflow_bda.emulator.state import EMULATOR
 from airflow_bda.emulator.views import JobView, call_counts, job_views
 
@@ -20,11 +19,17 @@ if TYPE_CHECKING:
 
     from airflow_bda.emulator.faults import FaultPlan
     from airflow_bda.emulator.server import EmulatorServer
+    from airflow_bda.emulator.settings import EmulatorSettings
 
 DEFAULT_BUCKET = "bda-test"
 # A profile or endpoints of single services would lead past the emulator, to a real account.
 _MISLEADING_PREFIXES = ("AWS_ENDPOINT_URL_", "AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_CONTAINER_")
 _MISLEADING_NAMES = frozenset({"AWS_DEFAULT_PROFILE", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"})
+
+
+def misleading_environment() -> list[str]:
+    """Give the environment variables that are set and would lead clients past the emulator."""
+    return [name for name in os.environ if name.startswith(_MISLEADING_PREFIXES) or name in _MISLEADING_NAMES]
 
 
 class EmulatorForTests:
@@ -77,11 +82,6 @@ class EmulatorForTests:
             "AIRFLOW_CONN_AWS_DEFAULT": self.airflow_connection,
         }
 
-    @staticmethod
-    def misleading_environment() -> list[str]:
-        """Give the variables that are set and would lead clients elsewhere."""
-        return [name for name in os.environ if name.startswith(_MISLEADING_PREFIXES) or name in _MISLEADING_NAMES]
-
     def client(self, service: str, **options: Any) -> Any:
         """Give a boto3 client of any service, at the emulator."""
         return self.session.client(service, **options)
@@ -118,8 +118,7 @@ class EmulatorForTests:
     def reset(self) -> None:
         """Empty the emulator, with default settings and no faults."""
         self._server.reset()
-        if EMULATOR.settings != EmulatorSettings():
-            EMULATOR.configure()
+        EMULATOR.configure()
 
 
 class _EndpointSession(Session):

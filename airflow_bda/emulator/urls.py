@@ -6,4 +6,4 @@ from airflow_bda.emulator.registration import URL_BASES
 from airflow_bda.emulator.responses import BdaRuntimeResponse
 
 url_bases = list(URL_BASES)
-url_paths = {"{0}/?$": BdaRuntimeResponse.dispatch}
+url_paths = {"{0}/$": BdaRuntimeResponse.dispatch}

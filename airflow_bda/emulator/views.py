@@ -63,7 +63,7 @@ class JobView:
             account=order.arn.account,
             region=order.arn.region,
             status=str(job.status),
-            modality=str(order.modality),
+            modality=str(job.modality or order.modality),
             input_s3_uri=str(order.input_uri),
             output_s3_uri=order.output_uri,
             output_metadata_uri=str(job.metadata_uri) if job.metadata_uri else None,

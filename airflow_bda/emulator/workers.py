@@ -134,6 +134,7 @@ class JobRunner:
                 account=order.arn.account,
             )
             processed = self._emulator.process(request)
+            job.modality = processed.modality
         except StorageError as error:
             raise JobFailedError(JobStatus.CLIENT_ERROR, assumptions.INPUT_GONE_ERROR_TYPE, str(error)) from error
         except InputError as error:
