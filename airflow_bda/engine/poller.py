@@ -118,7 +118,7 @@ class Poller:
         """
         self._waiters.pop(waiter, None)
         self._pass_over(waiter)
-        if self._waiters or self._is_shut:
+        if self._waiters or self._is_shut or self._loop.is_closed():
             return None
         self._is_shut = True
         self._on_shut()

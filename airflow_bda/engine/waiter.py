@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from airflow_bda.service.failures import Failure
     from airflow_bda.service.statuses import JobState
 
+# A wait whose deadline passed before it began (a triggerer was down) still looks once: the job may long have ended.
+# Many such waits may come at once, and share the pace.
+_LATE_SECONDS = 300.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -78,6 +82,7 @@ class Waiter:
         self.context = contextvars.copy_context()
         self.outcome = self._loop.create_future()
         self._born_at = self._loop.time()
+        self._late_until = self._born_at + (_LATE_SECONDS if self.seconds_left <= 0 else 0.0)
 
     def know_submitted_at(self, submitted_at: datetime | None) -> None:
         """Count the job's age from its submission, where that is known; else it counts from the wait's start."""
@@ -96,6 +101,11 @@ class Waiter:
     def seconds_left(self) -> float:
         """How long it is until the deadline, in seconds; negative when it has passed."""
         return (self.deadline - self.wall_clock()).total_seconds()
+
+    @property
+    def seconds_to_give_up(self) -> float:
+        """How long the wait may go on, in seconds: until its deadline, or a little more if that had passed already."""
+        return max(self.seconds_left, self._late_until - self._loop.time())
 
     def join_anew(self) -> None:
         """Get ready to be served, also by another poller than before."""

@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["WaitLimits", "WaitOutcome", "wait_for_job", "wait_in_this_thread"]
 
-# A wait whose deadline passed before it began (a triggerer was down) still looks once: the job may long have ended.
-# Many such waits may come at once, and share the pace.
-_LATE_SECONDS = 300.0
 # The loop's clock stands still while a machine sleeps, and deadlines are on the wall clock: look at it now and then.
 _CLOCK_CHECK_SECONDS = 60.0
 _MOVE_FIRST_SECONDS = 1.0
@@ -99,7 +96,8 @@ async def wait_for_job(  # noqa: PLR0913  a connection in three parts, and what 
         except IdentityChangedError as change:
             identity = await waiter.identity_now(change.identity if resolve_identity is None else identity)
         # Thousands may move at once; and a connection that gives another answer each time must not spin.
-        await asyncio.sleep(full_jitter(moves, first=_MOVE_FIRST_SECONDS, longest=_MOVE_LONGEST_SECONDS))
+        pause = full_jitter(moves, first=_MOVE_FIRST_SECONDS, longest=_MOVE_LONGEST_SECONDS)
+        await asyncio.sleep(min(pause, max(0.0, waiter.seconds_to_give_up)))
         moves += 1
 
 
@@ -154,13 +152,11 @@ async def _be_served(waiter: Waiter, identity: str, limits: WaitLimits) -> WaitO
 
 
 async def _outcome_or_deadline(waiter: Waiter) -> None:
-    extra_seconds = _LATE_SECONDS if waiter.seconds_left <= 0 else 0.0
-    ends_at = asyncio.get_running_loop().time() + extra_seconds
     while not waiter.outcome.done():
-        seconds_left = max(waiter.seconds_left, ends_at - asyncio.get_running_loop().time())
-        if seconds_left <= 0:
+        seconds = waiter.seconds_to_give_up
+        if seconds <= 0:
             waiter.time_out()
-        await asyncio.wait([waiter.outcome], timeout=min(seconds_left, _CLOCK_CHECK_SECONDS))
+        await asyncio.wait([waiter.outcome], timeout=min(seconds, _CLOCK_CHECK_SECONDS))
 
 
 # Two loops never share a client: it is bound to the loop that it was opened on. Neither loops nor pollers are kept
@@ -178,6 +174,6 @@ def _poller(identity: str, limits: WaitLimits) -> Poller:
             identity,
             requests_per_second=limits.max_requests_per_second,
             # A wait that arrives while the client is being closed gets a new one.
-            on_shut=partial(of_this_loop.pop, identity),
+            on_shut=partial(of_this_loop.pop, identity, None),
         )
     return poller

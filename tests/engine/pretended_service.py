@@ -1,0 +1,111 @@
+"""A service in memory, with a clock, an identity for each client, and failures to order."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from simulated_time import EPOCH, wall_clock
+
+from airflow_bda.engine.waiting import WaitLimits, WaitOutcome, wait_for_job
+from airflow_bda.service.statuses import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ARN = "arn:aws:bedrock:us-east-1:111122223333:data-automation-invocation/{}"
+FAST = WaitLimits(max_requests_per_second=50.0, min_poll_interval=0.75, max_poll_interval=300.0)
+
+
+def refusal(code: str, http_status: int = 400) -> ClientError:
+    return ClientError(
+        {"Error": {"Code": code, "Message": f"{code}!"}, "ResponseMetadata": {"HTTPStatusCode": http_status}},
+        "GetDataAutomationStatus",
+    )
+
+
+@dataclass(frozen=True)
+class Call:
+    at: float
+    invocation_arn: str
+    source: Source
+
+
+@dataclass(eq=False)
+class Source:
+    service: Service
+    identity: str
+    closed: int = 0
+    calls_under_way: int = 0
+
+    async def get_status(self, invocation_arn: str) -> JobState:
+        if self.closed:
+            raise AssertionError("asked after it was closed")
+        self.calls_under_way += 1
+        try:
+            return await self.service.answer(Call(asyncio.get_running_loop().time(), invocation_arn, self))
+        finally:
+            self.calls_under_way -= 1
+
+    async def close(self) -> None:
+        if self.calls_under_way:
+            raise AssertionError("closed under a running request")
+        self.closed += 1
+        await asyncio.sleep(self.service.closing_seconds)
+
+
+@dataclass
+class Service:
+    """
+    What a test's clients talk to.
+
+    :param lengths: seconds after EPOCH at which a job ends, by ARN; others end at *length*.
+    :param fault: gives the error that a call ends in, or None.
+    """
+
+    length: float = 30.0
+    lengths: dict[str, float] = field(default_factory=dict)
+    fault: Callable[[Call], Exception | None] = lambda _: None
+    latency: float = 0.05
+    opening_seconds: float = 0.2
+    closing_seconds: float = 0.1
+    status: str = "InProgress"
+    calls: list[Call] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+
+    async def answer(self, call: Call) -> JobState:
+        self.calls.append(call)
+        await asyncio.sleep(self.latency)
+        error = self.fault(call)
+        if error is not None:
+            raise error
+        ended = call.at >= self.lengths.get(call.invocation_arn, self.length)
+        return JobState.from_response(call.invocation_arn, {"status": "Success" if ended else self.status})
+
+    async def open(self, identity: str = "one") -> Source:
+        await asyncio.sleep(self.opening_seconds)
+        source = Source(self, identity)
+        self.sources.append(source)
+        return source
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Give way until something holds, looking at it every tenth of a second."""
+        while not holds():  # noqa: ASYNC110  what a test looks for has no event
+            await asyncio.sleep(0.1)
+
+    def all_closed_once(self) -> bool:
+        return all(source.closed == 1 for source in self.sources)
+
+    async def wait(self, name: Any = "a", **changes: Any) -> WaitOutcome:
+        identity = changes.setdefault("identity", "one")
+        arguments: dict[str, Any] = {
+            "open_source": lambda: self.open(identity),
+            "deadline": EPOCH + timedelta(days=1),
+            "poll_interval": None,
+            "limits": FAST,
+            "wall_clock": wall_clock,
+        }
+        return await wait_for_job(ARN.format(name), **arguments | changes)

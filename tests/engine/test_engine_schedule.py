@@ -1,0 +1,95 @@
+"""The pauses between polls: within their bounds, and short enough to notice an end in time."""
+
+from __future__ import annotations
+
+import random
+from statistics import mean
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pretended_service import FAST
+
+from airflow_bda.engine.pace import Pace
+from airflow_bda.engine.schedule import AdaptiveSchedule, FixedSchedule, PollSchedule
+
+ADAPTIVE = AdaptiveSchedule(floor=FAST.min_poll_interval, ceiling=FAST.max_poll_interval)
+seconds = st.floats(min_value=0.01, max_value=1e5)
+
+
+def polls_until(length: float, schedule: PollSchedule) -> tuple[float, int]:
+    """Give how late the end of a job is noticed, and with how many polls."""
+    now, polls = schedule.first_delay(), 1
+    while now < length:
+        now += schedule.next_delay(now)
+        polls += 1
+    return now - length, polls
+
+
+@given(floor=seconds, span=seconds, age=st.floats(min_value=0, max_value=1e7))
+def test_an_adaptive_pause_keeps_its_bounds(floor, span, age):
+    assert floor <= AdaptiveSchedule(floor, floor + span).next_delay(age) <= floor + span
+
+
+@given(age=st.floats(min_value=0, max_value=1e5))
+def test_an_adaptive_pause_does_not_shrink_with_age_but_for_its_jitter(age):
+    assert ADAPTIVE.next_delay(age * 1.3 + 1.0) >= ADAPTIVE.next_delay(age)
+
+
+@given(interval=seconds, age=seconds)
+def test_a_fixed_pause_is_the_interval_give_or_take_a_tenth(interval, age):
+    assert FixedSchedule(interval).next_delay(age) == pytest.approx(interval, rel=0.1001)
+
+
+@pytest.mark.parametrize("schedule", [ADAPTIVE, FixedSchedule(30.0)])
+def test_first_polls_come_soon_but_not_in_step(schedule):
+    delays = [schedule.first_delay() for _ in range(200)]
+    assert 0.0 <= min(delays) < 0.1
+    assert max(delays) <= 1.0
+    assert len(set(delays)) > 190
+
+
+@pytest.mark.parametrize("length", [5.0, 7.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 1800.0])
+def test_the_end_is_noticed_within_a_tenth_of_the_jobs_length(length):
+    random.seed(20)
+    lags = [polls_until(length, ADAPTIVE)[0] / length for _ in range(2000)]
+    assert mean(lags) < 0.1
+    assert max(lags) < 0.2
+
+
+def test_noticing_takes_at_most_half_the_calls_of_five_seconds():
+    random.seed(21)
+    lengths = [5.0 * 360.0 ** (number / 2000) for number in range(2000)]
+    ours = sum(polls_until(length, ADAPTIVE)[1] for length in lengths)
+    fixed = sum(polls_until(length, FixedSchedule(5.0))[1] for length in lengths)
+    assert ours <= fixed / 2
+
+
+@given(st.lists(st.floats(min_value=0.0, max_value=5.0), min_size=2, max_size=50), st.sets(st.integers(0, 49)))
+def test_no_pace_is_faster_than_the_full_one_or_stops(pauses, refused):
+    pace = Pace(2.0)
+    now, earlier = 100.0, None
+    for number, pause in enumerate(pauses):
+        now = max(now + pause, pace.next_at)
+        if earlier is not None:
+            assert now - earlier >= 0.5 - 1e-9
+        pace.spend(now)
+        assert pace.next_at - now <= 16 / 2.0 + 1e-9
+        earlier = now
+        if number in refused:
+            pace.slow_down(now)
+
+
+def test_refusals_that_come_together_halve_the_pace_once():
+    pace = Pace(8.0)
+    for _ in range(10):
+        pace.slow_down(50.0)
+    assert pace.rate(50.0) == 4.0
+
+
+def test_a_pace_is_regained_with_time():
+    pace = Pace(8.0)
+    for at in range(20):
+        pace.slow_down(float(at * 2))
+    assert pace.rate(38.0) < 2.0
+    assert pace.rate(38.0 + 30.0) == 8.0

@@ -1,0 +1,77 @@
+"""Blocking code that runs a coroutine, also where a loop runs already, also when it is interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import signal
+import threading
+
+import pytest
+
+from airflow_bda.engine.threads import run_to_the_end
+
+
+async def answer() -> tuple[int, str]:
+    await asyncio.sleep(0)
+    return 42, threading.current_thread().name
+
+
+def test_without_a_loop_it_runs_in_this_thread():
+    assert run_to_the_end(answer) == (42, threading.current_thread().name)
+
+
+async def test_within_a_loop_it_runs_in_another_thread_and_context_follows():
+    variable = contextvars.ContextVar("variable")
+    variable.set("mine")
+
+    async def look():
+        return variable.get(), threading.current_thread().name
+
+    value, thread = run_to_the_end(look)
+    assert value == "mine"
+    assert thread != threading.current_thread().name
+
+
+async def test_errors_come_back_from_the_other_thread():
+    async def fail():
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        run_to_the_end(fail)
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.fixture
+def killed_soon():
+    """Raise in the main thread, from a signal handler, as Airflow does to kill a task."""
+
+    def kill(signal_number, frame):
+        raise KilledError
+
+    former = signal.signal(signal.SIGALRM, kill)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, former)
+
+
+@pytest.mark.parametrize("within_a_loop", [False, True])
+def test_a_killed_wait_is_cancelled_and_cleans_up(killed_soon, within_a_loop):
+    cleaned_up = []
+
+    async def wait_for_ever():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            cleaned_up.append(True)
+
+    async def run():
+        run_to_the_end(wait_for_ever)
+
+    with pytest.raises(KilledError):
+        asyncio.run(run()) if within_a_loop else run_to_the_end(wait_for_ever)
+    assert cleaned_up
