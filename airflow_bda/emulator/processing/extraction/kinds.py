@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from airflow_bda.emulator.processing.extraction.blueprints import BOOLEAN, NUMBER
 from airflow_bda.emulator.processing.extraction.labels import words_of_name
 from airflow_bda.emulator.processing.extraction.values import (
-    ISO_FORMAT,
     as_json_number,
     date_format,
     find_date,
     find_numbers,
+    names_date_format,
     parse_truth,
 )
 
@@ -79,7 +79,7 @@ def kind_of(field: Field) -> Kind:
         return Kind.NUMBER
     if field.type == BOOLEAN:
         return Kind.TRUTH
-    if date_format(field.instruction) != ISO_FORMAT:
+    if names_date_format(field.instruction):
         return Kind.DATE
     words = set(words_of_name(field.name).split())
     return next((kind for names, kind in _KINDS_BY_NAME if words & names), Kind.TEXT)

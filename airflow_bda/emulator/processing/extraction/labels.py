@@ -39,7 +39,7 @@ _ABBREVIATIONS = {
 _SYNONYMS = (
     ("invoice number", "invoice id", "invoice", "bill number", "document number"),
     ("invoice date", "date of invoice", "bill date", "date of issue", "issue date", "issued on", "issued", "dated"),
-    ("due date", "payment due", "payment due date", "due by", "pay by", "date due", "due on", "due"),
+    ("due date", "payment due", "payment due date", "due by", "pay by", "payable by", "date due", "due on", "due"),
     ("purchase order number", "purchase order", "po number", "po", "order number", "your order"),
     ("payment terms", "terms", "terms of payment"),
     ("vendor name", "supplier name", "seller name", "vendor", "supplier", "seller", "from", "sold by", "billed by",

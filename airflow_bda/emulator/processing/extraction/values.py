@@ -20,9 +20,9 @@ _MINUS = "-\u2212\u2013"
 # Blanks group digits only where a decimal comma follows: "2 500.00" is more often a quantity beside a price.
 _BODY = r"\d{1,3}(?:[ \u00a0\u202f]\d{3})+,\d{2}(?!\d)|\d[\d.,'\u2019]*\d|\d"
 _NUMBER = re.compile(
-    rf"(?<![\w.,/:'-])(?P<open>\(\s?)?(?P<sign>[{_MINUS}+]\s?)?(?P<before>{_CURRENCY}\s?)?(?P<inner>[{_MINUS}]\s?)?"
+    rf"(?<![\w.,/'-])(?<!\d:)(?P<open>\(\s?)?(?P<sign>[{_MINUS}+]\s?)?(?P<before>{_CURRENCY}\s?)?(?P<inner>[{_MINUS}]\s?)?"
     rf"(?P<body>{_BODY})(?P<behind>\s?{_CURRENCY})?(?P<close>\s?\))?(?P<after>[{_MINUS}](?!\w))?(?P<percent>\s?%)?"
-    rf"(?![\w/:]|[{_MINUS}]\w)"
+    rf"(?![\w/]|:\d|[{_MINUS}]\w)"
 )
 _GROUPS_OF_THREE = re.compile(r"\d{1,3}(?:,\d{2,3})*,\d{3}")
 
@@ -43,7 +43,6 @@ _DATES = tuple(
 _CENTURY_TURN = 70
 _DECEMBER = 12
 
-ISO_FORMAT = "%Y-%m-%d"
 _FORMAT_PART = r"(?:Y{4}|Y{2}|M{1,2}|D{1,2})"
 _FORMAT = re.compile(
     rf"\b{_FORMAT_PART}(?P<separator>[-/. ]){_FORMAT_PART}(?P=separator){_FORMAT_PART}\b", re.IGNORECASE
@@ -173,11 +172,16 @@ def _date(parts: dict[str, str], *, day_first: bool) -> date | None:
         return None
 
 
+def names_date_format(instruction: str) -> bool:
+    """Whether an instruction says by a word such as MM/DD/YYYY how to write a date."""
+    return _FORMAT.search(instruction) is not None
+
+
 def date_format(instruction: str) -> str:
     """Give the ``strftime`` format that an instruction asks for by a word such as MM/DD/YYYY; else ISO 8601."""
     match = _FORMAT.search(instruction)
     if match is None:
-        return ISO_FORMAT
+        return "%Y-%m-%d"
     parts = dict(_FORMAT_PARTS)
     return match["separator"].join(parts[part.upper()] for part in match[0].split(match["separator"]))
 
