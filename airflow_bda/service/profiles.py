@@ -1,5 +1,5 @@
 """
-Which data automation profile a call needs, by the region that it is made in.
+Which data automation profile a call needs, by the region that it is made in, and where the profile may take the call.
 
 The table is AWS's own (https://docs.aws.amazon.com/bedrock/latest/userguide/bda-cris.html). It grows, and an id does
 not follow from a region's name (Canada has ``na``, Singapore only ``global``): for a region that is missing here, pass
@@ -34,6 +34,33 @@ PROFILE_OF_REGION: Mapping[str, str] = MappingProxyType(
     }
 )
 
+_US = ("us-east-1", "us-east-2", "us-west-1", "us-west-2")
+_EU = ("eu-central-1", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-3")
+_APAC = (
+    *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2"),
+    *("ap-southeast-1", "ap-southeast-2", "ap-southeast-4"),
+)
+ANY_REGION = "*"
+# Where a call made in a region may be worked on: the caller must be allowed to use the profile in each of these.
+DESTINATIONS_OF_REGION: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "us-east-1": _US,
+        "us-east-2": _US,
+        "us-west-2": _US,
+        "ca-central-1": ("ca-central-1", "ca-west-1", "us-east-1", "us-east-2", "us-west-2"),
+        "eu-central-1": _EU,
+        "eu-west-1": _EU,
+        "eu-west-2": ("eu-west-2",),
+        "eu-south-2": _EU,
+        "ap-northeast-1": (*_APAC, "ap-southeast-3", "ap-southeast-5"),
+        "ap-south-1": _APAC,
+        # Its global profile routes to any commercial region.
+        "ap-southeast-1": (ANY_REGION,),
+        "ap-southeast-2": _APAC,
+        "us-gov-west-1": ("us-gov-west-1",),
+    }
+)
+
 
 class UnknownRegionError(LookupError):
     """No profile is known for a region; its text lists the known ones and says what to pass."""
@@ -61,3 +88,18 @@ def derive_profile_arn(*, region: str, account: str, partition: str = "aws") -> 
     except KeyError:
         raise UnknownRegionError(region) from None
     return str(Arn(partition, region, account, PROFILE, profile_id))
+
+
+def routed_profile_arns(*, region: str, account: str, partition: str = "aws") -> tuple[str, ...]:
+    """
+    Give the profile's ARN in every region that a call made in *region* may be routed to, as policies name them.
+
+    :param account: twelve digits, or what stands for them in a policy.
+    :raises UnknownRegionError: when the table does not hold *region*.
+    """
+    if region not in PROFILE_OF_REGION:
+        raise UnknownRegionError(region)
+    return tuple(
+        str(Arn(partition, destination, account, PROFILE, PROFILE_OF_REGION[region]))
+        for destination in DESTINATIONS_OF_REGION[region]
+    )
