@@ -1,0 +1,98 @@
+"""Every shape in which a task may start a job. What differs from run to run is in the run's configuration."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from airflow_bda.operators import BdaInvokeOperator
+
+try:
+    from airflow.sdk import DAG, TaskGroup
+except ImportError:
+    from airflow import DAG
+    from airflow.utils.task_group import TaskGroup
+
+RETRIES = 3
+
+
+def report(context):
+    """Leave word of each start of a task, with what the process sees of its own task instance."""
+    ti = context["ti"]
+    seen = {
+        "run_id": ti.run_id,
+        "task_id": ti.task_id,
+        "map_index": ti.map_index,
+        "try_number": ti.try_number,
+        "max_tries": ti.max_tries,
+        "retries": ti.task.retries,
+        "pid": os.getpid(),
+        "parent_pid": os.getppid(),
+    }
+    folder = Path(os.environ["AIRFLOW_PROCESSES_REPORTS"])
+    draft = folder / f"{uuid.uuid4()}.part"
+    draft.write_text(json.dumps(seen))
+    draft.rename(draft.with_suffix(".json"))
+
+
+def invoke(task_id="invoke", **arguments):
+    return BdaInvokeOperator(
+        task_id=task_id,
+        **{
+            "input_s3_uri": "s3://inputs/{{ dag_run.conf['key'] }}",
+            "output_s3_uri": "s3://outputs/{{ dag_run.conf['key'] }}",
+            **arguments,
+        },
+    )
+
+
+def dag(dag_id, **arguments):
+    return DAG(
+        dag_id,
+        **{
+            "schedule": None,
+            "start_date": datetime(2024, 1, 1),
+            "catchup": False,
+            "is_paused_upon_creation": False,
+            "max_active_tasks": 16,
+            "default_args": {"retries": RETRIES, "retry_delay": timedelta(seconds=0.1), "pre_execute": report},
+            **arguments,
+        },
+    )
+
+
+with dag("submits"):
+    invoke()
+
+with dag("blocks"):
+    invoke(wait_for_completion=True, deferrable=False)
+
+with dag("defers"):
+    invoke(wait_for_completion=True, deferrable=True)
+
+with dag("gives_up_soon"):
+    invoke(max_wait=timedelta(seconds=2))
+
+with dag("starts_anew"):
+    invoke(wait_for_completion=True, deferrable=False, reattach=False)
+
+with dag("has_its_own_token"):
+    invoke(wait_for_completion=True, deferrable=False, client_token="{{ dag_run.conf['token'] }}")
+
+with dag("is_mapped"):
+    BdaInvokeOperator.partial(task_id="invoke", output_s3_uri="s3://outputs/mapped").expand(
+        input_s3_uri=["s3://inputs/first.pdf", "s3://inputs/second.pdf", "s3://inputs/first.pdf"]
+    )
+
+with dag("has_twins"):
+    invoke("one")
+    invoke("other")
+
+with dag("is_grouped"), TaskGroup("documents"):
+    invoke()
+
+with dag("is_daily", schedule="@daily", is_paused_upon_creation=False):
+    invoke(input_s3_uri="s3://inputs/{{ ds }}.pdf", output_s3_uri="s3://outputs/daily")

@@ -1,0 +1,313 @@
+"""A whole Airflow as child processes: scheduler with its workers, triggerers and, from Airflow 3 on, what they need."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+import uuid
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from airflow_processes.eventually import PATIENCE_SECONDS, eventually
+from airflow_processes.processes import AirflowProcess, kill
+from airflow_processes.settings import IS_AIRFLOW_2, airflow_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+HERE = Path(__file__).parent
+ENDED = frozenset({"success", "failed", "skipped", "upstream_failed"})
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A task instance, as the database has it."""
+
+    task_id: str
+    map_index: int
+    state: str | None
+    try_number: int
+    max_tries: int
+
+
+@dataclass(frozen=True)
+class Start:
+    """One start of a task's process, as the process itself saw it."""
+
+    task_id: str
+    map_index: int
+    try_number: int
+    max_tries: int
+    retries: int
+    pid: int
+    parent_pid: int
+
+    def kill(self) -> None:
+        """Kill the task's process, as the kernel does when memory runs out."""
+        kill(_alive(self.pid))
+
+    def kill_with_worker(self) -> None:
+        """Kill also what watches over the task, so that nobody is left to report its end."""
+        kill([*_alive(self.parent_pid), *_alive(self.pid)])
+
+
+def _alive(pid: int) -> list[psutil.Process]:
+    try:
+        return [psutil.Process(pid)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+class RunningAirflow:
+    """
+    One Airflow with a home of its own.
+
+    :param home: an empty folder.
+    :param database: a migrated SQLite file.
+    :param environment: how its tasks reach AWS.
+    """
+
+    def __init__(self, home: Path, *, database: Path, environment: Mapping[str, str]) -> None:
+        self.database = home / "airflow.db"
+        self._logs = home / "output"
+        self._reports = home / "reports"
+        for folder in (self._logs, self._reports):
+            folder.mkdir(parents=True)
+        _copy(database, self.database)
+        self._api_port = free_port()
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__")},
+            **environment,
+            **airflow_environment(home, dags=HERE / "dags", database=self.database, api_port=self._api_port),
+            "AIRFLOW_PROCESSES_REPORTS": str(self._reports),
+            # The scheduler starts processes by their names.
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONUNBUFFERED": "1",
+        }
+        self.triggerers: list[AirflowProcess] = []
+        self._others: list[AirflowProcess] = []
+        self._control: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start everything, and return when it is at work."""
+        if not IS_AIRFLOW_2:
+            self._others.append(self._launch("api-server", "--apps", "execution", "--host", "127.0.0.1"))
+            self._others.append(self._launch("dag-processor"))
+        self._others.append(self._launch("scheduler"))
+        self.start_triggerer()
+        self._control = subprocess.Popen(
+            [sys.executable, str(HERE / "control.py")],
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=(self._logs / "control.log").open("w"),
+            text=True,
+            start_new_session=True,
+        )
+        self._do("time")
+        eventually(self._has_dags, what="the DAGs are read", describe=self.tell_of_logs)
+        if not IS_AIRFLOW_2:
+            eventually(self._answers, what="the API server answers", describe=self.tell_of_logs)
+
+    def end(self) -> None:
+        """End everything."""
+        if self._control is not None:
+            self._control.kill()
+            self._control.communicate()
+        for process in [*self.triggerers, *reversed(self._others)]:
+            process.end()
+
+    def start_triggerer(self) -> AirflowProcess:
+        """Start a triggerer, beside those that run."""
+        triggerer = self._launch("triggerer", "--skip-serve-logs")
+        self.triggerers.append(triggerer)
+        return triggerer
+
+    def kill_triggerers(self) -> None:
+        """Kill all triggerers."""
+        while self.triggerers:
+            self.triggerers.pop().kill()
+
+    def trigger(self, dag_id: str, **conf: Any) -> Run:
+        """Start a run."""
+        run = Run(self, dag_id, f"{dag_id}-{uuid.uuid4()}")
+        self._do("trigger", dag_id=dag_id, run_id=run.run_id, conf=conf)
+        return run
+
+    def command(self, *arguments: str) -> str:
+        """Run an ``airflow`` command to its end, and give what it printed."""
+        ended = subprocess.run(
+            [sys.executable, "-m", "airflow", *arguments],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+        assert not ended.returncode, f"{arguments}: {ended.stdout}\n{ended.stderr}"
+        return ended.stdout
+
+    def query(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Read from the metadata database."""
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=60)) as connection:
+            return connection.execute(statement, values).fetchall()
+
+    def starts(self) -> list[dict[str, Any]]:
+        """Give every start of a task's process, in the order of their tries."""
+        seen = [json.loads(report.read_text()) for report in self._reports.glob("*.json")]
+        return sorted(seen, key=lambda start: start["try_number"])
+
+    def tell_of_logs(self) -> str:
+        """Give the ends of all logs, for the message of a test that fails."""
+        return "\n".join(f"--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted(self._logs.glob("*.log")))
+
+    def clear(self, run: Run, task_id: str) -> None:
+        """Clear a task, as a user does."""
+        cleared = self._do("clear", dag_id=run.dag_id, run_id=run.run_id, task_id=task_id)
+        assert cleared, f"{run} has no {task_id}"
+
+    def _do(self, action: str, **arguments: Any) -> Any:
+        assert self._control is not None
+        assert self._control.stdin is not None
+        assert self._control.stdout is not None
+        print(json.dumps({"do": action, **arguments}), file=self._control.stdin, flush=True)
+        line = self._control.stdout.readline()
+        assert line, f"the control process ended: {(self._logs / 'control.log').read_text()[-3000:]}"
+        answer = json.loads(line)
+        assert "error" not in answer, answer["error"]
+        return answer["result"]
+
+    def _launch(self, *command: str) -> AirflowProcess:
+        name = command[0] if command[0] != "triggerer" else f"triggerer-{uuid.uuid4().hex[:4]}"
+        return AirflowProcess(
+            [sys.executable, "-m", "airflow", *command], self._environment, self._logs / f"{name}.log"
+        )
+
+    def _has_dags(self) -> bool:
+        for process in [*self._others, *self.triggerers]:
+            assert process.is_alive, f"{process.log.stem} ended at once: {process.log.read_text()[-5000:]}"
+        errors = self.query("SELECT stacktrace FROM import_error")
+        assert not errors, errors[0][0]
+        read = {dag_id for (dag_id,) in self.query("SELECT dag_id FROM serialized_dag")}
+        return {"submits", "is_daily"} <= read
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._api_port}/execution/health", timeout=5) as answer:
+                return answer.status == 200
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True)
+class Run:
+    """A DAG run."""
+
+    airflow: RunningAirflow
+    dag_id: str
+    run_id: str
+
+    def instances(self) -> list[Instance]:
+        """Give its task instances as they stand."""
+        rows = self.airflow.query(
+            "SELECT task_id, map_index, state, try_number, max_tries FROM task_instance "
+            "WHERE dag_id = ? AND run_id = ? ORDER BY task_id, map_index",
+            self.dag_id,
+            self.run_id,
+        )
+        return [Instance(*row) for row in rows]
+
+    def states(self) -> list[str | None]:
+        """Give the states of its task instances."""
+        return [instance.state for instance in self.instances()]
+
+    def wait_for(self, states: Collection[str], seconds: float = PATIENCE_SECONDS) -> list[Instance]:
+        """Wait until every task instance is in one of the states."""
+        wanted = set(states)
+        eventually(
+            lambda: bool(found := self.states()) and set(found) <= wanted,
+            what=f"{self.run_id} is {' or '.join(sorted(wanted))}",
+            seconds=seconds,
+            describe=lambda: f"It is {self.instances()}.\n{self.airflow.tell_of_logs()}",
+        )
+        return self.instances()
+
+    def end(self, seconds: float = PATIENCE_SECONDS) -> list[str | None]:
+        """Wait until the run and all of its tasks have ended, and give the tasks' states."""
+        eventually(
+            lambda: self._state() in ENDED,
+            what=f"{self.run_id} has ended",
+            seconds=seconds,
+            describe=lambda: f"It is {self._state()}, {self.instances()}.\n{self.airflow.tell_of_logs()}",
+        )
+        return self.states()
+
+    def _state(self) -> str:
+        ((state,),) = self.airflow.query(
+            "SELECT state FROM dag_run WHERE dag_id = ? AND run_id = ?", self.dag_id, self.run_id
+        )
+        return str(state)
+
+    def clear(self, task_id: str = "invoke") -> None:
+        """Clear one of its tasks."""
+        self.airflow.clear(self, task_id)
+
+    def starts(self) -> list[Start]:
+        """Give every start of a process for one of its tasks, resumed ones included, in the order of tries."""
+        return [
+            Start(**{name: value for name, value in start.items() if name != "run_id"})
+            for start in self.airflow.starts()
+            if start["run_id"] == self.run_id
+        ]
+
+    def start_of_try(self, try_number: int) -> Start:
+        """Wait until a try has started, and give its start."""
+        return eventually(
+            lambda: next((start for start in self.starts() if start.try_number == try_number), None),
+            what=f"try {try_number} of {self.run_id} starts",
+            describe=lambda: f"{self.instances()}\n{self.airflow.tell_of_logs()}",
+        )
+
+    def xcoms(self, key: str = "return_value") -> list[Any]:
+        """Give an XCom of its tasks, in the order of their names and map indexes."""
+        rows = self.airflow.query(
+            "SELECT value FROM xcom WHERE dag_id = ? AND run_id = ? AND key = ? ORDER BY task_id, map_index",
+            self.dag_id,
+            self.run_id,
+            key,
+        )
+        return [_decoded(value) for (value,) in rows]
+
+
+def _decoded(value: Any) -> Any:
+    """Airflow 3 puts JSON, as a text, into a column of JSON; Airflow 2 puts it there once."""
+    while isinstance(value, bytes) or (isinstance(value, str) and value[:1] in '"{['):
+        value = json.loads(value)
+    return value
+
+
+def free_port() -> int:
+    """Give a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _copy(source: Path, target: Path) -> None:
+    with closing(sqlite3.connect(source)) as reading, closing(sqlite3.connect(target)) as writing:
+        reading.backup(writing)
+        # Readers and the one writer do not wait for each other this way.
+        writing.execute("PRAGMA journal_mode = WAL")
