@@ -1,0 +1,82 @@
+"""The emulator in the demo's own process: its S3 is filled and read without a client, so nothing of AWS is set up."""
+
+from __future__ import annotations
+
+import mimetypes
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.utilities.utils import get_partition
+
+from airflow_bda.emulator.connections import airflow_connection, client_environment
+from airflow_bda.emulator.processing.reading import ocr
+from airflow_bda.emulator.server import DEFAULT_REGION, EmulatorServer, SeedBucket
+from airflow_bda.emulator.state import EMULATOR
+from airflow_bda.emulator.storage import Storage
+from airflow_bda.emulator.views import JobView, call_counts, job_views
+from airflow_bda.service.s3 import S3Uri
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typing_extensions import Self
+
+    from airflow_bda.demo.inputs import DemoFile
+
+_INPUT, _OUTPUT = "bda-input", "bda-output"
+
+
+class LocalBda:
+    """An emulator with two buckets, on a free port of this machine; ``with`` starts and stops it."""
+
+    def __init__(self) -> None:
+        self._server = EmulatorServer(seed_buckets=(SeedBucket(_INPUT), SeedBucket(_OUTPUT)), region=DEFAULT_REGION)
+        self.storage = Storage(DEFAULT_ACCOUNT_ID, get_partition(DEFAULT_REGION))
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        # Loading its models takes seconds, which Airflow takes as well.
+        Thread(target=_warm_up, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop()
+
+    @property
+    def endpoint_url(self) -> str:
+        """What clients take as their ``endpoint_url``."""
+        return self._server.endpoint_url
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What leads Airflow and its tasks here."""
+        connection = airflow_connection(self.endpoint_url, DEFAULT_REGION)
+        return {**client_environment(self.endpoint_url, DEFAULT_REGION), "AIRFLOW_CONN_AWS_DEFAULT": connection}
+
+    @property
+    def jobs(self) -> list[JobView]:
+        """The jobs as they stand now, oldest first."""
+        return job_views()
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """How often each operation of BDA was called."""
+        return call_counts()
+
+    def upload(self, file: DemoFile) -> dict[str, Any]:
+        """Put a file into S3, and give the DAG's params for it."""
+        content_type = mimetypes.guess_type(file.key)[0] or "application/octet-stream"
+        uri = S3Uri(_INPUT, file.key)
+        self.storage.write(uri, file.path.read_bytes(), content_type)
+        return {
+            "input_s3_uri": str(uri),
+            "output_s3_uri": str(S3Uri(_OUTPUT, "results")),
+            "blueprints": [arn for arn, _ in EMULATOR.processor.blueprints(region=DEFAULT_REGION)],
+        }
+
+
+def _warm_up() -> None:
+    from PIL import Image
+
+    ocr.read_words(Image.new("RGB", (64, 64), "white"))

@@ -1,0 +1,117 @@
+"""
+The demo's Airflow: a process that runs a DAG once for each document and tells how it goes.
+
+It is started with the DAG's file as its argument and Airflow's settings in its environment. An order comes as one line
+of JSON on standard input; news leave as lines of JSON on standard output; all else that is printed goes to standard
+error. It ends when its standard input does: no demo, no Airflow.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Tell = Callable[[Mapping[str, Any]], None]
+
+
+def main() -> None:
+    """Load the DAG, take the order, run it."""
+    tell = _take_standard_output()
+    dag = _load_dag(Path(sys.argv[1]))
+    order = json.loads(sys.stdin.readline() or "null")
+    if order is None:
+        return
+    Thread(target=_end_with_standard_input, daemon=True).start()
+    os.environ.update(order["environment"])
+    for number, conf in enumerate(order["confs"]):
+        tell({"news": "finished", "number": number} | _run(dag, conf, lambda news, n=number: tell(news | {"number": n})))
+
+
+def _take_standard_output() -> Tell:
+    """Keep standard output for news: Airflow, tasks and libraries print there."""
+    news = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def tell(facts: Mapping[str, Any]) -> None:
+        news.write(f"{json.dumps(facts)}\n")
+        news.flush()
+
+    return tell
+
+
+def _end_with_standard_input() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
+def _load_dag(file: Path) -> Any:
+    try:
+        from airflow.dag_processing.dagbag import DagBag
+    except ImportError:  # before Airflow 3.1
+        from airflow.models.dagbag import DagBag
+
+    bag = DagBag(str(file))
+    if bag.import_errors:
+        raise RuntimeError("\n".join(bag.import_errors.values()))
+    (dag,) = bag.dags.values()
+    return dag
+
+
+def _run(dag: Any, conf: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+    """Run the DAG once, to its end."""
+    errors: list[str] = []
+    for task in dag.tasks:
+        task.on_execute_callback = [partial(_tell_of_task, tell, "started")]
+        task.on_success_callback = [partial(_tell_of_task, tell, "succeeded")]
+        task.on_failure_callback = [lambda context: errors.append(_one_line(context.get("exception")))]
+    try:
+        run = dag.test(run_conf=dict(conf))
+    except Exception as error:  # noqa: BLE001  whatever one document does, the others are run
+        return {"state": "failed", "error": _one_line(error)}
+    instances = run.get_task_instances()
+    began = [ti.start_date for ti in instances if ti.start_date]
+    ended = [ti.end_date for ti in instances if ti.end_date]
+    return {
+        "state": str(getattr(run.state, "value", run.state)),
+        "seconds": (max(ended) - min(began)).total_seconds() if began and ended else None,
+        "invocation_arn": _returned(instances, "invoke"),
+        "metadata_uri": _returned(instances, "wait"),
+        "error": "; ".join(errors) or None,
+    }
+
+
+def _tell_of_task(tell: Tell, news: str, context: Mapping[str, Any]) -> None:
+    tell({"news": news, "task": context["ti"].task_id})
+
+
+def _returned(instances: Any, task_id: str) -> Any:
+    """Give what a task returned, from its XCom; None where it did not."""
+    (ti,) = (ti for ti in instances if ti.task_id == task_id)
+    return ti.xcom_pull(task_ids=task_id)
+
+
+def _one_line(error: object) -> str:
+    """Say what went wrong in one line: the service's own words where it is a job that failed."""
+    from airflow_bda.exceptions import BdaError, BdaRequestError
+
+    if isinstance(error, BdaRequestError) and error.problems:
+        text = "; ".join(error.problems)
+    elif isinstance(error, BdaError) and error.error_message:
+        text = ": ".join(filter(None, (error.status, error.error_message)))
+    elif isinstance(error, BdaError):
+        text = error.message
+    else:
+        text = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error)
+    return " ".join(text.split())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""One run of the demo, from the start of the emulator to the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.demo.airflow_process import AirflowFailedError, AirflowProcess
+from airflow_bda.demo.outcome import Outcome, conclude
+from airflow_bda.demo.progress import DemoProgress
+from airflow_bda.demo.report import console, last_line, report, shown_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_bda.demo.inputs import DemoFile
+    from airflow_bda.demo.local_bda import LocalBda
+    from airflow_bda.demo.workplace import Workplace
+
+# Of the DAG: invoke, wait, show_fields.
+_TASKS = 3
+
+
+def run_demo(files: Sequence[DemoFile], workplace: Workplace) -> int:
+    """
+    Run every file, and report.
+
+    :return: the exit status.
+    """
+    log = shown_path(workplace.log)
+    with DemoProgress(_TASKS * len(files)) as progress, AirflowProcess(workplace) as airflow:
+        progress.say(f"Airflow {workplace.airflow_version}, its log goes to {log}")
+        progress.now("Starting the BDA emulator")
+        # Takes a second or two, in which Airflow's process loads.
+        from airflow_bda.demo.local_bda import LocalBda
+
+        with LocalBda() as bda:
+            progress.say(f"BDA emulator at {bda.endpoint_url}, its jobs at {bda.endpoint_url}/_bda/")
+            outcomes = _Run(files, workplace, progress).through(airflow, bda)
+            jobs, calls = bda.jobs, bda.calls
+    out = console()
+    out.print(report(outcomes, jobs, calls))
+    out.print(last_line(outcomes), soft_wrap=True)
+    return 0 if all(outcome.succeeded for outcome in outcomes) else 1
+
+
+class _Run:
+    """Follows the documents through Airflow."""
+
+    def __init__(self, files: Sequence[DemoFile], workplace: Workplace, progress: DemoProgress) -> None:
+        self._files = files
+        self._workplace = workplace
+        self._progress = progress
+        self._outcomes: list[Outcome] = []
+
+    def through(self, airflow: AirflowProcess, bda: LocalBda) -> list[Outcome]:
+        """Run all documents; the ones that Airflow does not come to, for whatever reason, have failed."""
+        try:
+            confs = [bda.upload(file) for file in self._files]
+            if not self._workplace.is_migrated:
+                self._progress.now("Making Airflow's database (a quarter of a minute, once)")
+                airflow.migrate()
+            self._progress.now("Starting Airflow")
+            for news in airflow.run(confs, environment=bda.environment):
+                self._hear(news, bda)
+        except AirflowFailedError as error:
+            reason = f"{error}; see {shown_path(self._workplace.log)}"
+            self._outcomes += [Outcome(file, "failed", error=reason) for file in self._files[len(self._outcomes) :]]
+        return self._outcomes
+
+    def _hear(self, news: dict[str, Any], bda: LocalBda) -> None:
+        number = news["number"]
+        file = self._files[number]
+        if news["news"] == "started":
+            self._progress.now(f"{file.name}: {news['task']}")
+        elif news["news"] == "succeeded":
+            self._progress.count_one()
+        else:
+            outcome = conclude(file, news, storage=bda.storage, results=self._workplace.results)
+            self._outcomes.append(outcome)
+            self._progress.count(_TASKS * len(self._outcomes))

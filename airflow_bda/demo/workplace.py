@@ -1,0 +1,136 @@
+"""The demo's folder: an Airflow home of its own, its log, and the results."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DAG_FILE = "bda_document.py"
+_PACKAGE = Path(__file__).parents[1]
+# Settings of the user's own Airflow and AWS, which the demo must neither use nor change.
+_USERS_OWN = ("AIRFLOW_", "_AIRFLOW_", "AWS_", "BOTO_")
+
+
+class WorkplaceError(Exception):
+    """The folder cannot be worked in; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """
+    Where one demo at a time keeps its things.
+
+    :param root: an absolute path.
+    """
+
+    root: Path
+
+    @cached_property
+    def airflow_version(self) -> str:
+        """The installed Airflow's."""
+        return metadata.version("apache-airflow")
+
+    @property
+    def airflow_home(self) -> Path:
+        """Airflow's home; each version has its own, since no database goes back to an older one."""
+        return self.root / f"airflow-{self.airflow_version}"
+
+    @property
+    def database(self) -> Path:
+        """Airflow's SQLite file."""
+        return self.airflow_home / "airflow.db"
+
+    @property
+    def dag_file(self) -> Path:
+        """The DAG that is run."""
+        return self.airflow_home / "dags" / DAG_FILE
+
+    @property
+    def log(self) -> Path:
+        """What Airflow says during a run."""
+        return self.root / "airflow.log"
+
+    @property
+    def results(self) -> Path:
+        """Where the results are copied to, a folder for each document."""
+        return self.root / "results"
+
+    @property
+    def is_migrated(self) -> bool:
+        """Whether Airflow's database is ready."""
+        return self._migrated.exists()
+
+    @property
+    def _migrated(self) -> Path:
+        return self.airflow_home / "migrated"
+
+    @contextmanager
+    def occupied(self) -> Iterator[None]:
+        """
+        Make the folder and keep other demos out of it.
+
+        :raises WorkplaceError: when it cannot be written to, or another demo runs there.
+        """
+        try:
+            self.dag_file.parent.mkdir(parents=True, exist_ok=True)
+            # Nothing in here belongs into the repository of whoever tries the demo.
+            (self.root / ".gitignore").write_text("*\n")
+            shutil.copyfile(_example_dags() / DAG_FILE, self.dag_file)
+            self.log.write_bytes(b"")
+            lock = (self.root / "lock").open("w")
+        except OSError as error:
+            raise WorkplaceError(f"Cannot work in {self.root}: {error}. Name another folder with --state.") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise WorkplaceError(
+                    f"Another demo is running in {self.root}. Wait for its end, or name another folder with --state."
+                ) from error
+            yield
+
+    def forget_database(self) -> None:
+        """Remove a database whose migration was interrupted: Airflow cannot go on from there."""
+        for file in self.airflow_home.glob("airflow.db*"):
+            file.unlink()
+
+    def remember_migration(self) -> None:
+        """Note that the database is ready."""
+        self._migrated.touch()
+
+    def environment(self) -> dict[str, str]:
+        """Give the environment of Airflow's processes: nothing of the user's own Airflow or AWS account."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_USERS_OWN)}
+        nothing = str(self.airflow_home / "none")
+        return inherited | {
+            "AIRFLOW_HOME": str(self.airflow_home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dag_file.parent),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            # The emulator answers at once; the pauses that suit AWS would be most of the demo.
+            "AIRFLOW__BDA__MIN_POLL_INTERVAL": "0.5",
+            "AWS_CONFIG_FILE": nothing,
+            "AWS_SHARED_CREDENTIALS_FILE": nothing,
+            # A proxy cannot reach this machine's own emulator.
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+
+def _example_dags() -> Path:
+    """Give the folder of example DAGs: inside an installed wheel, or beside the package in a checkout."""
+    packaged = _PACKAGE / "example_dags"
+    return packaged if packaged.is_dir() else _PACKAGE.parent / "dags"
