@@ -130,7 +130,9 @@ def test_submit_gives_up_at_its_deadline_and_names_the_document(bda_emulator, do
 
 
 def test_endpoint_that_refuses_is_said_soon(document, monkeypatch, quick_pauses):
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "extra": {"endpoint_url": "http://127.0.0.1:9"}}')
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "extra": {"endpoint_url": "http://127.0.0.1:9"}}'
+    )
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     hook = BdaHook(region_name="us-east-1", config={"retries": {"total_max_attempts": 1}, "connect_timeout": 1})
     profile = "arn:aws:bedrock:us-east-1:123456789012:data-automation-profile/us.data-automation-v1"
@@ -151,7 +153,9 @@ def test_body_that_is_not_json_is_no_success(bda_emulator, document):
     bda_emulator.faults.add("not_json")
     hook = BdaHook(config={"retries": {"total_max_attempts": 1}})
     request = request_for(
-        hook, document, profile_arn="arn:aws:bedrock:us-east-1:123456789012:data-automation-profile/us.data-automation-v1"
+        hook,
+        document,
+        profile_arn="arn:aws:bedrock:us-east-1:123456789012:data-automation-profile/us.data-automation-v1",
     )
 
     with pytest.raises(BdaConnectionError):

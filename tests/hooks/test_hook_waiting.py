@@ -55,7 +55,9 @@ def test_both_ways_give_the_metadata_uri(bda_emulator, start):
     assert ends == [f"s3://bda-test/out/{arn.rpartition('/')[2]}/job_metadata.json"] * 2
 
 
-@pytest.mark.parametrize(("status", "error_class"), [("ClientError", BdaClientError), ("ServiceError", BdaServiceError)])
+@pytest.mark.parametrize(
+    ("status", "error_class"), [("ClientError", BdaClientError), ("ServiceError", BdaServiceError)]
+)
 def test_both_ways_raise_the_same_for_a_job_that_failed(bda_emulator, start, status, error_class):
     bda_emulator.faults.add("failed_job", status=status, error_type="Odd", error_message="it is odd")
     arn = start()
@@ -154,9 +156,11 @@ def test_roles_credentials_are_renewed_off_the_loop(bda_emulator, start, monkeyp
         threads.append(threading.current_thread())
         fresh = assume(self)
         # About to run out, so that the next call renews them.
-        return fresh | {"expiry_time": (datetime.now(timezone.utc) + timedelta(seconds=1)).isoformat()} if (
-            len(threads) == 1
-        ) else fresh
+        return (
+            fresh | {"expiry_time": (datetime.now(timezone.utc) + timedelta(seconds=1)).isoformat()}
+            if (len(threads) == 1)
+            else fresh
+        )
 
     monkeypatch.setattr(BaseSessionFactory, "_refresh_credentials", noted)
 
