@@ -98,6 +98,8 @@ class JobBook:
         self._lock = RLock()
         self._jobs: dict[str, Job] = {}
         self._by_token: dict[str, Job] = {}
+        # Apart from the rest, so that an invoke does not look at all the jobs that have ended.
+        self._open: list[Job] = []
         self.calls: Counter[str] = Counter()
 
     def count_call(self, operation: str) -> None:
@@ -116,11 +118,13 @@ class JobBook:
         with self._lock:
             if known := self.find_by_token(order.client_token, order.params):
                 return known, False
-            if sum(not job.status.is_terminal for job in self._jobs.values()) >= limit:
+            self._open = [job for job in self._open if not job.status.is_terminal]
+            if len(self._open) >= limit:
                 raise ApiError(
                     "ServiceQuotaExceededException", assumptions.TOO_MANY_OPEN_JOBS_MESSAGE.format(limit=limit)
                 )
             job = self._jobs[str(order.arn)] = Job(order, tags)
+            self._open.append(job)
             if order.client_token is not None:
                 self._by_token[order.client_token] = job
             return job, True

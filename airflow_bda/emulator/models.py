@@ -21,7 +21,7 @@ from airflow_bda.emulator.outputs import lay_out, to_json
 from airflow_bda.emulator.processing.contract import InputError, ProcessedInput, ProcessingRequest
 from airflow_bda.emulator.state import EMULATOR
 from airflow_bda.emulator.storage import Storage, StorageError
-from airflow_bda.emulator.workers import WorkerPool, write_files
+from airflow_bda.emulator.workers import WorkerPool
 from airflow_bda.service.arns import INVOCATION, Arn
 from airflow_bda.service.profiles import PROFILE_OF_REGION
 from airflow_bda.service.s3 import S3Uri
@@ -170,7 +170,10 @@ class BdaRuntimeBackend(BaseBackend):
 
     def _write_sync_output(self, output_uri: str, input_uri: S3Uri | None, processed: ProcessedInput) -> dict[str, Any]:
         files = lay_out(output_uri=output_uri, job_id=str(uuid4()), input_uri=input_uri, processed=processed)
-        write_files(self._storage, files)
+        for uri, content in files.files.items():
+            self._storage.write(uri, content)
+        for uri in files.files:
+            self._storage.announce(uri)
         return {
             "semanticModality": str(processed.modality),
             "outputConfiguration": {"s3Uri": str(files.metadata_uri)},

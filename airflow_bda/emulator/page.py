@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from airflow_bda.emulator.views import JobView
 
 _REFRESH_SECONDS = 2
+# A page that refreshes itself stays small; /_bda/jobs has them all.
+_MOST_ROWS = 500
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem; color: #1c2330; background: #fff }
 h1 { font-size: 1.3rem } h2 { font-size: 1.05rem; margin-top: 2rem } a { color: #0b5cad }
@@ -31,7 +33,7 @@ pre { background: #f4f6f9; padding: .8rem; overflow: auto; max-height: 40rem } .
 
 def jobs_page(jobs: Iterable[JobView], calls: Mapping[str, int]) -> str:
     """Give the page that lists the jobs, newest first; it refreshes itself."""
-    rows = "".join(_job_row(job) for job in reversed(list(jobs)))
+    rows = "".join(_job_row(job) for job in reversed(list(jobs)[-_MOST_ROWS:]))
     if not rows:
         rows = '<tr><td colspan="6" class="quiet">No jobs yet. They appear here as they are invoked.</td></tr>'
     counts = "".join(f"<tr><td>{escape(name)}</td><td>{count}</td></tr>" for name, count in calls.items())

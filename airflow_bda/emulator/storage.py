@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from moto.core.exceptions import ServiceException
 from moto.s3.models import s3_backends
+from moto.s3.notifications import S3NotificationEvent, send_event
 from werkzeug.exceptions import HTTPException
 
 if TYPE_CHECKING:
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from moto.s3.models import S3Backend
 
     from airflow_bda.service.s3 import S3Uri
+
+logger = logging.getLogger(__name__)
 
 
 class StorageError(Exception):
@@ -59,15 +63,30 @@ class Storage:
 
     def write(self, uri: S3Uri, content: bytes, content_type: str = "application/json") -> None:
         """
-        Write one object, as a PutObject request would, notifications included.
+        Write one object; :meth:`announce` tells those who listen for it.
 
         :raises StorageError: when its bucket is gone.
         """
         try:
-            stored = self._backend.put_object(uri.bucket, uri.key, content)
+            stored = self._backend.put_object(uri.bucket, uri.key, content, disable_notification=True)
             stored.set_metadata({"Content-Type": content_type})
         except (HTTPException, ServiceException) as error:
             raise StorageError(f"{uri} cannot be written: {error}") from error
+
+    def announce(self, uri: S3Uri) -> None:
+        """
+        Send the notifications of a new object: to queues, to EventBridge, to functions.
+
+        A function may run for long and call this server meanwhile: hold no lock here.
+        """
+        try:
+            bucket = self._backend.get_bucket(uri.bucket)
+            stored = self._backend.get_object(uri.bucket, uri.key)
+            if stored is not None:
+                send_event(self._account, S3NotificationEvent.OBJECT_CREATED_PUT_EVENT, bucket, stored)
+        except Exception:
+            # The object is there; who listens for it, and fails, is not its writer's concern.
+            logger.exception("The notifications of %s failed", uri)
 
     def create_bucket(self, bucket: str, region: str) -> None:
         """Make a bucket unless it is there."""

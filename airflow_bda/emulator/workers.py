@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_bda.emulator.jobs import Job
     from airflow_bda.emulator.state import Emulator
     from airflow_bda.service.formats import Modality
+    from airflow_bda.service.s3 import S3Uri
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +118,9 @@ class JobRunner:
         with backend_lock:
             if job.cancelled.is_set():
                 return
-            _finish(job, files)
+            written = _finish(job, files)
+        for uri in written:
+            _storage(job).announce(uri)
         self._emulator.tell_ended(job)
 
     def _make_files(self, job: Job) -> OutputFiles:
@@ -156,23 +159,16 @@ def _storage(job: Job) -> Storage:
     return Storage(job.order.arn.account, job.order.arn.partition)
 
 
-def _finish(job: Job, files: OutputFiles | JobFailedError) -> None:
+def _finish(job: Job, files: OutputFiles | JobFailedError) -> tuple[S3Uri, ...]:
+    """Bring a job to its end, and give the URIs of the files that it left."""
     if isinstance(files, JobFailedError):
         job.fail(files.status, files.error_type, files.error_message)
-        return
+        return ()
     try:
-        write_files(_storage(job), files)
+        for uri, content in files.files.items():
+            _storage(job).write(uri, content)
     except StorageError as error:
         job.fail(JobStatus.CLIENT_ERROR, assumptions.OUTPUT_NOT_WRITABLE_ERROR_TYPE, str(error))
-    else:
-        job.succeed(files.metadata_uri)
-
-
-def write_files(storage: Storage, files: OutputFiles) -> None:
-    """
-    Write a job's files, the metadata last.
-
-    :raises StorageError: when the bucket is gone.
-    """
-    for uri, content in files.files.items():
-        storage.write(uri, content)
+        return ()
+    job.succeed(files.metadata_uri)
+    return tuple(files.files)

@@ -217,3 +217,31 @@ def test_calls_are_answered_while_inputs_are_read(steered_emulator):
         assert get(steered_emulator, "/jobs").json()["jobs"][0]["status"] in {"Created", "InProgress"}
     finally:
         EMULATOR.processor.gate.set()
+
+
+def test_a_queue_hears_of_the_results(steered_emulator):
+    """S3's own notifications work for what a job writes, as for what a caller does."""
+    sqs, s3 = steered_emulator.client("sqs"), steered_emulator.client("s3")
+    url = sqs.create_queue(QueueName="results")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    steered_emulator.make_bucket()
+    s3.put_bucket_notification_configuration(
+        Bucket="bda-test",
+        NotificationConfiguration={
+            "QueueConfigurations": [
+                {
+                    "QueueArn": arn,
+                    "Events": ["s3:ObjectCreated:*"],
+                    "Filter": {"Key": {"FilterRules": [{"Name": "suffix", "Value": "job_metadata.json"}]}},
+                }
+            ]
+        },
+    )
+    invoke(steered_emulator)
+    wait_for_end(steered_emulator)
+    heard = ""
+    give_up = time.monotonic() + 10
+    while "job_metadata.json" not in heard:
+        assert time.monotonic() < give_up, heard
+        for message in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages", []):
+            heard += message["Body"]
