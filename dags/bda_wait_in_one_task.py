@@ -1,8 +1,8 @@
 """
 ### One document in one task
 
-The same job as `bda_document`, by a single task: it starts the job, leaves its worker slot to others while the triggerer
-waits, and comes back with the result. Its XCom `return_value` is the invocation's ARN, and `output_metadata_uri` says
+The same job as `bda_document`, by a single task: it starts the job, leaves its worker slot to others while the
+triggerer waits, and comes back with the result. Its XCom `return_value` is the invocation's ARN, and `output_metadata_uri` says
 where the results are.
 """
 

@@ -7,6 +7,7 @@ import json
 from datetime import datetime, timedelta, timezone
 
 import pytest
+
 from airflow_bda.hooks import BdaHook
 from airflow_bda.service.errors import BdaConnectionError, BdaPermissionError, BdaRequestError, BdaTimeoutError
 

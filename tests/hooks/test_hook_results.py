@@ -6,6 +6,7 @@ import asyncio
 import json
 
 import pytest
+
 from airflow_bda.hooks import BdaHook
 from airflow_bda.service.errors import BdaError
 

@@ -8,6 +8,7 @@ import threading
 from datetime import datetime, timedelta, timezone
 
 import pytest
+
 from airflow_bda.hooks import BdaHook
 from airflow_bda.hooks.async_clients import HookStatusSource
 from airflow_bda.service.errors import BdaClientError, BdaRequestError, BdaServiceError, BdaTimeoutError

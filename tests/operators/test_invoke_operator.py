@@ -7,6 +7,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+
 from airflow_bda._compat import AirflowFailException
 from airflow_bda.exceptions import BdaClientError, BdaRequestError, BdaServiceError
 from airflow_bda.operators import BdaInvokeOperator

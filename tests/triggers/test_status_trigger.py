@@ -10,6 +10,7 @@ from pkgutil import resolve_name
 
 import pytest
 from airflow.triggers.base import TriggerEvent
+
 from airflow_bda.hooks import BdaHook
 from airflow_bda.service.errors import BdaClientError, BdaError, BdaRequestError
 from airflow_bda.service.outcomes import JobOutcome
