@@ -2,8 +2,8 @@
 ### One document in one task
 
 The same job as `bda_document`, by a single task: it starts the job, leaves its worker slot to others while the
-triggerer waits, and comes back with the result. Its XCom `return_value` is the invocation's ARN, and `output_metadata_uri` says
-where the results are.
+triggerer waits, and comes back with the result. Its XCom `return_value` is the invocation's ARN, and
+`output_metadata_uri` says where the results are.
 """
 
 from __future__ import annotations

@@ -1,0 +1,174 @@
+"""BdaStatusSensor: what it checks, looks at and hands to the triggerer."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_bda._compat import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow_bda.exceptions import BdaClientError, BdaRequestError, BdaServiceError, BdaTimeoutError
+from airflow_bda.hooks import BdaHook
+from airflow_bda.sensors import BdaStatusSensor
+
+try:
+    from airflow.sdk.exceptions import TaskDeferred
+except ImportError:
+    from airflow.exceptions import TaskDeferred
+
+ARN = "arn:aws:bedrock:eu-west-1:123456789012:data-automation-invocation/4e360000-1111-2222-3333-444455556666"
+PROJECT = "arn:aws:bedrock:us-east-1:aws:data-automation-project/public-default"
+
+
+def context():
+    return {"ti": SimpleNamespace(get_first_reschedule_date=lambda context: None)}
+
+
+def sensor(invocation_arn=ARN, **arguments):
+    defaults = {"poke_interval": 0.1, "timeout": 20, "deferrable": False}
+    return BdaStatusSensor(task_id="wait", invocation_arn=invocation_arn, **(defaults | arguments))
+
+
+@pytest.fixture
+def start(bda_emulator, sample_pdf):
+    def start():
+        hook = BdaHook()
+        document = bda_emulator.upload(sample_pdf, "a.pdf")
+        return hook.invoke(
+            hook.build_request(input_s3_uri=document, output_s3_uri="s3://bda-test/out", project_arn=PROJECT)
+        )
+
+    return start
+
+
+def test_arn_and_connection_are_templated():
+    assert set(BdaStatusSensor.template_fields) == {"invocation_arn", "aws_conn_id", "region_name", "verify"}
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "pushed no XCom"),
+        ("None", "pushed no XCom"),
+        ("{{ ti.xcom_pull('invoke') }}", "unrendered template"),
+        ("4e360000-1111-2222-3333-444455556666", "bare job id"),
+        (ARN.replace("-invocation", "-project"), "as BdaInvokeOperator returns it"),
+    ],
+)
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_what_is_no_invocation_fails_at_once(value, said, deferrable):
+    with pytest.raises(BdaRequestError, match=said) as refused:
+        sensor(value, deferrable=deferrable).execute(context())
+
+    assert isinstance(refused.value, AirflowFailException)
+
+
+def test_defers_to_execute_complete_with_an_absolute_deadline():
+    waiting = sensor(
+        deferrable=True,
+        timeout=3600,
+        poll_interval=timedelta(seconds=9),
+        execution_timeout=timedelta(hours=2),
+        region_name="eu-west-2",
+        verify="/bundle.pem",
+        botocore_config={"read_timeout": 5},
+        aws_conn_id="other",
+    )
+    before = datetime.now(timezone.utc)
+
+    with pytest.raises(TaskDeferred) as deferred:
+        waiting.execute(context())
+
+    arguments = deferred.value.trigger.serialize()[1]
+    deadline = datetime.fromisoformat(arguments.pop("deadline"))
+    assert timedelta(0) <= deadline - before - timedelta(hours=1) < timedelta(minutes=1)
+    assert arguments == {
+        "invocation_arn": ARN,
+        "poll_interval": 9.0,
+        "aws_conn_id": "other",
+        "region_name": "eu-west-2",
+        "verify": "/bundle.pem",
+        "botocore_config": {"read_timeout": 5},
+    }
+    assert deferred.value.method_name == "execute_complete"
+    assert deferred.value.timeout == timedelta(hours=2)
+
+
+def test_asks_in_the_region_of_the_arn():
+    assert sensor().hook._region_name == "eu-west-1"
+    assert sensor(region_name="eu-west-2").hook._region_name == "eu-west-2"
+
+
+def test_returns_the_metadata_uri(bda_emulator, start):
+    arn = start()
+
+    assert sensor(arn).execute(context()) == f"s3://bda-test/out/{arn.rpartition('/')[2]}/job_metadata.json"
+
+
+def test_trouble_on_the_way_is_waited_out(bda_emulator, start):
+    arn = start()
+    for kind in ("throttling", "server_error", "expired_credentials", "not_json", "unknown_members"):
+        bda_emulator.faults.add(kind, operation="GetDataAutomationStatus", times=2)
+    bda_emulator.faults.add("unknown_status", operation="GetDataAutomationStatus", times=1, status="Resting")
+
+    assert sensor(arn, botocore_config={"retries": {"total_max_attempts": 1}}).execute(context())
+
+
+def test_new_job_that_is_not_found_yet_is_waited_for(bda_emulator, start):
+    bda_emulator.faults.add("late_visibility", polls=3)
+
+    assert sensor(start()).execute(context())
+
+
+@pytest.mark.parametrize("silent_fail", [True, False])
+def test_job_that_failed_is_never_waited_for(bda_emulator, start, silent_fail):
+    bda_emulator.faults.add("failed_job", status="ClientError")
+
+    with pytest.raises(BdaClientError) as failed:
+        sensor(start(), silent_fail=silent_fail).execute(context())
+
+    assert isinstance(failed.value, AirflowFailException)
+
+
+def test_timeout_names_the_job_and_that_it_goes_on(bda_emulator, start):
+    bda_emulator.faults.add("stuck_job")
+    arn = start()
+
+    with pytest.raises(AirflowSensorTimeout) as late:
+        sensor(arn, timeout=0.3).execute(context())
+
+    assert isinstance(late.value, BdaTimeoutError)
+    assert (late.value.invocation_arn, late.value.status) == (arn, "Created")
+    assert "The job goes on" in str(late.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "option", "raised"),
+    [
+        ({"kind": "failed_job", "status": "ClientError"}, "soft_fail", AirflowSkipException),
+        ({"kind": "failed_job", "status": "ServiceError"}, "soft_fail", BdaServiceError),
+        ({"kind": "failed_job", "status": "ServiceError"}, "never_fail", AirflowSkipException),
+        ({"kind": "stuck_job"}, "soft_fail", AirflowSkipException),
+        ({"kind": "stuck_job"}, "never_fail", AirflowSkipException),
+    ],
+)
+def test_skipping_is_the_same_with_and_without_the_triggerer(bda_emulator, start, fault, option, raised):
+    bda_emulator.faults.add(**fault)
+    arn = start()
+
+    with pytest.raises(raised):
+        sensor(arn, timeout=1.5, **{option: True}).execute(context())
+    deferring = sensor(arn, timeout=1.5, deferrable=True, **{option: True})
+    with pytest.raises(TaskDeferred) as deferred:
+        deferring.execute(context())
+    with pytest.raises(raised):
+        deferring.execute_complete(context(), event_of(deferred.value.trigger))
+
+
+def event_of(trigger):
+    async def first():
+        return (await anext(trigger.run())).payload
+
+    return asyncio.run(first())
