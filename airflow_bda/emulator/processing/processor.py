@@ -19,7 +19,7 @@ from airflow_bda.emulator.processing.reading.docx import read_docx
 from airflow_bda.emulator.processing.reading.formats import FileFormat, format_of
 from airflow_bda.emulator.processing.reading.images import Picture, looks_like_paper, read_picture, read_tiff
 from airflow_bda.emulator.processing.reading.layout import Document
-from airflow_bda.emulator.processing.reading.limits import check_format, check_size, document_limits
+from airflow_bda.emulator.processing.reading.limits import check_format, check_image_size, check_size, document_limits
 from airflow_bda.emulator.processing.reading.media import read_media
 from airflow_bda.emulator.processing.reading.pdf import read_pdf
 from airflow_bda.emulator.processing.results.custom import document_custom_result, image_custom_result
@@ -67,7 +67,8 @@ class Processor:
         """
         Guess the modality before the input is processed, without reading its text.
 
-        It is sure for everything but PNG and JPEG, and DOCUMENT for what is no known format at all.
+        A PNG or JPEG may turn out to be the other of document and image, and a video without pictures to be audio.
+        What is in no known format is guessed by its name, else a DOCUMENT.
         """
         if self._answers and (canned := self._answers.modality(key)):
             return canned
@@ -122,6 +123,7 @@ def _process_picture(
     if len(picture.page.words) >= DOCUMENT_WORDS:
         return _document_results(request, Document(file_format.value, (picture.page,)), blueprints)
     check_size(len(request.data), Modality.IMAGE, limits)
+    check_image_size(picture.width, picture.height)
     return _image_results(request, picture, blueprints)
 
 

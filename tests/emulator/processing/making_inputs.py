@@ -27,17 +27,17 @@ def request(data: bytes, *, key: str = "in/a.pdf", blueprints: Sequence[str] = (
     return ProcessingRequest("in-bucket", key, data, tuple(blueprints), REGION, ACCOUNT, sync)
 
 
-def pdf(*pages: Iterable[Placed], **canvas_options) -> bytes:
+def pdf(*pages: Iterable[Placed], pagesize=A4, **canvas_options) -> bytes:
     """Make a PDF with these texts; a negative x counts from the right edge and aligns to the right."""
     file = io.BytesIO()
-    canvas = Canvas(file, pagesize=A4, **canvas_options)
+    canvas = Canvas(file, pagesize=pagesize, **canvas_options)
     for page in pages:
         for x, y, text, *size in page:
             canvas.setFont("Helvetica", size[0] if size else 10)
             if x < 0:
-                canvas.drawRightString(A4[0] + x, A4[1] - y, text)
+                canvas.drawRightString(pagesize[0] + x, pagesize[1] - y, text)
             else:
-                canvas.drawString(x, A4[1] - y, text)
+                canvas.drawString(x, pagesize[1] - y, text)
         canvas.showPage()
     canvas.save()
     return file.getvalue()

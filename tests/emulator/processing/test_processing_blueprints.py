@@ -99,7 +99,16 @@ def test_explanations_nest_as_the_results_do(folder):
     assert all(0 < row["pieces"]["confidence"] <= 1 for row in explained["lines"])
 
 
-@pytest.mark.parametrize("arn", [INVOICE, RECEIPT, PAYSLIP, INVOICE.replace("us-east-1", "eu-west-1"), INVOICE.replace("arn:aws:", "arn:aws-us-gov:")])
+@pytest.mark.parametrize(
+    "arn",
+    [
+        INVOICE,
+        RECEIPT,
+        PAYSLIP,
+        INVOICE.replace("us-east-1", "eu-west-1"),
+        INVOICE.replace("arn:aws:", "arn:aws-us-gov:"),
+    ],
+)
 def test_managed_blueprints_are_known_everywhere(arn):
     assert Processor().known_blueprint(arn)
 

@@ -98,7 +98,10 @@ LAYOUTS = {
     ],
     "small labels stacked on values": [
         *HEAD,
-        *((x, 110, label, 8) for x, label in ((50, "Invoice number"), (170, "Issued"), (300, "Due"), (430, "Order number"))),
+        *(
+            (x, 110, label, 8)
+            for x, label in ((50, "Invoice number"), (170, "Issued"), (300, "Due"), (430, "Order number"))
+        ),
         *((x, 122, value) for x, value in ((50, "INV-1001"), (170, "5 January 2026"), (300, "4 February 2026"))),
         (430, 122, "4500012"),
         *CUSTOMER,
@@ -210,7 +213,9 @@ def test_descriptions_of_several_lines_stay_one_row():
 
 
 def test_rows_go_on_where_the_next_page_repeats_the_head():
-    more = table(60, (50, -240, -150, -50), ("Description", "Qty", "Unit Price", "Amount"), ("Bolt", "1", "0.50", "0.50"))
+    more = table(
+        60, (50, -240, -150, -50), ("Description", "Qty", "Unit Price", "Amount"), ("Bolt", "1", "0.50", "0.50")
+    )
     segment = read(LAYOUTS["labels with colons"], more)
 
     items = segment.custom["inference_result"]["LineItems"]

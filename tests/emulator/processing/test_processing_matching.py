@@ -11,7 +11,9 @@ INVOICE_PAGE = [
     (50, 110, "Invoice Number: INV-1001"),
     (50, 124, "Invoice Date: 01/05/2026"),
     (50, 138, "Due Date: 02/04/2026"),
-    *table(300, (50, -240, -150, -50), ("Description", "Qty", "Unit Price", "Amount"), ("Blue widget", "2", "1.00", "2.00")),
+    *table(
+        300, (50, -240, -150, -50), ("Description", "Qty", "Unit Price", "Amount"), ("Blue widget", "2", "1.00", "2.00")
+    ),
     (380, 380, "Subtotal:"),
     (-50, 380, "$2.00"),
     (380, 396, "Total:"),
@@ -134,7 +136,11 @@ def test_documents_in_one_file_become_segments_of_whole_pages():
     )
 
     assert [each.custom["split_document"]["page_indices"] for each in (invoice, receipt, payslip)] == [[0, 1], [2], [3]]
-    assert [each.custom["document_class"]["type"] for each in (invoice, receipt, payslip)] == ["Invoice", "Receipt", "Payslip"]
+    assert [each.custom["document_class"]["type"] for each in (invoice, receipt, payslip)] == [
+        "Invoice",
+        "Receipt",
+        "Payslip",
+    ]
     assert invoice.standard["metadata"]["number_of_pages"] == 2
     assert receipt.standard["metadata"]["start_page_index"] == receipt.standard["metadata"]["end_page_index"] == 2
     assert receipt.standard["metadata"]["logical_subdocument_id"] == "2"

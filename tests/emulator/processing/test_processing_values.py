@@ -46,7 +46,9 @@ def test_an_amount_is_the_same_in_american_and_in_european_print(cents):
     assert parse_digits(american) == parse_digits(european) == pytest.approx(cents / 100)
 
 
-@given(cents=AMOUNTS, pattern=st.sampled_from(["-{}", "({})", "-${}", "$-{}", "{}-", "\u2212{}", "({} EUR)", "-{} USD"]))
+@given(
+    cents=AMOUNTS, pattern=st.sampled_from(["-{}", "({})", "-${}", "$-{}", "{}-", "\u2212{}", "({} EUR)", "-{} USD"])
+)
 def test_every_print_of_a_negative_amount_is_negative(cents, pattern):
     (number,) = find_numbers(f"Balance {pattern.format(f'{cents / 100:,.2f}')} today")
 
@@ -80,7 +82,9 @@ def test_no_text_breaks_the_parsers(text):
 
 @given(
     day=DATES,
-    form=st.sampled_from(["%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d %B %Y", "%B %d, %Y", "%d %b %Y", "%m/%d/%y", "%d-%b-%Y"]),
+    form=st.sampled_from(
+        ["%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d %B %Y", "%B %d, %Y", "%d %b %Y", "%m/%d/%y", "%d-%b-%Y"]
+    ),
 )
 def test_a_date_is_read_from_every_usual_print(day, form):
     text = f"on {day.strftime(form)} at noon"
@@ -123,6 +127,8 @@ def test_the_instruction_may_ask_for_a_date_format(instruction, expected):
     assert date_format(instruction) == expected
 
 
-@pytest.mark.parametrize(("text", "truth"), [("Yes", True), ("no.", False), ("[x]", True), ("☐", False), ("maybe", None)])
+@pytest.mark.parametrize(
+    ("text", "truth"), [("Yes", True), ("no.", False), ("[x]", True), ("☐", False), ("maybe", None)]
+)
 def test_truth_values(text, truth):
     assert parse_truth(text) is truth

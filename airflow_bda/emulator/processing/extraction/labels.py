@@ -94,7 +94,7 @@ _SYNONYMS = (
     ("year to date amount", "ytd", "year to date", "ytd amount"),
 )  # fmt: skip
 
-_NAME_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|#")
+_NAME_BREAKS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _TEXT_PARTS = re.compile(r"[^\W\d_]+|\d+|[#№]")
 _QUOTED = re.compile(r"['\"\u2018\u201c]([^'\"\u2018\u2019\u201c\u201d]{2,40})['\"\u2019\u201d]")
 _FILLERS = frozenset({
@@ -125,7 +125,7 @@ def normalise(text: str) -> str:
 
 def words_of_name(name: str) -> str:
     """Give a field's or class's name as words: ``InvoiceNumber``, ``invoice_number``, ``INVOICE-NUMBER``."""
-    return " ".join(_ABBREVIATIONS.get(part.lower(), part.lower()) for part in _NAME_PARTS.findall(name))
+    return normalise(_NAME_BREAKS.sub(" ", name))
 
 
 class LabelIndex:

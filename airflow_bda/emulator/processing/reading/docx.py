@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # A sheet of our own, in characters and lines: only the order and the gaps matter.
 _COLUMNS, _ROWS = 100.0, 60.0
+# In widths of a character: from line to line, and the height of a line, half of that.
+_LINE_PITCH = 4.0
 _CHARACTERS_PER_TAB = 24
 _TITLE_STYLES = ("Title", "Heading")
 _TITLE_SCALE = 1.5
@@ -82,8 +84,7 @@ class _Sheet:
 
     def page(self, index: int) -> Page:
         """Give what was collected."""
-        # A character is about half as wide as a line is high.
-        return Page(index, _COLUMNS, _ROWS * 2, tuple(self.lines), tuple(self.tables), has_geometry=False)
+        return Page(index, _COLUMNS, _ROWS * _LINE_PITCH, tuple(self.lines), tuple(self.tables), has_geometry=False)
 
     def _words(self, column: int, text: str, scale: float) -> Iterator[Word]:
         position = 0

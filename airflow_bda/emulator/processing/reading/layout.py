@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 SAME_LINE = 0.5
 # A gap wider than this many line heights ends a phrase: a blank is about a quarter of the height.
 PHRASE_GAP = 0.9
+# Some files have words of no height at all; gaps are measured in heights.
+LEAST_HEIGHT = 1e-4
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Run:
     @property
     def height(self) -> float:
         """The usual height of a word, as a ratio of the page."""
-        return median(word.box.height for word in self.words)
+        return max(median(word.box.height for word in self.words), LEAST_HEIGHT)
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,16 @@ def check_size(size: int, modality: Modality, limits: DocumentLimits) -> None:
         )
 
 
+def check_image_size(width: int, height: int) -> None:
+    """
+    Refuse an image with too long a side.
+
+    :raises InputError: naming the side.
+    """
+    for what, side in (("width", width), ("height", height)):
+        check_range(f"image {what}", side, 1, MAX_IMAGE_SIDE_PIXELS, "pixels")
+
+
 def check_range(what: str, value: float, least: float, most: float, unit: str) -> None:
     """
     Refuse a measure outside its limits.

@@ -105,7 +105,7 @@ def _audio(container: Any) -> AudioTrack | None:
         return None
     context = stream.codec_context
     bitrate = stream.bit_rate or container.bit_rate or None
-    return AudioTrack(context.name, context.sample_rate or 0, context.channels or 0, bitrate)
+    return AudioTrack(context.codec.canonical_name, context.sample_rate or 0, context.channels or 0, bitrate)
 
 
 def _video(container: Any) -> VideoTrack | None:
@@ -116,7 +116,7 @@ def _video(container: Any) -> VideoTrack | None:
     if stream is None:
         return None
     context = stream.codec_context
-    return VideoTrack(context.name, float(stream.average_rate or 0), context.width, context.height)
+    return VideoTrack(context.codec.canonical_name, float(stream.average_rate or 0), context.width, context.height)
 
 
 def _check_audio(media: Media, audio: AudioTrack) -> None:

@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 _lock = threading.Lock()
 # More threads than this make one page hardly faster, and starve the tasks that run beside the emulator.
 _THREADS = 2
+# The engine shrinks what is bigger than 2000 pixels; shrinking it before spares the memory of some copies.
+_MAX_SIDE = 2400
 _MODELS = ("det", "rec", "cls")
 
 
@@ -43,16 +45,26 @@ def read_words(image: Image) -> tuple[Word, ...]:
         return ()
     import numpy as np
 
+    picture = image.convert("RGB")
+    if picture.getcolors(maxcolors=1):
+        # One colour all over: nothing is written there.
+        return ()
+    picture.thumbnail((_MAX_SIDE, _MAX_SIDE))
     # The engine takes OpenCV's order of colours.
-    pixels = np.ascontiguousarray(np.asarray(image.convert("RGB"))[:, :, ::-1])
-    with _lock:
-        result = _engine()(pixels, return_word_box=True)
+    pixels = np.ascontiguousarray(np.asarray(picture)[:, :, ::-1])
+    try:
+        with _lock:
+            result = _engine()(pixels, return_word_box=True)
+    except Exception:  # noqa: BLE001 - the engine raises what its libraries raise
+        # The engine cannot take every shape, such as a strip one pixel high. The picture is sound all the same.
+        _log.warning("A picture of %d x %d pixels cannot be read by OCR", *image.size, exc_info=True)
+        return ()
     if not result.txts:
         return ()
     return tuple(
         word
         for index, text in enumerate(result.txts)
-        for word in _words_of_line(result, index, text, image.width, image.height)
+        for word in _words_of_line(result, index, text, picture.width, picture.height)
     )
 
 

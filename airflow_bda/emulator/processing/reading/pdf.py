@@ -77,7 +77,8 @@ def _read_page(page: Any, data: bytes) -> Page:
     scanned = not words
     tables: tuple[Table, ...] = ()
     if scanned:
-        words = ocr.read_words(_draw(data, index)) if ocr.is_available() else ()
+        # A page with nothing on it need not be drawn to know that nothing is written there.
+        words = ocr.read_words(_draw(data, index)) if page.objects and ocr.is_available() else ()
     else:
         tables = tuple(_table(table, page) for table in page.find_tables())
     page.close()
