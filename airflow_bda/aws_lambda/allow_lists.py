@@ -1,0 +1,148 @@
+"""
+What the function's role may be used for by those who call it.
+
+Who may invoke the function acts with its role. Where these variables are set, the function refuses what they do not
+name, so that its role does not open somebody else's buckets. Each is a list: values with commas between them, or a JSON
+list where a value holds a comma. An unset or empty variable allows everything that the role does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_bda.service.errors import BdaError
+from airflow_bda.service.members import member
+from airflow_bda.service.s3 import S3Uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow_bda.service.request import InvocationRequest
+
+INPUT_PREFIXES = "BDA_ALLOWED_INPUT_PREFIXES"
+OUTPUT_PREFIXES = "BDA_ALLOWED_OUTPUT_PREFIXES"
+PROJECTS = "BDA_ALLOWED_PROJECTS"
+BLUEPRINTS = "BDA_ALLOWED_BLUEPRINTS"
+KMS_KEYS = "BDA_ALLOWED_KMS_KEYS"
+
+
+class NotAllowedError(BdaError):
+    """
+    The request is sound, and this function is not there for it.
+
+    :param problems: each a sentence that names what is not allowed, and what is.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        self.problems = problems
+        super().__init__("The request was not sent: this function does not do that.")
+
+
+class AllowListError(BdaError):
+    """An allow-list cannot be read, so nothing is allowed."""
+
+
+@dataclass(frozen=True)
+class AllowLists:
+    """
+    What is allowed; an empty list allows everything.
+
+    :param input_prefixes: folders (``s3://bucket/folder``, with or without a slash at the end), buckets or objects.
+    :param kms_keys: keys in the spelling in which callers name them: id, ARN or alias.
+    """
+
+    input_prefixes: tuple[S3Uri, ...] = ()
+    output_prefixes: tuple[S3Uri, ...] = ()
+    projects: tuple[str, ...] = ()
+    blueprints: tuple[str, ...] = ()
+    kms_keys: tuple[str, ...] = ()
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> AllowLists:
+        """
+        Read the function's environment.
+
+        :raises AllowListError: names the variable that cannot be read.
+        """
+        return cls(
+            input_prefixes=_prefixes(environment, INPUT_PREFIXES),
+            output_prefixes=_prefixes(environment, OUTPUT_PREFIXES),
+            projects=_values(environment, PROJECTS),
+            blueprints=_values(environment, BLUEPRINTS),
+            kms_keys=_values(environment, KMS_KEYS),
+        )
+
+    def check(self, request: InvocationRequest) -> None:
+        """
+        Refuse what is not allowed.
+
+        :raises NotAllowedError: names all that is not.
+        """
+        problems = (
+            *_not_under("inputS3Uri", request.input_s3_uri, self.input_prefixes, INPUT_PREFIXES),
+            *_not_under("outputS3Uri", request.output_s3_uri, self.output_prefixes, OUTPUT_PREFIXES),
+            *_not_among("projectArn", request.project_arn, self.projects, PROJECTS),
+            *(
+                problem
+                for arn in request.blueprint_arns
+                for problem in _not_among("blueprints", arn, self.blueprints, BLUEPRINTS)
+            ),
+            *_not_among("kmsKeyId", member(request.to_api(), "kms_key_id"), self.kms_keys, KMS_KEYS),
+        )
+        if problems:
+            raise NotAllowedError(problems)
+
+
+def is_under(uri: S3Uri, prefix: S3Uri) -> bool:
+    """
+    Whether an object or a prefix is *prefix* itself or lies in it as in a folder.
+
+    ``s3://bucket/in`` holds ``s3://bucket/in/a.pdf``, and neither ``s3://bucket/in-other/a.pdf`` nor
+    ``s3://bucket-in/a.pdf``. To S3 ``..`` is a name like others, but not to every program that is handed the key:
+    nothing lies anywhere by way of it.
+    """
+    if uri.bucket != prefix.bucket or not {".", ".."}.isdisjoint(uri.key.split("/")):
+        return False
+    folder = prefix.key.rstrip("/")
+    return not folder or uri.key == folder or uri.key.startswith(f"{folder}/")
+
+
+def _not_under(key: str, uri: str, prefixes: tuple[S3Uri, ...], variable: str) -> Iterator[str]:
+    location = S3Uri.parse(uri)
+    if prefixes and not any(is_under(location, prefix) for prefix in prefixes):
+        yield f"{key} is {uri!r}: it must lie under {' or '.join(map(str, prefixes))} ({variable})."
+
+
+def _not_among(key: str, value: str | None, allowed: tuple[str, ...], variable: str) -> Iterator[str]:
+    if allowed and value is not None and value not in allowed:
+        yield f"{key} is {value!r}: it must be {' or '.join(allowed)} ({variable})."
+
+
+def _prefixes(environment: Mapping[str, str], variable: str) -> tuple[S3Uri, ...]:
+    try:
+        return tuple(S3Uri.parse(value) for value in _values(environment, variable))
+    except ValueError as error:
+        raise _unreadable(variable, str(error)) from None
+
+
+def _values(environment: Mapping[str, str], variable: str) -> tuple[str, ...]:
+    text = environment.get(variable, "").strip()
+    if not text.startswith("["):
+        return tuple(value for part in text.split(",") if (value := part.strip()))
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise _unreadable(variable, f"it is not JSON ({error})") from None
+    if not values or not all(isinstance(value, str) and value for value in values):
+        raise _unreadable(variable, "it is not a list of texts")
+    return tuple(values)
+
+
+def _unreadable(variable: str, why: str) -> AllowListError:
+    return AllowListError(
+        f"The function's variable {variable} cannot be read: {why}.",
+        remedy="Until it is mended, nothing is allowed.",
+    )

@@ -1,0 +1,83 @@
+"""Calling BDA within the time that Lambda gives: what passes by itself is tried again while that makes sense."""
+
+from __future__ import annotations
+
+import random
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import boto3
+from botocore.config import Config
+
+from airflow_bda import __version__
+from airflow_bda.service.failures import Failure, classify
+from airflow_bda.service.model import SERVICE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_bda.aws_lambda.telemetry import Context
+
+_Answer = TypeVar("_Answer")
+
+_CONNECT_TIMEOUT_SECONDS = 3
+_READ_TIMEOUT_SECONDS = 15
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 8.0
+# What a last try and the answer to the caller may need: a function that is cut off answers nobody.
+RESERVE_SECONDS = 3.0
+
+
+@cache
+def bda_client() -> Any:
+    """Give the client, made once for as long as Lambda keeps the function warm."""
+    return boto3.client(
+        SERVICE,
+        config=Config(
+            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+            read_timeout=_READ_TIMEOUT_SECONDS,
+            # botocore would try again without looking at the time that is left.
+            retries={"mode": "standard", "total_max_attempts": 1},
+            user_agent_extra=f"airflow-bda-lambda/{__version__}",
+        ),
+    )
+
+
+def call_in_time(
+    call: Callable[[], _Answer],
+    context: Context,
+    *,
+    on_retry: Callable[[Failure, float], None],
+    sleep: Callable[[float], None] = time.sleep,
+) -> _Answer:
+    """
+    Make a call, and make it again while it is throttled, fails on the service's side or gets no answer.
+
+    :param call: must be safe to repeat: a status, or an invoke with a client token.
+    :param context: tells how long the function may still run.
+    :param on_retry: is told what went wrong, and the seconds until the next try.
+    :raises Exception: the last try's own, when waiting does not mend it or no time is left.
+    """
+    tries = 0
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            kind = classify(error)
+            pause = _pause(tries)
+            if kind not in {Failure.BUSY, Failure.UNREACHABLE} or not _is_time_for(pause, context):
+                raise
+        on_retry(kind, pause)
+        sleep(pause)
+        tries += 1
+
+
+def _pause(tries: int) -> float:
+    """Give any time up to a limit that doubles, so that functions that were throttled together do not stay in step."""
+    limit = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(tries, 16))
+    return random.uniform(0.0, limit)  # noqa: S311  spreads calls over time, keeps no secret
+
+
+def _is_time_for(pause: float, context: Context) -> bool:
+    return context.get_remaining_time_in_millis() / 1000 > pause + RESERVE_SECONDS

@@ -1,0 +1,78 @@
+"""
+The function that hears of jobs from EventBridge: ``airflow_bda.aws_lambda.job_events.handle``.
+
+It writes one log line and one set of metrics for each event, and gives the event back in the terms of the rest: the
+invocation's ARN, its status, the URI of ``job_metadata.json``. A rule may invoke it with single events, or a queue of
+SQS or a topic of SNS with batches of them; from a queue, what cannot be read goes back to it, and in the end to its
+dead-letter queue. EventBridge may deliver an event twice: the line's ``key`` is the same then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.aws_lambda.telemetry import Metric, Telemetry
+from airflow_bda.service import reading
+from airflow_bda.service.errors import BdaError
+from airflow_bda.service.events import JobEvent, parse_events
+from airflow_bda.service.statuses import JobStatus
+
+if TYPE_CHECKING:
+    from airflow_bda.aws_lambda.telemetry import Context
+
+_METRIC_OF_STATUS = {
+    JobStatus.CREATED: "JobsCreated",
+    JobStatus.SUCCESS: "JobsSucceeded",
+    JobStatus.CLIENT_ERROR: "JobsFailedByInput",
+    JobStatus.SERVICE_ERROR: "JobsFailedByService",
+}
+_OTHER = "JobEventsNotKnown"
+
+
+def handle(event: Any, context: Context) -> dict[str, Any]:
+    """
+    Take note of one event, or of a batch of them.
+
+    :return: for one event, what it says; for a batch from SQS, ``batchItemFailures`` with those that could not be read.
+    :raises BdaError: for a single event that is none of EventBridge's, so that Lambda counts it as failed.
+    """
+    telemetry = Telemetry(context)
+    if isinstance(event, Mapping) and _is_from_a_queue(event):
+        return _note_messages(reading.mappings(event, "Records"), telemetry)
+    events = parse_events(event if isinstance(event, Mapping) else {})
+    for one in events:
+        _note(one, telemetry)
+    return events[0].to_dict() if len(events) == 1 else {"events": [one.to_dict() for one in events]}
+
+
+def _is_from_a_queue(event: Mapping[str, Any]) -> bool:
+    return any(record.get("eventSource") == "aws:sqs" for record in reading.mappings(event, "Records"))
+
+
+def _note_messages(records: tuple[Mapping[str, Any], ...], telemetry: Telemetry) -> dict[str, Any]:
+    unread = [record.get("messageId") for record in records if not _could_note(record, telemetry)]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in unread]}
+
+
+def _could_note(record: Mapping[str, Any], telemetry: Telemetry) -> bool:
+    try:
+        _note(JobEvent.parse(record), telemetry)
+    except BdaError as error:
+        telemetry.error(str(error), messageId=record.get("messageId"))
+        return False
+    return True
+
+
+def _note(event: JobEvent, telemetry: Telemetry) -> None:
+    facts = event.to_dict()
+    if not event.is_known:
+        telemetry.warning("An event of a kind that this release does not know.", event=facts)
+    elif event.status in {JobStatus.CLIENT_ERROR, JobStatus.SERVICE_ERROR}:
+        telemetry.error("A job failed.", event=facts)
+    else:
+        telemetry.info(event.detail_type, event=facts)
+    metrics = [Metric(_METRIC_OF_STATUS[event.status] if event.is_known else _OTHER, 1)]
+    if event.duration_seconds is not None:
+        metrics.append(Metric("JobDuration", event.duration_seconds, "Seconds"))
+    telemetry.count(metrics, modality=event.modality)

@@ -1,0 +1,181 @@
+"""
+The events that callers send, read and checked: one that starts a job, one that asks how a job stands.
+
+A member that is not known is left alone, since callers send what they like beside ours; one that looks like a slip of
+the pen is refused, since what it was meant to say would be lost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.service.errors import BdaRequestError
+from airflow_bda.service.invocations import check_invocation_arn
+from airflow_bda.service.profiles import UnknownRegionError, derive_profile_arn
+from airflow_bda.service.request import build_request, request_warnings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_bda.service.request import InvocationRequest
+
+INVOCATION_ARN = "invocationArn"
+ARGUMENT_OF_KEY: Mapping[str, str] = MappingProxyType(
+    {
+        "inputS3Uri": "input_s3_uri",
+        "outputS3Uri": "output_s3_uri",
+        "profileArn": "profile_arn",
+        "projectArn": "project_arn",
+        "projectStage": "project_stage",
+        "blueprints": "blueprints",
+        "videoSegment": "video_segment",
+        "enableEventBridge": "event_bridge_enabled",
+        "kmsKeyId": "kms_key_id",
+        "kmsEncryptionContext": "kms_encryption_context",
+        "tags": "tags",
+        "clientToken": "client_token",
+    }
+)
+_KEY_OF_ARGUMENT = {argument: key for key, argument in ARGUMENT_OF_KEY.items()}
+_ARGUMENT = re.compile(rf"\b({'|'.join(_KEY_OF_ARGUMENT)})\b")
+_INVOCATION_ARGUMENT = re.compile(r"\binvocation_arn\b")
+_STARTS_A_JOB = frozenset({"inputS3Uri", "outputS3Uri"})
+
+
+@dataclass(frozen=True)
+class Caller:
+    """
+    Where the function runs, and for which request.
+
+    :param request_id: Lambda's own id of the request, the same when Lambda itself repeats an asynchronous one.
+    """
+
+    region: str
+    account: str
+    partition: str
+    request_id: str
+
+
+@dataclass(frozen=True)
+class InvokeEvent:
+    """
+    A job to start.
+
+    :param warnings: what is odd about it without being wrong, a sentence each.
+    """
+
+    request: InvocationRequest
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StatusEvent:
+    """A job to look at."""
+
+    invocation_arn: str
+
+
+def read_event(event: Any, caller: Caller) -> InvokeEvent | StatusEvent:
+    """
+    Read an event.
+
+    :raises BdaRequestError: lists all that is wrong with it.
+    """
+    if not isinstance(event, Mapping):
+        raise _bad_event(f"it is a {type(event).__name__}, and must be an object")
+    asks_for_status, starts_a_job = INVOCATION_ARN in event, not _STARTS_A_JOB.isdisjoint(event)
+    if asks_for_status and starts_a_job:
+        raise _bad_event(
+            f"{INVOCATION_ARN} asks for a status, inputS3Uri and outputS3Uri start a job: send one of them"
+        )
+    if asks_for_status:
+        return StatusEvent(_invocation_arn(event[INVOCATION_ARN]))
+    if starts_a_job:
+        return _read_invoke(event, caller)
+    if "detail-type" in event or "Records" in event:
+        raise _bad_event("it is from EventBridge: those go to the function of airflow_bda.aws_lambda.job_events")
+    raise _bad_event(
+        f"it has neither inputS3Uri and outputS3Uri, to start a job, nor {INVOCATION_ARN}, to ask how one stands"
+    )
+
+
+def _read_invoke(event: Mapping[str, Any], caller: Caller) -> InvokeEvent:
+    unknown = [str(key) for key in event if key not in ARGUMENT_OF_KEY]
+    problems = [*_missing(event), *_slips(unknown)]
+    arguments: dict[str, Any] = {argument: event.get(key) for key, argument in ARGUMENT_OF_KEY.items()}
+    if arguments["client_token"] is None:
+        arguments["client_token"] = caller.request_id
+    try:
+        arguments["profile_arn"] = arguments["profile_arn"] or _own_profile(caller)
+    except UnknownRegionError as error:
+        problems.append(f"profileArn is missing: {in_keys(str(error))}")
+        # Any that is sound will do, to find what else is wrong.
+        arguments["profile_arn"] = derive_profile_arn(region="us-east-1", account=caller.account)
+        problems += _problems_of(arguments, region=None)
+    else:
+        problems += _problems_of(arguments, region=caller.region)
+    if problems:
+        raise BdaRequestError(
+            f"The request was not sent: {len(problems)} {'problem' if len(problems) == 1 else 'problems'}.",
+            problems=tuple(dict.fromkeys(problems)),
+        )
+    request = build_request(**arguments, region=caller.region)
+    ignored = (f"The event's {key} is not known here and was ignored." for key in unknown)
+    return InvokeEvent(request, (*map(in_keys, request_warnings(request)), *ignored))
+
+
+def in_keys(sentence: str) -> str:
+    """Name the event's members in a sentence that names our arguments."""
+    return _ARGUMENT.sub(lambda argument: _KEY_OF_ARGUMENT[argument.group()], sentence)
+
+
+def _problems_of(arguments: Mapping[str, Any], *, region: str | None) -> Iterable[str]:
+    given = {name: value for name, value in arguments.items() if value is not None}
+    # What is missing is told of already; anything sound in its place lets the rest be checked.
+    stand_ins = {"input_s3_uri": "s3://bucket/key", "output_s3_uri": "s3://bucket/prefix"}
+    try:
+        build_request(**{**stand_ins, **given}, region=region)
+    except BdaRequestError as error:
+        return map(in_keys, error.problems or (str(error),))
+    return ()
+
+
+def _missing(event: Mapping[str, Any]) -> Iterable[str]:
+    return (f"{key} is missing: it is required." for key in sorted(_STARTS_A_JOB) if event.get(key) is None)
+
+
+def _slips(unknown: Iterable[str]) -> Iterable[str]:
+    spellings = {_letters(key): key for key in ARGUMENT_OF_KEY}
+    for key in unknown:
+        for near in get_close_matches(_letters(key), spellings, n=1, cutoff=0.85):
+            yield f"{key} is not known: write {spellings[near]}."
+
+
+def _letters(key: str) -> str:
+    return "".join(filter(str.isalnum, key)).lower()
+
+
+def _own_profile(caller: Caller) -> str:
+    return derive_profile_arn(region=caller.region, account=caller.account, partition=caller.partition)
+
+
+def _invocation_arn(value: Any) -> str:
+    try:
+        return check_invocation_arn(value)
+    except BdaRequestError as error:
+        problems = tuple(_INVOCATION_ARGUMENT.sub(INVOCATION_ARN, problem) for problem in error.problems)
+        raise BdaRequestError(
+            f"The status was not asked for: {INVOCATION_ARN} is no invocation's ARN.",
+            problems=problems,
+            remedy="It reads arn:aws:bedrock:<region>:<account>:data-automation-invocation/<job id>, as the answer to "
+            "an invoke event gives it.",
+        ) from None
+
+
+def _bad_event(why: str) -> BdaRequestError:
+    return BdaRequestError(f"The event cannot be used: {why}.")

@@ -1,0 +1,33 @@
+"""A context for each test, and what the functions write."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from lambda_context import LambdaContext
+
+from airflow_bda.aws_lambda.calls import bda_client
+
+
+@pytest.fixture
+def context() -> LambdaContext:
+    return LambdaContext()
+
+
+@pytest.fixture
+def written(capsys):
+    """Give the JSON lines that were written since it was last asked."""
+
+    def lines() -> list[dict]:
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    return lines
+
+
+@pytest.fixture(autouse=True)
+def _no_warm_function():
+    """Make each test a cold start: a client is kept while a function is warm."""
+    bda_client.cache_clear()
+    yield
+    bda_client.cache_clear()

@@ -1,0 +1,146 @@
+"""A caller of the function cannot use its role on what it is not there for."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_bda.aws_lambda.allow_lists import AllowListError, AllowLists, NotAllowedError, is_under
+from airflow_bda.aws_lambda.handler import handle
+from airflow_bda.service.request import build_request
+from airflow_bda.service.s3 import S3Uri
+
+PROFILE = "arn:aws:bedrock:us-east-1:123456789012:data-automation-profile/us.data-automation-v1"
+PROJECT = "arn:aws:bedrock:us-east-1:123456789012:data-automation-project/0123456789ab"
+OTHER_PROJECT = "arn:aws:bedrock:us-east-1:123456789012:data-automation-project/0123456789ab0"
+BLUEPRINT = "arn:aws:bedrock:us-east-1:123456789012:blueprint/0123456789ab"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["s3://bucket/in/a.pdf", "s3://bucket/in/deep/er/a.pdf", "s3://bucket/in", "s3://bucket/in/", "s3://bucket/in//a"],
+)
+@pytest.mark.parametrize("prefix", ["s3://bucket/in", "s3://bucket/in/"])
+def test_what_lies_in_a_folder(uri, prefix):
+    assert is_under(S3Uri.parse(uri), S3Uri.parse(prefix))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://bucket/in-other/a.pdf",
+        "s3://bucket/input/a.pdf",
+        "s3://bucket/IN/a.pdf",
+        "s3://bucket/i",
+        "s3://bucket",
+        "s3://bucket//in/a.pdf",
+        "s3://bucket-evil/in/a.pdf",
+        "s3://evil/bucket/in/a.pdf",
+        "s3://bucke/t/in/a.pdf",
+        "s3://bucket/in/../secret/a.pdf",
+        "s3://bucket/in/..",
+        "s3://bucket/in/./a.pdf",
+        "s3://bucket/other/../in/a.pdf",
+    ],
+)
+def test_what_only_looks_as_if_it_did(uri):
+    assert not is_under(S3Uri.parse(uri), S3Uri.parse("s3://bucket/in"))
+
+
+def test_a_bucket_alone_allows_all_of_it():
+    for prefix in ("s3://bucket", "s3://bucket/"):
+        assert is_under(S3Uri.parse("s3://bucket/any/a.pdf"), S3Uri.parse(prefix))
+        assert not is_under(S3Uri.parse("s3://bucket-evil/a.pdf"), S3Uri.parse(prefix))
+        assert not is_under(S3Uri.parse("s3://bucket/../a.pdf"), S3Uri.parse(prefix))
+
+
+NAMES = st.text("ab.-", min_size=1, max_size=3)
+KEYS = st.lists(NAMES, max_size=4).map("/".join)
+
+
+@given(NAMES, KEYS, NAMES, KEYS)
+def test_what_is_under_a_prefix_is_so_part_by_part(bucket, key, allowed_bucket, allowed_key):
+    """Against another way to say it: the prefix's parts begin the object's parts."""
+    parts, allowed = key.split("/"), [part for part in allowed_key.split("/") if part]
+    expected = bucket == allowed_bucket and parts[: len(allowed)] == allowed and not {".", ".."} & set(parts)
+
+    assert is_under(S3Uri(bucket, key), S3Uri(allowed_bucket, allowed_key)) is expected
+
+
+def request(**changes):
+    members = {"input_s3_uri": "s3://bucket/in/a.pdf", "output_s3_uri": "s3://bucket/out", "profile_arn": PROFILE}
+    return build_request(**{**members, **changes})
+
+
+LISTS = AllowLists.from_environment(
+    {
+        "BDA_ALLOWED_INPUT_PREFIXES": "s3://bucket/in/, s3://second",
+        "BDA_ALLOWED_OUTPUT_PREFIXES": '["s3://bucket/out", "s3://bucket/out,2"]',
+        "BDA_ALLOWED_PROJECTS": PROJECT,
+        "BDA_ALLOWED_BLUEPRINTS": BLUEPRINT,
+        "BDA_ALLOWED_KMS_KEYS": "alias/ours",
+    }
+)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"input_s3_uri": "s3://second/a.pdf"},
+        {"output_s3_uri": "s3://bucket/out/deep/"},
+        {"output_s3_uri": "s3://bucket/out,2"},
+        {"project_arn": PROJECT, "kms_key_id": "alias/ours"},
+        {"blueprints": [BLUEPRINT]},
+    ],
+)
+def test_what_the_lists_name_is_allowed(changes):
+    LISTS.check(request(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "variable"),
+    [
+        ({"input_s3_uri": "s3://bucket/out/a.pdf"}, "inputS3Uri", "BDA_ALLOWED_INPUT_PREFIXES"),
+        ({"output_s3_uri": "s3://bucket/in"}, "outputS3Uri", "BDA_ALLOWED_OUTPUT_PREFIXES"),
+        ({"output_s3_uri": "s3://bucket"}, "outputS3Uri", "BDA_ALLOWED_OUTPUT_PREFIXES"),
+        ({"project_arn": OTHER_PROJECT}, "projectArn", "BDA_ALLOWED_PROJECTS"),
+        ({"blueprints": [BLUEPRINT, BLUEPRINT + "0"]}, "blueprints", "BDA_ALLOWED_BLUEPRINTS"),
+        ({"kms_key_id": "alias/ours2"}, "kmsKeyId", "BDA_ALLOWED_KMS_KEYS"),
+    ],
+)
+def test_all_else_is_refused_by_name(changes, key, variable):
+    with pytest.raises(NotAllowedError) as refused:
+        LISTS.check(request(**changes))
+
+    (problem,) = refused.value.problems
+    assert problem.startswith(key)
+    assert variable in problem
+
+
+def test_without_lists_all_is_allowed():
+    """What the function's role allows decides alone."""
+    AllowLists.from_environment({"BDA_ALLOWED_PROJECTS": " "}).check(request(project_arn=OTHER_PROJECT))
+
+
+@pytest.mark.parametrize("text", ["bucket/in", "s3://", "[1]", "[]", '["s3://a"', '[""]', "s3://a,b"])
+def test_a_list_that_cannot_be_read_allows_nothing(text):
+    with pytest.raises(AllowListError, match="BDA_ALLOWED_INPUT_PREFIXES"):
+        AllowLists.from_environment({"BDA_ALLOWED_INPUT_PREFIXES": text})
+
+
+@pytest.mark.parametrize(
+    ("allowed", "code"), [("s3://bda-test/in", 200), ("s3://bda-test/other", 403), ("nonsense", 500)]
+)
+def test_the_function_holds_to_its_lists(allowed, code, bda_emulator, context, monkeypatch):
+    monkeypatch.setenv("BDA_ALLOWED_INPUT_PREFIXES", allowed)
+    uri = bda_emulator.upload(b"x", "in/a.pdf")
+
+    answer = handle({"inputS3Uri": uri, "outputS3Uri": "s3://bda-test/out"}, context)
+
+    assert answer["statusCode"] == code
+    assert len(bda_emulator.jobs) == (1 if code == 200 else 0)
+    assert (code == 200) is ("error" not in json.loads(answer["body"]))
