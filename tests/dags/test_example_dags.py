@@ -1,0 +1,68 @@
+"""The example DAGs: they load without a complaint, explain themselves, and run to the end as they are."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:
+    from airflow.models.dagbag import DagBag
+
+DAGS = Path(__file__).parents[2] / "dags"
+INVOKING = ["bda_document", "bda_wait_in_one_task"]
+
+
+@pytest.fixture(scope="module")
+def dag_bag(airflow_db):
+    """Airflow runs only what lies in its own folder."""
+    folder = airflow_db.parent / "dags" / "examples"
+    shutil.copytree(DAGS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    yield DagBag(str(folder))
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def samples(bda_emulator, sample_pdf):
+    bda_emulator.make_bucket("bda-output")
+    return bda_emulator.upload(sample_pdf, "invoice.pdf", bucket="bda-input")
+
+
+def test_all_load(dag_bag):
+    assert dag_bag.import_errors == {}
+    assert set(INVOKING) <= set(dag_bag.dags)
+
+
+def test_all_explain_themselves_and_their_params(dag_bag):
+    for dag in dag_bag.dags.values():
+        assert dag.doc_md
+        for name in dag.params:
+            param = dag.params.get_param(name)
+            assert param.schema.get("title"), (dag.dag_id, name)
+            assert param.description, (dag.dag_id, name)
+
+
+@pytest.mark.parametrize("dag_id", INVOKING)
+def test_runs_to_the_end_with_one_job(dag_bag, samples, bda_emulator, dag_id):
+    run = dag_bag.dags[dag_id].test()
+
+    assert str(run.state) == "success"
+    assert {ti.task_id: ti.state for ti in run.get_task_instances()} == dict.fromkeys(
+        dag_bag.dags[dag_id].task_ids, "success"
+    )
+    assert [(job.input_s3_uri, str(job.status)) for job in bda_emulator.jobs] == [(samples, "Success")]
+
+
+def test_params_lead_to_another_document(dag_bag, samples, bda_emulator, sample_pdf):
+    other = bda_emulator.upload(sample_pdf, "other name.pdf", bucket="bda-input")
+
+    run = dag_bag.dags["bda_document"].test(run_conf={"input_s3_uri": other, "output_s3_uri": "s3://bda-output/else/"})
+
+    assert str(run.state) == "success"
+    (job,) = bda_emulator.jobs
+    assert job.input_s3_uri == other
+    assert job.output_metadata_uri.startswith("s3://bda-output/else/")
+    assert "//" not in job.output_metadata_uri.removeprefix("s3://")
