@@ -84,6 +84,7 @@ def run(args: Namespace) -> int:
     """
     try:
         from airflow_bda.emulator.server import EmulatorServer, EmulatorStartError, SeedBucket
+        from airflow_bda.emulator.storage import StorageError
     except ModuleNotFoundError as error:
         _say(f"{error}. The emulator needs more libraries: pip install 'airflow-provider-bda[local]'")
         return 1
@@ -98,7 +99,7 @@ def run(args: Namespace) -> int:
     server = EmulatorServer(args.host, args.port, seed_buckets=seed_buckets, region=args.region)
     try:
         server.start()
-    except EmulatorStartError as error:
+    except (EmulatorStartError, StorageError) as error:
         _say(str(error))
         return 1
     return _serve(server, args.region)

@@ -11,6 +11,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.wrappers import Response
 
 from airflow_bda.emulator import control
+from airflow_bda.emulator.registration import BACKEND_NAME
 from airflow_bda.emulator.responses import TARGET_PREFIX
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ class Dispatcher(DomainDispatcherApplication):
         if environ.get("HTTP_X_AMZ_TARGET", "").startswith(f"{TARGET_PREFIX}."):
             return _BDA_HOST
         return super().infer_service_region_host(environ, path)
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """Name the backend; for BDA at once, where moto would first list its own folders on disk for every poll."""
+        return BACKEND_NAME if host == _BDA_HOST else super().get_backend_for_host(host)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, or refuse it, or break its connection where a fault says so."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 _REFRESH_SECONDS = 2
 # A page that refreshes itself stays small; /_bda/jobs has them all.
 _MOST_ROWS = 500
+# A browser has trouble with the results of a thousand pages; S3 has the whole file.
+_MOST_CHARACTERS = 200_000
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem; color: #1c2330; background: #fff }
 h1 { font-size: 1.3rem } h2 { font-size: 1.05rem; margin-top: 2rem } a { color: #0b5cad }
@@ -114,7 +117,6 @@ def _seconds(job: JobView) -> str:
 
 
 def _indented(text: str) -> str:
-    try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except ValueError:
-        return text
+    with suppress(ValueError):
+        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}\n… (cut here)"

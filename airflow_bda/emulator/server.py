@@ -115,7 +115,9 @@ class EmulatorServer:
         Listen, in a thread.
 
         :raises EmulatorStartError: when the address is taken or not this machine's.
+        :raises StorageError: when a bucket cannot be made.
         """
+        self._seed()
         with _bind(self.host, self._port) as listener:
             # werkzeug ends the whole process when it cannot bind; what is bound already it takes over.
             self._server = make_server(
@@ -126,7 +128,6 @@ class EmulatorServer:
                 request_handler=_QuietHandler,
                 fd=listener.fileno(),
             )
-        self._seed()
         self._thread = Thread(target=self._server.serve_forever, name="bda-emulator", daemon=True)
         self._thread.start()
         return self

@@ -89,9 +89,17 @@ class Storage:
             logger.exception("The notifications of %s failed", uri)
 
     def create_bucket(self, bucket: str, region: str) -> None:
-        """Make a bucket unless it is there."""
-        if bucket not in self._backend.buckets:
+        """
+        Make a bucket unless it is there.
+
+        :raises StorageError: when it cannot be, because of its name for one.
+        """
+        if bucket in self._backend.buckets:
+            return
+        try:
             self._backend.create_bucket(bucket, region)
+        except (HTTPException, ServiceException) as error:
+            raise StorageError(f"The bucket {bucket!r} cannot be made: {error}") from error
 
     def keys(self, prefix: S3Uri) -> Iterator[str]:
         """Give the keys under a prefix, in their order; none where the bucket is gone."""

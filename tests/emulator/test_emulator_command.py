@@ -64,6 +64,11 @@ def test_a_port_that_is_taken_ends_it_with_1(capsys):
     assert "--port" in capsys.readouterr().err
 
 
+def test_a_bucket_that_cannot_be_ends_it_with_1(capsys):
+    assert command.run(parse("--port", "0", "--seed-bucket", "x")) == 1
+    assert "'x'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

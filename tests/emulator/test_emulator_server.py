@@ -103,6 +103,14 @@ def test_the_pages_show_jobs_and_results_and_escape_what_users_wrote(steered_emu
     assert job.headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
+def test_a_page_of_long_results_is_cut(steered_emulator):
+    invoke(steered_emulator, content=b"x" * 1_000_000)
+    wait_for_end(steered_emulator)
+    page = get(steered_emulator, f"/jobs/{steered_emulator.jobs[0].job_id}").text
+    assert "(cut here)" in page
+    assert len(page) < 300_000
+
+
 def test_a_page_of_no_jobs_says_so(bda_emulator):
     assert "No jobs yet" in get(bda_emulator, "").text
 
