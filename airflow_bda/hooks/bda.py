@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
@@ -14,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from airflow_bda import __version__
+from airflow_bda.engine.jitter import full_jitter
 from airflow_bda.engine.submitting import submit_in_this_thread
 from airflow_bda.engine.waiting import wait_for_job, wait_in_this_thread
 from airflow_bda.hooks.async_clients import HookStatusSource, async_client
@@ -21,7 +23,7 @@ from airflow_bda.hooks.diagnosis import explain_denial
 from airflow_bda.hooks.identity import identity_digest
 from airflow_bda.hooks.limits import in_seconds, wait_limits
 from airflow_bda.hooks.results import read_result, read_result_async
-from airflow_bda.service.errors import BdaError, BdaRequestError
+from airflow_bda.service.errors import BdaConnectionError, BdaError, BdaRequestError
 from airflow_bda.service.failures import Failure, call_error, classify
 from airflow_bda.service.model import SERVICE
 from airflow_bda.service.outcomes import JobOutcome
@@ -29,7 +31,7 @@ from airflow_bda.service.profiles import PROFILE_OF_REGION, UnknownRegionError, 
 from airflow_bda.service.statuses import JobState, UnexpectedAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from airflow_bda.engine.waiting import WaitOutcome
     from airflow_bda.service.request import InvocationRequest
@@ -44,6 +46,8 @@ _RETRIES = {"mode": "standard", "total_max_attempts": 4}
 # A valid ARN, for checking the rest of a request before the real one is known.
 _STAND_IN_PROFILE = derive_profile_arn(region="us-east-1", account="000000000000")
 _ACCOUNT_REMEDY = "Pass profile_arn, which makes this call unnecessary, or mend the connection's credentials."
+# With the pauses between them, some three minutes on average.
+_LOOK_UPS = 10
 # What a call can raise, whichever client makes it; the decoder's own errors come from bodies that are not JSON.
 _CALL_FAILURES = (ClientError, BotoCoreError, OSError, ValueError, UnexpectedAnswerError)
 
@@ -287,8 +291,8 @@ class BdaHook(AwsBaseHook):
         self, invocation_arn: str, *, deadline: datetime, poll_interval: PollInterval = None
     ) -> JobOutcome:
         """Wait for a job to end and give the end as a value; the async twin of :meth:`outcome`."""
-        await self.resolve_async()
         try:
+            await self._resolve_patiently()
             waited = await wait_for_job(invocation_arn, **self._wait_arguments(deadline, poll_interval))
         except BdaError as error:
             return JobOutcome(invocation_arn, error=error)
@@ -321,14 +325,33 @@ class BdaHook(AwsBaseHook):
     def _wait_arguments(self, deadline: datetime, poll_interval: PollInterval) -> dict[str, Any]:
         return {
             "identity": self.identity,
-            # A source that is opened again, after credentials expired, must see the connection as it is by then.
-            "open_source": lambda: HookStatusSource.open(self._anew()),
+            "open_source": self._source_opener(),
             "deadline": deadline,
             "poll_interval": in_seconds(poll_interval),
             "limits": wait_limits(),
             "on_change": self.log.info,
             "resolve_identity": self._identity_now,
         }
+
+    def _source_opener(self) -> Callable[[], Awaitable[HookStatusSource]]:
+        # A source that is opened again, after credentials expired, must see the connection as it is by then.
+        hooks = chain([self], iter(self._anew, None))
+        return lambda: HookStatusSource.open(next(hooks))
+
+    async def _resolve_patiently(self) -> None:
+        """Look the connection up while Airflow's own services may be starting again: that fails no healthy job."""
+        for tries in range(_LOOK_UPS):
+            try:
+                return await self.resolve_async()
+            except Exception as error:  # whatever a secrets backend or Airflow's API raises
+                failure = error
+                self.log.warning("Connection %s could not be looked up; trying again.", self.aws_conn_id, exc_info=True)
+            await asyncio.sleep(full_jitter(tries, first=1.0, longest=60.0))
+        raise BdaConnectionError(
+            f"The Airflow connection {self.aws_conn_id!r} could not be looked up, in {_LOOK_UPS} tries.",
+            remedy="The triggerer's log says why; the job itself goes on.",
+            error_type=type(failure).__name__,
+        ) from failure
 
     async def _identity_now(self) -> str:
         hook = self._anew()

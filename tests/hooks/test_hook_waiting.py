@@ -11,7 +11,13 @@ import pytest
 
 from airflow_bda.hooks import BdaHook
 from airflow_bda.hooks.async_clients import HookStatusSource
-from airflow_bda.service.errors import BdaClientError, BdaRequestError, BdaServiceError, BdaTimeoutError
+from airflow_bda.service.errors import (
+    BdaClientError,
+    BdaConnectionError,
+    BdaRequestError,
+    BdaServiceError,
+    BdaTimeoutError,
+)
 from airflow_bda.service.statuses import JobStatus
 
 PROJECT = "arn:aws:bedrock:us-east-1:aws:data-automation-project/public-default"
@@ -175,3 +181,33 @@ def test_roles_credentials_are_renewed_off_the_loop(bda_emulator, start, monkeyp
     assert asyncio.run(look()).invocation_arn == arn
     assert len(threads) >= 2
     assert threading.main_thread() not in threads
+
+
+def test_look_up_that_fails_for_a_while_fails_no_healthy_job(bda_emulator, start, monkeypatch):
+    """The triggerer may come back before the API server or the secrets backend does."""
+    arn = start()
+    monkeypatch.setattr("airflow_bda.hooks.bda.full_jitter", lambda tries, **_: 0.0)
+    look_up = BdaHook.resolve_async
+    failures = [RuntimeError("no API server"), OSError("no secrets")]
+
+    async def unsteady(self):
+        if failures:
+            raise failures.pop()
+        await look_up(self)
+
+    monkeypatch.setattr(BdaHook, "resolve_async", unsteady)
+
+    assert asyncio.run(BdaHook().wait_async(arn))
+    assert failures == []
+
+
+def test_look_up_that_never_works_is_said(monkeypatch):
+    monkeypatch.setattr("airflow_bda.hooks.bda.full_jitter", lambda tries, **_: 0.0)
+
+    async def broken(self):
+        raise RuntimeError("no API server")
+
+    monkeypatch.setattr(BdaHook, "resolve_async", broken)
+
+    with pytest.raises(BdaConnectionError, match="could not be looked up"):
+        asyncio.run(BdaHook().wait_async(NO_SUCH_JOB))
