@@ -40,6 +40,7 @@ COMMANDS = (
     Command("invoke", "airflow_bda.commands.invoke", "start a job for one document"),
     Command("status", "airflow_bda.commands.status", "show how a job stands"),
     Command("results", "airflow_bda.commands.results", "show what a job found"),
+    Command("policy", "airflow_bda.commands.policy", "print the policies that let jobs run, filled in"),
 )
 
 

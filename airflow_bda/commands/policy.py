@@ -1,0 +1,89 @@
+"""The command ``airflow-bda policy``: the IAM, bucket and key policies that let jobs run, filled in."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace, _ArgumentGroup
+
+    from airflow_bda.service.workload import Workload
+
+# The names of service.policies.POLICIES, which --help need not load.
+KINDS = ("caller", "input-bucket", "output-bucket", "kms", "lambda")
+_STAGES_SHARE = "Both stages of a project have the same ARN: a policy cannot tell them apart.\n"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    parser.add_argument(
+        "kind", choices=KINDS, help="whose policy: the caller's, a bucket's, a KMS key's, or a Lambda function's"
+    )
+    job = parser.add_argument_group("what jobs touch")
+    add_workload_arguments(job)
+    parser.add_argument("--region", metavar="REGION", help="AWS region (default: the ARNs')")
+    parser.add_argument("--account", metavar="ID", help="AWS account (default: the ARNs')")
+    parser.add_argument(
+        "--principal", metavar="ARN", help="the role or user that makes the calls, for buckets' and keys' policies"
+    )
+    parser.add_argument("--function", metavar="NAME", default="airflow-bda", help="the Lambda function (%(default)s)")
+    parser.add_argument("--explain", action="store_true", help="say on standard error why each statement is there")
+
+
+def add_workload_arguments(parser: ArgumentParser | _ArgumentGroup, *, required: bool = True) -> None:
+    """Add the options that say what jobs touch; other commands ask for the same."""
+    parser.add_argument("--project", metavar="ARN", help="the data automation project")
+    parser.add_argument("--stage", choices=("LIVE", "DEVELOPMENT"), help="the project's stage")
+    parser.add_argument("--blueprint", action="append", default=[], metavar="ARN", help="may be given again")
+    parser.add_argument("--profile", metavar="ARN", help="the profile (default: the region's own)")
+    parser.add_argument(
+        "--input",
+        required=required,
+        metavar="URI",
+        help="a document, s3://bucket/key, or all below s3://bucket/prefix/",
+    )
+    parser.add_argument("--output", required=required, metavar="URI", help="the prefix for results, s3://bucket/prefix")
+    parser.add_argument("--kms-key", metavar="ARN", help="the key that jobs are encrypted with")
+    parser.add_argument("--input-kms-key", metavar="ARN", help="the key that encrypts the input's bucket")
+    parser.add_argument("--output-kms-key", metavar="ARN", help="the key that encrypts the output's bucket")
+
+
+def run(args: Namespace) -> int:
+    """
+    Print the policy.
+
+    :return: 0, or 2 for arguments that say too little or are none.
+    """
+    from airflow_bda.service.policies import POLICIES, PolicyOptions, explain
+
+    options = PolicyOptions(principal=args.principal, function=args.function)
+    try:
+        workload = _workload(args)
+        document = POLICIES[args.kind](workload, options)
+    except ValueError as error:
+        sys.stderr.write(f"airflow-bda policy: {error}\n")
+        return 2
+    if args.explain:
+        sys.stderr.write("".join(f"{line}\n" for line in explain(args.kind, workload, options)))
+        sys.stderr.write(_STAGES_SHARE if args.stage else "")
+    sys.stdout.write(f"{json.dumps(document, indent=2)}\n")
+    return 0
+
+
+def _workload(args: Namespace) -> Workload:
+    from airflow_bda.service.workload import plan_workload
+
+    return plan_workload(
+        input_uri=args.input,
+        output_uri=args.output,
+        project_arn=args.project,
+        blueprint_arns=args.blueprint,
+        profile_arn=args.profile,
+        region=args.region,
+        account=args.account,
+        kms_key=args.kms_key,
+        input_key=args.input_kms_key,
+        output_key=args.output_kms_key,
+    )

@@ -1,0 +1,167 @@
+"""
+What the identity that runs a job must be allowed to do, and why.
+
+In one account BDA reads and writes S3 with its caller's permissions, and uses KMS keys likewise
+(https://docs.aws.amazon.com/bedrock/latest/userguide/encryption-bda.html); the profile must be allowed in every region
+that it routes to (https://docs.aws.amazon.com/bedrock/latest/userguide/bda-cris.html).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_bda.service.arns import INVOCATION, Arn
+from airflow_bda.service.profiles import ANY_REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_bda.service.s3 import S3Uri
+    from airflow_bda.service.workload import Workload
+
+INVOKE = "bedrock:InvokeDataAutomationAsync"
+GET_STATUS = "bedrock:GetDataAutomationStatus"
+READ = "s3:GetObject"
+WRITE = "s3:PutObject"
+LIST = "s3:ListBucket"
+KEY_ACTIONS = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey")
+# AWS's partition of China has a suffix of its own.
+_DNS_SUFFIX_OF_PARTITION = {"aws-cn": "amazonaws.com.cn"}
+_DNS_SUFFIX = "amazonaws.com"
+
+
+@dataclass(frozen=True)
+class Permission:
+    """
+    Actions that must be allowed together.
+
+    :param sid: its name in a policy: letters and digits.
+    :param reason: what it is needed for.
+    :param wildcard: why a wildcard in it must stay; empty where it has none.
+    :param via: the service that the actions are made through, as ``kms:ViaService`` names it.
+    """
+
+    sid: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    reason: str
+    wildcard: str = ""
+    via: str | None = None
+
+
+def caller_permissions(workload: Workload) -> tuple[Permission, ...]:
+    """Give all that running a workload and reading its results takes."""
+    return (
+        *_bedrock(workload),
+        *_storage(workload),
+        *_keys(workload),
+    )
+
+
+def _bedrock(workload: Workload) -> Iterator[Permission]:
+    jobs = str(Arn(workload.partition, workload.region, workload.account, INVOCATION, "*"))
+    what_to_extract = tuple(filter(None, (workload.project_arn, *workload.blueprint_arns)))
+    if what_to_extract:
+        yield Permission("InvokeBdaProject", (INVOKE,), what_to_extract, "The project and the blueprints are used.")
+    any_region = any(f":{ANY_REGION}:" in arn for arn in workload.profile_arns)
+    yield Permission(
+        "InvokeBdaProfile",
+        (INVOKE,),
+        workload.profile_arns,
+        "The profile routes each call to one of these regions, and the call must be allowed there.",
+        wildcard="the profile may route to any region, or its routes are not published" if any_region else "",
+    )
+    yield Permission(
+        "StartAndFollowBdaJobs",
+        (INVOKE, GET_STATUS),
+        (jobs,),
+        "Jobs are started and asked about by the invocation's ARN.",
+        wildcard="a job's id is not known before it is started",
+    )
+
+
+def _storage(workload: Workload) -> Iterator[Permission]:
+    yield Permission(
+        "ReadBdaInput",
+        (READ,),
+        (input_objects(workload),),
+        "BDA reads the input with its caller's permissions.",
+        wildcard="" if _is_object(workload.input_uri) else "the input is given as a prefix; one document can be named",
+    )
+    yield Permission(
+        "WriteAndReadBdaResults",
+        (WRITE, READ),
+        (output_objects(workload),),
+        "BDA writes the results with its caller's permissions, and the caller reads them.",
+        wildcard="results stand below the job's id, which is not known before",
+    )
+    yield Permission(
+        "TellMissingFromForbidden",
+        (LIST,),
+        buckets(workload),
+        "S3 says that an object or a bucket is missing only to those who may list the bucket; to others it says 403.",
+    )
+
+
+def _keys(workload: Workload) -> Iterator[Permission]:
+    if workload.kms_key_arn:
+        yield Permission(
+            "UseJobKeyThroughBda",
+            KEY_ACTIONS,
+            (workload.kms_key_arn,),
+            "BDA encrypts the job's data with this key, in its caller's name.",
+            via=via_service("bedrock", workload),
+        )
+    if workload.input_key_arn:
+        yield Permission(
+            "DecryptInputThroughS3",
+            ("kms:Decrypt",),
+            (workload.input_key_arn,),
+            "The input's bucket is encrypted with this key.",
+            via=via_service("s3", workload),
+        )
+    if workload.output_key_arn:
+        yield Permission(
+            "EncryptResultsThroughS3",
+            ("kms:Decrypt", "kms:GenerateDataKey"),
+            (workload.output_key_arn,),
+            "The output's bucket is encrypted with this key.",
+            via=via_service("s3", workload),
+        )
+
+
+def input_objects(workload: Workload) -> str:
+    """Give the ARN of the input, or the pattern of all inputs below a prefix."""
+    uri = workload.input_uri
+    return _object_arn(workload, uri.bucket, uri.key if _is_object(uri) else f"{uri.key}*")
+
+
+def output_objects(workload: Workload) -> str:
+    """Give the pattern of all that jobs write."""
+    uri = workload.output_uri
+    return _object_arn(workload, uri.bucket, f"{uri.key}/*" if uri.key else "*")
+
+
+def buckets(workload: Workload) -> tuple[str, ...]:
+    """Give the ARNs of the buckets, each once."""
+    names = dict.fromkeys((workload.input_uri.bucket, workload.output_uri.bucket))
+    return tuple(bucket_arn(workload, name) for name in names)
+
+
+def bucket_arn(workload: Workload, bucket: str) -> str:
+    """Give a bucket's ARN."""
+    return f"arn:{workload.partition}:s3:::{bucket}"
+
+
+def via_service(service: str, workload: Workload) -> str:
+    """Give a service's name as the condition key ``kms:ViaService`` has it."""
+    return f"{service}.{workload.region}.{_DNS_SUFFIX_OF_PARTITION.get(workload.partition, _DNS_SUFFIX)}"
+
+
+def _is_object(uri: S3Uri) -> bool:
+    return bool(uri.key) and not uri.key.endswith("/")
+
+
+def _object_arn(workload: Workload, bucket: str, key: str) -> str:
+    return f"{bucket_arn(workload, bucket)}/{key}"

@@ -1,0 +1,167 @@
+"""What a job touches: the project, the blueprints, the profile, the places in S3 and the keys that it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_bda.service.arns import PROFILE, Arn, partition_of
+from airflow_bda.service.members import member
+from airflow_bda.service.profiles import (
+    ANY_REGION,
+    PROFILE_OF_REGION,
+    UnknownRegionError,
+    derive_profile_arn,
+    routed_profile_arns,
+)
+from airflow_bda.service.s3 import S3Uri
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_bda.service.request import InvocationRequest
+
+AWS_OWNED = "aws"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """
+    One job, or many alike, as permissions are asked about it.
+
+    :param account: twelve digits; the account that makes the calls.
+    :param input_uri: one object; or all below a prefix, when the key is empty or ends in a slash.
+    :param output_uri: the prefix that results are written under.
+    :param profile_arns: the profile in every region that it may route a call to; ``*`` for any region.
+    :param kms_key_arn: the key of ``encryptionConfiguration``.
+    :param input_key_arn: the key that encrypts the input's bucket.
+    :param output_key_arn: the key that encrypts the output's bucket.
+    """
+
+    region: str
+    account: str
+    input_uri: S3Uri
+    output_uri: S3Uri
+    profile_arns: tuple[str, ...]
+    project_arn: str | None = None
+    blueprint_arns: tuple[str, ...] = ()
+    kms_key_arn: str | None = None
+    input_key_arn: str | None = None
+    output_key_arn: str | None = None
+
+    @property
+    def partition(self) -> str:
+        """The partition of the region."""
+        return partition_of(self.region)
+
+    @property
+    def key_arns(self) -> tuple[str, ...]:
+        """The keys, each once."""
+        keys = (self.kms_key_arn, self.input_key_arn, self.output_key_arn)
+        return tuple(dict.fromkeys(filter(None, keys)))
+
+
+def plan_workload(  # noqa: PLR0913  one argument for each thing that a job touches
+    *,
+    input_uri: str,
+    output_uri: str,
+    project_arn: str | None = None,
+    blueprint_arns: Sequence[str] = (),
+    profile_arn: str | None = None,
+    region: str | None = None,
+    account: str | None = None,
+    kms_key: str | None = None,
+    input_key: str | None = None,
+    output_key: str | None = None,
+) -> Workload:
+    """
+    Put a workload together; region and account are taken from the ARNs where they are not given.
+
+    :param profile_arn: None takes the region's own.
+    :param kms_key: a key's ARN or id; so are *input_key* and *output_key*.
+    :raises ValueError: says what is missing or wrong.
+    """
+    arns = [Arn.parse(arn) for arn in (profile_arn, project_arn, *blueprint_arns) if arn]
+    region = region or next((arn.region for arn in arns), None)
+    if not region:
+        raise ValueError("The region is not known: pass --region, or the ARN of a project or a profile.")
+    account = account or next((arn.account for arn in arns if arn.account != AWS_OWNED), None)
+    if not account:
+        raise ValueError("The account is not known: pass --account (aws sts get-caller-identity tells it).")
+    return Workload(
+        region=region,
+        account=account,
+        input_uri=S3Uri.parse(input_uri),
+        output_uri=_folder(output_uri),
+        profile_arns=profile_destinations(profile_arn, region=region, account=account),
+        project_arn=project_arn,
+        blueprint_arns=tuple(blueprint_arns),
+        kms_key_arn=_key_arn(kms_key, region, account),
+        input_key_arn=_key_arn(input_key, region, account),
+        output_key_arn=_key_arn(output_key, region, account),
+    )
+
+
+def workload_of(request: InvocationRequest, *, region: str, account: str) -> Workload:
+    """
+    Give what a request touches. A KMS alias is left out: only KMS knows its key.
+
+    :raises ValueError: when the request's ARNs are not ARNs.
+    """
+    kms_key = member(request.to_api(), "kms_key_id")
+    return plan_workload(
+        input_uri=request.input_s3_uri,
+        output_uri=request.output_s3_uri,
+        project_arn=request.project_arn,
+        blueprint_arns=request.blueprint_arns,
+        profile_arn=request.profile_arn,
+        region=region,
+        account=account,
+        kms_key=None if kms_key and _is_alias(kms_key) else kms_key,
+    )
+
+
+def profile_destinations(profile_arn: str | None, *, region: str, account: str) -> tuple[str, ...]:
+    """
+    Give the profile's ARN in every region that it may route a call to.
+
+    Where the routes of the profile are not known, that is any region.
+
+    :param profile_arn: None takes the region's own.
+    :raises ValueError: when *profile_arn* is no profile's, or there is none and the region's is not known.
+    """
+    if profile_arn is None and region not in PROFILE_OF_REGION:
+        raise ValueError(str(UnknownRegionError(region)))
+    partition = partition_of(region)
+    own = derive_profile_arn(region=region, account=account, partition=partition) if region in PROFILE_OF_REGION else ""
+    if profile_arn in {None, own}:
+        return routed_profile_arns(region=region, account=account, partition=partition)
+    profile = Arn.parse(profile_arn or "")
+    if profile.resource_type != PROFILE:
+        raise ValueError(f"{profile_arn!r} is the ARN of a {profile.resource_type}, and a {PROFILE} is wanted.")
+    return (str(Arn(profile.partition, ANY_REGION, profile.account, PROFILE, profile.resource_id)),)
+
+
+def _folder(uri: str) -> S3Uri:
+    # The service writes <prefix>/<job id>/, and requests have their trailing slashes stripped.
+    location = S3Uri.parse(uri)
+    return S3Uri(location.bucket, location.key.rstrip("/"))
+
+
+def _is_alias(key: str) -> bool:
+    return key.startswith("alias/") or ":alias/" in key
+
+
+def _key_arn(key: str | None, region: str, account: str) -> str | None:
+    if key is None or key.startswith("arn:"):
+        if key and _is_alias(key):
+            raise ValueError(_ALIAS.format(key=key))
+        return key
+    if _is_alias(key):
+        raise ValueError(_ALIAS.format(key=key))
+    return f"arn:{partition_of(region)}:kms:{region}:{account}:key/{key}"
+
+
+_ALIAS = (
+    "{key!r} is an alias, and policies name keys: pass the key's ARN (aws kms describe-key --key-id {key} tells it)."
+)
