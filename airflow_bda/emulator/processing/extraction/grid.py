@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow_bda.emulator.processing.reading.layout import Box, Page, Run, Word
@@ -48,7 +49,7 @@ class Phrase:
         """The box around all words."""
         return self.run.box
 
-    @property
+    @cached_property
     def places(self) -> frozenset[Place]:
         """Where the words stand."""
         return frozenset((self.line, self.start + offset) for offset in range(len(self)))
@@ -85,7 +86,7 @@ class Grid:
                 start += len(run.words)
             self.lines.append(phrases)
 
-    @property
+    @cached_property
     def phrases(self) -> list[Phrase]:
         """All phrases in reading order."""
         return [phrase for line in self.lines for phrase in line]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from rapidfuzz import fuzz, process
@@ -117,6 +117,7 @@ class Hit:
     similarity: float
 
 
+@lru_cache(maxsize=10_000)
 def normalise(text: str) -> str:
     """Give the words of a printed text in lower case, abbreviations written out, marks left out."""
     parts = _TEXT_PARTS.findall(text.lower().replace("p.o.", "po"))
@@ -141,9 +142,15 @@ class LabelIndex:
             (label, weight, field) for field in fields for label, weight in _labels_of(field, document_class).items()
         ]
         self._texts = [label for label, _, _ in self._entries]
+        self._known: dict[str, list[Hit]] = {}
 
     def hits(self, text: str) -> list[Hit]:
         """Give the fields that a normalised text is a label of, the surest first; each field once."""
+        if text not in self._known:
+            self._known[text] = self._compare(text)
+        return self._known[text]
+
+    def _compare(self, text: str) -> list[Hit]:
         best: dict[Field, float] = {}
         for label, score, position in process.extract(
             text, self._texts, scorer=fuzz.ratio, score_cutoff=LABEL_THRESHOLD * 100, limit=None

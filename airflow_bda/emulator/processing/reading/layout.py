@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -81,22 +82,22 @@ class Run:
 
     words: tuple[Word, ...]
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The words with single blanks between them."""
         return " ".join(word.text for word in self.words)
 
-    @property
+    @cached_property
     def box(self) -> Box:
         """The box around all words."""
         return Box.around(word.box for word in self.words)
 
-    @property
+    @cached_property
     def confidence(self) -> float:
         """The mean of the words' confidences."""
         return sum(word.confidence for word in self.words) / len(self.words)
 
-    @property
+    @cached_property
     def height(self) -> float:
         """The usual height of a word, as a ratio of the page."""
         return max(median(word.box.height for word in self.words), LEAST_HEIGHT)
@@ -130,12 +131,12 @@ class Page:
     has_geometry: bool = True
     was_scanned: bool = False
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The lines, one below the other."""
         return "\n".join(line.text for line in self.lines)
 
-    @property
+    @cached_property
     def words(self) -> tuple[Word, ...]:
         """All words in reading order."""
         return tuple(word for line in self.lines for word in line.words)
