@@ -34,6 +34,15 @@ def test_airflows_default_connection_leads_to_it(bda_emulator):
     assert connection["extra"] == {"endpoint_url": bda_emulator.endpoint_url, "region_name": "us-east-1"}
 
 
+def test_the_amazon_providers_hooks_go_to_it(bda_emulator):
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+    for service in ("s3", "bedrock-data-automation-runtime"):
+        hook = AwsBaseHook(aws_conn_id="aws_default", client_type=service)
+        assert hook.conn.meta.endpoint_url == bda_emulator.endpoint_url
+        assert hook.account_id == "123456789012"
+
+
 def test_upload_takes_files_and_bytes(bda_emulator, tmp_path):
     file = tmp_path / "form.pdf"
     file.write_bytes(b"hello")
