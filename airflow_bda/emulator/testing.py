@@ -32,6 +32,13 @@ def misleading_environment() -> list[str]:
     return [name for name in os.environ if name.startswith(_MISLEADING_PREFIXES) or name in _MISLEADING_NAMES]
 
 
+def _no_proxy() -> dict[str, str]:
+    """Give the variables that keep a proxy out of the way, which could not reach this machine's own server."""
+    kept = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    hosts = ",".join(filter(None, (kept, "127.0.0.1,localhost")))
+    return {"no_proxy": hosts, "NO_PROXY": hosts}
+
+
 class EmulatorForTests:
     """
     The emulator as a test sees it: empty at its start.
@@ -79,6 +86,7 @@ class EmulatorForTests:
         """The environment variables that the fixture sets, for processes that a test starts."""
         return {
             **client_environment(self.endpoint_url, self.region),
+            **_no_proxy(),
             "AIRFLOW_CONN_AWS_DEFAULT": self.airflow_connection,
         }
 

@@ -55,6 +55,7 @@ def test_upload_takes_files_and_bytes(bda_emulator, tmp_path):
 
 def test_what_would_lead_past_it_is_out_of_the_way(monkeypatch, request):
     monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://elsewhere.invalid")
     emulator = request.getfixturevalue("bda_emulator")
     emulator.make_bucket("mine")
