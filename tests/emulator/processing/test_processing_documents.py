@@ -318,6 +318,16 @@ def test_colour_depth_is_the_bits_of_one_channel(mode, depth):
     assert result["metadata"]["color_depth"] == depth
 
 
+def test_a_photo_is_turned_upright():
+    file = io.BytesIO()
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (640, 480), "white").save(file, "JPEG", exif=turned)
+    metadata = Processor().process(request(file.getvalue())).assets[0].segments[0].standard["metadata"]
+
+    assert (metadata["image_width_pixels"], metadata["image_height_pixels"]) == (480, 640)
+
+
 def test_an_image_of_more_than_five_megabytes_is_refused():
     data = picture() + b"\x00" * limits.MAX_IMAGE_BYTES
 

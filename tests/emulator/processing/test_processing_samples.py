@@ -1,5 +1,6 @@
 """The samples that come with the emulator."""
 
+import json
 import runpy
 from importlib import resources
 from pathlib import Path
@@ -9,7 +10,9 @@ from making_inputs import INVOICE, RECEIPT, request
 
 from airflow_bda.emulator.processing import Processor
 from airflow_bda.emulator.processing.reading import ocr
+from airflow_bda.service.custom_output import CustomOutput
 from airflow_bda.service.formats import Modality
+from airflow_bda.service.results import parse_standard_output
 
 SAMPLES = resources.files("airflow_bda.emulator") / "samples"
 MAKER = Path(__file__).parents[3] / "tools" / "make_samples.py"
@@ -78,3 +81,19 @@ def test_the_script_makes_the_files_that_are_shipped(name, tmp_path):
 @pytest.mark.parametrize("name", ["invoice.pdf", "receipt.png", "note.wav"])
 def test_samples_are_small(name):
     assert len((SAMPLES / name).read_bytes()) < 100_000
+
+
+def test_the_reader_of_results_reads_what_is_written():
+    """Both sides rest on the same facts about the service, and neither on the other."""
+    (segment,) = process("invoice.pdf").assets[0].segments
+    standard = parse_standard_output(json.dumps(segment.standard))
+    custom = CustomOutput.parse(json.dumps(segment.custom))
+
+    assert standard.number_of_pages == 2
+    assert len(standard.text_words) == segment.standard["document"]["statistics"]["word_count"]
+    assert all(word.locations[0].box for word in standard.text_words)
+    total = next(each for each in custom.fields() if each.path == "Total")
+    assert (total.value, total.page, total.type) == (2986.21, 2, "number")
+    amount = next(each for each in custom.fields() if each.path == "LineItems[5].Amount")
+    assert (amount.value, amount.confidence) == (600, 1.0)
+    assert amount.box is not None

@@ -62,10 +62,14 @@ def read_picture(data: bytes, file_format: FileFormat) -> Picture:
 
     :raises InputError: when it is damaged or too big to decode.
     """
+    from PIL import ImageOps
+
     with _opened(data) as image:
         image.load()
         depth = _BITS_PER_CHANNEL.get(image.mode, 8)
-        return Picture(file_format.value, image.width, image.height, depth, _page(image, 0))
+        # Phones write photos lying on their side, with a note how to turn them.
+        upright = ImageOps.exif_transpose(image)
+        return Picture(file_format.value, upright.width, upright.height, depth, _page(upright, 0))
 
 
 def read_tiff(data: bytes, limits: DocumentLimits) -> Document:
