@@ -135,7 +135,7 @@ def _copy(source: Path, target: Path) -> None:
 
 @pytest.fixture(scope="session")
 def sample_pdf() -> bytes:
-    """A small invoice of one page, made here: real input for tests whose subject is not the reading."""
+    """Make a small invoice of one page: real input for tests whose subject is not the reading."""
     from io import BytesIO
 
     from reportlab.pdfgen.canvas import Canvas

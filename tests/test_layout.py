@@ -32,8 +32,8 @@ BELOW["links"] = BELOW["hooks"]
 BELOW["triggers"] = BELOW["hooks"] | {"hooks"}
 BELOW["operators"] = BELOW["sensors"] = BELOW["triggers"] | {"triggers", "links"}
 # What stands above all the rest.
-BELOW["commands"] = BELOW["operators"] | {"operators", "sensors", "aws_lambda", "emulator"}
-BELOW["cli"] = BELOW["commands"] | {"commands"}
+BELOW["demo"] = BELOW["commands"] = BELOW["operators"] | {"operators", "sensors", "aws_lambda", "emulator"}
+BELOW["cli"] = BELOW["commands"] | {"commands", "demo"}
 
 # What a room may import from outside the standard library, where that is not everything.
 ONLY = {"service": {"botocore"}, "engine": {"botocore"}, "aws_lambda": {"boto3", "botocore"}, "__init__": set()}

@@ -16,9 +16,11 @@ import pytest
 from markdown_it import MarkdownIt
 
 from airflow_bda.cli import _parser
+from airflow_bda.hooks import BdaHook
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+PROJECT = "arn:aws:bedrock:us-east-1:aws:data-automation-project/public-default"
 BLOCKS = [token for token in MarkdownIt().parse(README.read_text(encoding="utf-8")) if token.type == "fence"]
 
 
@@ -39,15 +41,29 @@ def test_every_block_names_a_language_that_is_checked_here():
     assert [f"line {block.map[0] + 1}: {block.info!r}" for block in unchecked] == []
 
 
-def test_python_blocks_run(bda_emulator, sample_pdf, tmp_path, monkeypatch):
+@pytest.fixture
+def job_id(bda_emulator, sample_pdf) -> str:
+    """Run the README's job, so that its results are there to be read."""
+    document = bda_emulator.upload(sample_pdf, "invoice.pdf", bucket="bda-input")
+    output = f"{bda_emulator.make_bucket('bda-output')}/results"
+    hook = BdaHook()
+    arn = hook.invoke(hook.build_request(input_s3_uri=document, output_s3_uri=output, project_arn=PROJECT))
+    hook.wait(arn)
+    return arn.rpartition("/")[2]
+
+
+def test_python_blocks_run(bda_emulator, job_id, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    bda_emulator.upload(sample_pdf, "invoice.pdf", bucket="my-bucket")
     namespace = {"__name__": "readme"}
 
     for block in blocks("python"):
         # Empty lines before it, so that a traceback names the README's own line.
-        source = "\n" * (block.map[0] + 1) + block.content
+        source = "\n" * (block.map[0] + 1) + block.content.replace("<job id>", job_id)
         exec(compile(source, str(README), "exec"), namespace)  # noqa: S102  the README is ours
+
+    for name in [name for name in namespace if name.startswith("test_")]:
+        bda_emulator.reset()
+        namespace[name](bda_emulator)
 
 
 @pytest.mark.parametrize("command", commands())
