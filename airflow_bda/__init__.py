@@ -49,7 +49,7 @@ def get_provider_info() -> dict[str, Any]:
                         "version_added": "0.1.0",
                         "type": "float",
                         "example": "5",
-                        "default": "2",
+                        "default": "0.75",
                     },
                     "max_poll_interval": {
                         "description": "The longest pause between two looks at one job, in seconds.\n",

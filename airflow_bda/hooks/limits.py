@@ -12,7 +12,8 @@ SECTION = "bda"
 # Not known: how many status requests per second an account may make. Ten leaves room for other callers, and is what one
 # triggerer needs for some thousand jobs of minutes each.
 MAX_STATUS_REQUESTS_PER_SECOND = 10.0
-MIN_POLL_INTERVAL = 2.0
+# With a longer pause the end of the shortest jobs, of 5 seconds, would be noticed more than a tenth of that too late.
+MIN_POLL_INTERVAL = 0.75
 MAX_POLL_INTERVAL = 120.0
 
 
