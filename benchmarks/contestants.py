@@ -1,0 +1,229 @@
+"""
+One contestant in a process of its own: waits for N jobs, and prints what that cost as one line of JSON.
+
+``ours`` is BdaStatusTrigger. ``upstream`` is what one writes on the amazon provider's pattern: a waiter in JSON, a hook
+that finds it, an AwsBaseWaiterTrigger. ``floor`` is one bare aiobotocore client that makes as many calls as it is told.
+Triggers are started as Airflow's triggerer starts them: one task each, with a turn of the loop in between. All three
+begin measuring after one wait (or call) has run to its end, as in a triggerer that has been up for a while: the imports
+and botocore's models, which are loaded once a process, are nobody's cost here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import selectors
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta, timezone
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from status_server import ARN, WARM_UP_ARN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+REGION = "us-east-1"
+SERVICE = "bedrock-data-automation-runtime"
+# What users of BDA would set: a document takes about 16 seconds, and the amazon provider's shortest delay for Bedrock,
+# of BedrockKnowledgeBaseActiveTrigger, is 5. Its others, 60 and 120, are for jobs of hours.
+UPSTREAM_DELAY_SECONDS = 5
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_MEMORY_SECONDS = 0.25
+_WORKERS = 10
+
+
+@dataclass
+class Cost:
+    """
+    What waiting took.
+
+    :param memory_mb: the most resident memory at any time, over that before the first wait.
+    :param max_block_ms: the longest time in which the loop served nobody.
+    :param ends: when each wait ended, in seconds after the first began.
+    :param calls: how many requests were made, where the contestant counts them itself.
+    """
+
+    cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    memory_mb: float = 0.0
+    max_block_ms: float = 0.0
+    calls: int = 0
+    ends: list[float] = field(default_factory=list)
+
+
+def resident_mb() -> float:
+    """Give this process's resident memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES / 2**20
+
+
+class TimedSelector(selectors.DefaultSelector):
+    """Notes the longest time between two looks for events: so long did the loop serve nobody."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was before."""
+        self.longest_seconds = 0.0
+        self._last_look = time.perf_counter()
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        """Look for events."""
+        self.longest_seconds = max(self.longest_seconds, time.perf_counter() - self._last_look)
+        events = super().select(timeout)
+        self._last_look = time.perf_counter()
+        return events
+
+
+SELECTOR = TimedSelector()
+
+
+async def watch_memory(cost: Cost) -> None:
+    """Note the most memory at any time, until cancelled."""
+    baseline = resident_mb()
+    while True:
+        await asyncio.sleep(_MEMORY_SECONDS)
+        cost.memory_mb = max(cost.memory_mb, resident_mb() - baseline)
+
+
+def our_triggers(arns: Sequence[str]) -> Sequence[Any]:
+    """Make the triggers that this package gives its users."""
+    from airflow_bda.triggers.bda import BdaStatusTrigger
+
+    deadline = (datetime.now(timezone.utc) + timedelta(hours=1)).isoformat()
+    return [BdaStatusTrigger(invocation_arn=arn, deadline=deadline, region_name=REGION) for arn in arns]
+
+
+def upstream_triggers(arns: Sequence[str]) -> Sequence[Any]:
+    """Make the triggers that one would write after the amazon provider's own."""
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+    from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
+
+    class Hook(AwsBaseHook):
+        def __init__(self, **arguments: Any) -> None:
+            super().__init__(client_type=SERVICE, **arguments)
+
+        @cached_property
+        def waiter_path(self) -> Path:
+            return Path(__file__).parent / "upstream_waiters" / f"{SERVICE}.json"
+
+    class Trigger(AwsBaseWaiterTrigger):
+        aws_hook_class = Hook
+
+        def __init__(self, *, invocation_arn: str) -> None:
+            super().__init__(
+                serialized_fields={"invocation_arn": invocation_arn},
+                waiter_name="job_complete",
+                waiter_args={"invocationArn": invocation_arn},
+                failure_message="The job failed",
+                status_message="The job goes on",
+                status_queries=["status", "errorMessage"],
+                return_key="invocation_arn",
+                return_value=invocation_arn,
+                waiter_delay=UPSTREAM_DELAY_SECONDS,
+                waiter_max_attempts=1000,
+                aws_conn_id="aws_default",
+                region_name=REGION,
+            )
+
+        def hook(self) -> Hook:
+            return Hook(aws_conn_id=self.aws_conn_id, region_name=self.region_name)
+
+    return [Trigger(invocation_arn=arn) for arn in arns]
+
+
+async def wait_by(make_triggers: Callable[[Sequence[str]], Sequence[Any]], number: int) -> Cost:
+    """Run triggers to their events, and measure."""
+    for trigger in make_triggers([WARM_UP_ARN]):
+        await anext(trigger.run())
+    triggers = make_triggers([ARN.format(index) for index in range(number)])
+    finished_at = [0.0] * number
+
+    async def run(index: int, trigger: Any) -> None:
+        async for event in trigger.run():
+            if event.payload["status"].lower() != "success":
+                raise SystemExit(f"A wait went wrong: {event.payload}")
+            finished_at[index] = time.monotonic()
+            return
+
+    with measured() as cost:
+        began_at = time.monotonic()
+        tasks = []
+        for index, trigger in enumerate(triggers):
+            tasks.append(asyncio.create_task(run(index, trigger)))
+            # As the triggerer does between two triggers.
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+    cost.ends = [at - began_at for at in finished_at]
+    return cost
+
+
+async def call_barely(calls: int, endpoint: str) -> Cost:
+    """Make calls with a bare client, ten at a time like its connection pool, and nothing else."""
+    from aiobotocore.session import get_session
+
+    session = get_session()
+    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "region_name": REGION, "endpoint_url": endpoint}
+    async with session.create_client(SERVICE, **keys) as client:
+        await client.get_data_automation_status(invocationArn=WARM_UP_ARN)
+
+    async def work() -> None:
+        for _ in range(calls // _WORKERS):
+            await client.get_data_automation_status(invocationArn=WARM_UP_ARN)
+
+    with measured() as cost:
+        async with session.create_client(SERVICE, **keys) as client:
+            await asyncio.gather(*(work() for _ in range(_WORKERS)))
+    cost.calls = calls // _WORKERS * _WORKERS
+    return cost
+
+
+@contextmanager
+def measured() -> Iterator[Cost]:
+    """Measure what the block costs, beginning where everything is imported, loaded and swept up."""
+    gc.collect()
+    cost = Cost()
+    watching = asyncio.create_task(watch_memory(cost))
+    SELECTOR.begin()
+    began_cpu, began = time.process_time(), time.monotonic()
+    yield cost
+    cost.cpu_seconds = time.process_time() - began_cpu
+    cost.wall_seconds = time.monotonic() - began
+    cost.max_block_ms = SELECTOR.longest_seconds * 1000
+    watching.cancel()
+
+
+def main() -> None:
+    """Run one contestant, and print its cost."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("contestant", choices=["ours", "upstream", "floor"])
+    parser.add_argument("--number", type=int, help="how many waits, or for the floor how many calls")
+    parser.add_argument("--endpoint")
+    arguments = parser.parse_args()
+    connection = {
+        "conn_type": "aws",
+        "login": "a",
+        "password": "b",
+        "extra": {"region_name": REGION, "endpoint_url": arguments.endpoint},
+    }
+    os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(connection)
+    waiting = {
+        "ours": lambda: wait_by(our_triggers, arguments.number),
+        "upstream": lambda: wait_by(upstream_triggers, arguments.number),
+        "floor": lambda: call_barely(arguments.number, arguments.endpoint),
+    }
+    loop = asyncio.SelectorEventLoop(SELECTOR)
+    asyncio.set_event_loop(loop)
+    print(json.dumps(asdict(loop.run_until_complete(waiting[arguments.contestant]()))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""
+How late the end of a job is noticed, and with how many calls: ours beside fixed delays, in simulated time.
+
+Lengths are drawn between 5 seconds and 30 minutes, evenly on a logarithmic scale. Every wait is the engine's own, with
+the limits that this package ships; fixed delays go through the same engine, so that only the pauses differ. Lag is
+counted in shares of the job's length.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+import random
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from statistics import mean
+
+from rich.console import Console
+from rich.table import Table
+
+from airflow_bda.engine.waiting import WaitLimits, wait_for_job
+from airflow_bda.hooks import limits as shipped
+from airflow_bda.service.statuses import JobState
+
+# The tests' simulated clock.
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "engine"))
+from simulated_time import EPOCH, run_simulated, wall_clock
+
+SHORTEST_SECONDS, LONGEST_SECONDS = 5.0, 1800.0
+BANDS = ((5, 15), (15, 60), (60, 300), (300, 900), (900, 1800))
+LATENCY_SECONDS = 0.05
+# The delays that the amazon provider's triggers for Bedrock come with: 120 seconds for model customization, provisioned
+# throughput and batch inference; 60 for ingestion and agents; 5 for a knowledge base.
+# https://airflow.apache.org/docs/apache-airflow-providers-amazon/stable/_api/airflow/providers/amazon/aws/triggers/bedrock/
+UPSTREAM_DELAY_SECONDS = 120.0
+SCHEDULES: dict[str, float | None] = {
+    "ours": None,
+    "fixed_5s": 5.0,
+    "fixed_30s": 30.0,
+    "upstream": UPSTREAM_DELAY_SECONDS,
+}
+LIMITS = WaitLimits(
+    max_requests_per_second=shipped.MAX_STATUS_REQUESTS_PER_SECOND,
+    min_poll_interval=shipped.MIN_POLL_INTERVAL,
+    max_poll_interval=shipped.MAX_POLL_INTERVAL,
+)
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """How one job's end was noticed."""
+
+    length: float
+    lag_seconds: float
+    calls: int
+
+    @property
+    def lag(self) -> float:
+        """Give the lag in shares of the job's length."""
+        return self.lag_seconds / self.length
+
+
+class Source:
+    """Answers after a while that the job has ended, or that it has not."""
+
+    identity = "one"
+
+    def __init__(self, length: float) -> None:
+        self.length = length
+        self.calls = 0
+
+    async def get_status(self, invocation_arn: str) -> JobState:
+        """Answer by the simulated clock."""
+        self.calls += 1
+        has_ended = asyncio.get_running_loop().time() >= self.length
+        await asyncio.sleep(LATENCY_SECONDS)
+        return JobState.from_response(invocation_arn, {"status": "Success" if has_ended else "InProgress"})
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    async def open(self) -> Source:
+        """Open itself."""
+        return self
+
+
+async def wait(length: float, poll_interval: float | None) -> Noticed:
+    """Wait for one job, alone."""
+    source = Source(length)
+    await wait_for_job(
+        "job",
+        identity=source.identity,
+        open_source=source.open,
+        deadline=EPOCH + timedelta(days=1),
+        poll_interval=poll_interval,
+        limits=LIMITS,
+        submitted_at=EPOCH,
+        wall_clock=wall_clock,
+    )
+    return Noticed(length, asyncio.get_running_loop().time() - length, source.calls)
+
+
+def show(results: dict[str, list[Noticed]]) -> None:
+    """Print mean (and greatest) lag and mean calls, by schedule and length."""
+    table = Table(title="lag in shares of the job's length: mean (greatest); calls")
+    table.add_column("length")
+    for schedule in results:
+        table.add_column(schedule, justify="right")
+    for low, high in (*BANDS, (SHORTEST_SECONDS, LONGEST_SECONDS)):
+        row = [f"{low:.0f}-{high:.0f} s"]
+        for noticed in results.values():
+            band = [each for each in noticed if low <= each.length <= high]
+            lags = [each.lag for each in band]
+            row.append(f"{mean(lags):.3f} ({max(lags):.2f}); {mean(each.calls for each in band):.0f}")
+        table.add_row(*row)
+    Console().print(table)
+
+
+def main() -> None:
+    """Measure, print the table and plain lines."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    random.seed(arguments.seed)
+    spread = math.log(LONGEST_SECONDS / SHORTEST_SECONDS)
+    lengths = [SHORTEST_SECONDS * math.exp(random.uniform(0, spread)) for _ in range(arguments.jobs)]
+    results = {
+        schedule: [run_simulated(lambda length=length, delay=delay: wait(length, delay)) for length in lengths]
+        for schedule, delay in SCHEDULES.items()
+    }
+    show(results)
+    for schedule, noticed in results.items():
+        print(f"detection.{schedule}.mean_lag {mean(each.lag for each in noticed):.3f}")
+        print(f"detection.{schedule}.max_lag {max(each.lag for each in noticed):.3f}")
+        print(f"detection.{schedule}.calls {sum(each.calls for each in noticed)}")
+    ours = results["ours"]
+    worst_band = max(mean(each.lag for each in ours if low <= each.length <= high) for low, high in BANDS)
+    print(f"detection.worst_mean_lag {worst_band:.3f}")
+    fixed_calls = sum(each.calls for each in results["fixed_5s"])
+    print(f"detection.calls_share_of_fixed_5s {sum(each.calls for each in ours) / fixed_calls:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""
+What waiting costs a triggerer: our trigger beside the amazon provider's pattern and beside a bare client.
+
+Each contestant waits for 10, 100 and 1,000 jobs, in a fresh process, against a server in another process, with the
+limits that this package ships. The jobs end one after the other, the first after 15 seconds. Upstream polls every 5
+seconds; ours as it does by default: so a part of the ratio is fewer calls, and the table says how many, what one costs,
+and how long after a job's end its wait ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+FIRST_END_SECONDS = 15.0
+# Upstream logs every poll, ours every change. Log lines are not what is compared.
+QUIET = {"AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one contestant's run cost."""
+
+    contestant: str
+    number: int
+    calls: int
+    cpu_seconds: float
+    wall_seconds: float
+    memory_mb: float
+    max_block_ms: float
+    mean_lag_seconds: float
+
+    @property
+    def cpu_ms_per_call(self) -> float:
+        """Give the CPU time that one call cost, everything else included."""
+        return self.cpu_seconds * 1000 / max(1, self.calls)
+
+
+@contextmanager
+def status_server(number: int, last_end: float) -> Iterator[str]:
+    """Run the server, and give its address."""
+    command = [sys.executable, HERE / "status_server.py", "--number", str(number)]
+    command += ["--first", str(FIRST_END_SECONDS), "--last", str(last_end)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
+        try:
+            yield f"http://127.0.0.1:{server.stdout.readline().strip()}"  # type: ignore[union-attr]
+        finally:
+            server.communicate()
+
+
+def run(contestant: str, number: int, last_end: float) -> Result:
+    """Run one contestant against a server of its own."""
+    with status_server(number, last_end) as endpoint, tempfile.TemporaryDirectory() as home:
+        command = [sys.executable, HERE / "contestants.py", contestant, "--number", str(number)]
+        command += ["--endpoint", endpoint]
+        environment = {**os.environ, "AIRFLOW_HOME": home, **QUIET, "PYTHONPATH": str(HERE.parent)}
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
+        with urllib.request.urlopen(f"{endpoint}/calls") as answer:  # noqa: S310  our own server
+            calls = json.load(answer)["calls"]
+    cost: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    ends = cost.pop("ends")
+    share = (last_end - FIRST_END_SECONDS) / max(1, number - 1)
+    lags = [end - (FIRST_END_SECONDS + share * index) for index, end in enumerate(ends)]
+    cost["calls"] = cost["calls"] or calls
+    return Result(contestant, number, mean_lag_seconds=mean(lags) if lags else 0.0, **cost)
+
+
+def compare(number: int, last_end: float) -> dict[str, Result]:
+    """Run all three: the floor makes the calls that ours made."""
+    ours = run("ours", number, last_end)
+    upstream = run("upstream", number, last_end)
+    floor = run("floor", ours.calls, last_end)
+    return {"ours": ours, "upstream": upstream, "floor": floor}
+
+
+def show(number: int, results: dict[str, Result]) -> None:
+    """Print the table."""
+    table = Table(title=f"{number} waits")
+    columns = ["", "calls", "CPU s", "CPU ms/call", "memory MB", "max block ms", "mean lag s", "wall s"]
+    for column in columns:
+        table.add_column(column, justify="right")
+    for result in results.values():
+        table.add_row(
+            result.contestant,
+            str(result.calls),
+            f"{result.cpu_seconds:.2f}",
+            f"{result.cpu_ms_per_call:.2f}",
+            f"{result.memory_mb:.1f}",
+            f"{result.max_block_ms:.0f}",
+            f"{result.mean_lag_seconds:.1f}" if result.mean_lag_seconds else "-",
+            f"{result.wall_seconds:.0f}",
+        )
+    Console().print(table)
+
+
+def ratios(results: dict[str, Result]) -> dict[str, float]:
+    """Give the numbers that the promises are about."""
+    ours, upstream, floor = results["ours"], results["upstream"], results["floor"]
+    return {
+        "cpu_ratio": upstream.cpu_seconds / ours.cpu_seconds,
+        "memory_ratio": upstream.memory_mb / max(ours.memory_mb, 0.1),
+        "floor_ratio": ours.cpu_ms_per_call / floor.cpu_ms_per_call,
+        "max_block_ms": ours.max_block_ms,
+        "calls_ratio": upstream.calls / ours.calls,
+        "mean_lag_seconds": ours.mean_lag_seconds,
+    }
+
+
+def main() -> None:
+    """Run the comparison, print tables and plain lines."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--numbers", type=int, nargs="+", default=[10, 100, 1000])
+    parser.add_argument("--seconds", type=float, default=120.0, help="when the last job ends")
+    arguments = parser.parse_args()
+    *small, largest = sorted(arguments.numbers)
+    # The small ones wait more than they work, and may do so side by side. The largest gets the machine for itself.
+    with ThreadPoolExecutor(max_workers=max(1, len(small))) as pool:
+        compared = dict(zip(small, pool.map(lambda number: compare(number, arguments.seconds), small), strict=True))
+    compared[largest] = compare(largest, arguments.seconds)
+    for number, results in compared.items():
+        show(number, results)
+    for number, results in compared.items():
+        for name, value in ratios(results).items():
+            print(f"waiting.{number}.{name} {value:.2f}")
+    for name, value in ratios(compared[largest]).items():
+        print(f"waiting.{name} {value:.2f}")
+
+
+if __name__ == "__main__":
+    main()
