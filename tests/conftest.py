@@ -58,6 +58,11 @@ def _has(module: str, name: str) -> bool:
         return hasattr(importlib.import_module(module), name)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name no test by the bytes of a file: some hold the time, and pytest-xdist wants the same names everywhere."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_sessionstart() -> None:
     """Refuse to test the source tree where the wheel is to be tested, as `make test-matrix` asks."""
     if not os.environ.get("AIRFLOW_BDA_TEST_INSTALLED"):
