@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class AirflowProcess:
             process.stdin.write(json.dumps({"environment": dict(environment), "confs": list(confs)}) + "\n")
             process.stdin.flush()
         except BrokenPipeError:
-            pass  # It is gone; the end of its output says so as well.
+            # It is gone; the end of its output says so as well.
+            pass
         for line in process.stdout:
             yield json.loads(line)
         if status := process.wait():
@@ -100,12 +102,15 @@ class AirflowProcess:
         process = self._process
         if process is None:
             return
+        # The runner ends with its input, even where Airflow puts off the signal.
+        if process.stdin is not None:
+            with suppress(OSError):
+                process.stdin.close()
         process.terminate()
         try:
             process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+        if process.stdout is not None:
+            process.stdout.close()

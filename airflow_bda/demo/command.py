@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 _USAGE_ERROR = 2
-# `kill` asks as Ctrl-C does.
 _LIBRARIES_MISSING = "{error}. The demo needs more libraries: pip install 'airflow-provider-bda[local]'"
 
 

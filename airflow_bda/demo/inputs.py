@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,15 +35,12 @@ class DemoFile:
     One document.
 
     :param key: its key in S3 and the name of its results' folder; no other document of the run has the same.
+    :param name: what to call it: its file name, or its path where another file has that name.
     """
 
     path: Path
     key: str
-
-    @property
-    def name(self) -> str:
-        """What to call it: its file name, which for odd characters or a namesake is not its key."""
-        return self.path.name.encode(errors="replace").decode()
+    name: str
 
 
 def demo_files(paths: Sequence[Path]) -> tuple[DemoFile, ...]:
@@ -55,7 +53,11 @@ def demo_files(paths: Sequence[Path]) -> tuple[DemoFile, ...]:
     chosen = paths or sorted(path for path in SAMPLES.iterdir() if not path.name.startswith((".", "_")))
     if problems := [problem for path in chosen if (problem := _problem(path))]:
         raise InputProblemsError(problems)
-    return tuple(DemoFile(path, key) for path, key in zip(chosen, _keys(chosen), strict=True))
+    names = Counter(path.name for path in chosen)
+    return tuple(
+        DemoFile(path, key, _printable(path.name if names[path.name] == 1 else str(path)))
+        for path, key in zip(chosen, _keys(chosen), strict=True)
+    )
 
 
 def _problem(path: Path) -> str | None:
@@ -74,7 +76,7 @@ def _keys(paths: Iterable[Path]) -> list[str]:
     # Folders of results may lie on a file system that does not tell A from a.
     taken: set[str] = set()
     for path in paths:
-        plain = Path(_NOT_IN_KEYS.sub("_", path.name.encode(errors="replace").decode()))
+        plain = Path(_NOT_IN_KEYS.sub("_", _printable(path.name)))
         key, number = plain.name, 1
         while key.casefold() in taken:
             number += 1
@@ -82,3 +84,8 @@ def _keys(paths: Iterable[Path]) -> list[str]:
         taken.add(key.casefold())
         keys.append(key)
     return keys
+
+
+def _printable(name: str) -> str:
+    """Replace the bytes that are no text, which Python keeps in file names as halves of characters."""
+    return name.encode(errors="replace").decode()

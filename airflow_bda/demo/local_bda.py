@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import mimetypes
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.utilities.utils import get_partition
 
 from airflow_bda.emulator.connections import airflow_connection, client_environment
-from airflow_bda.emulator.processing.reading import ocr
 from airflow_bda.emulator.server import DEFAULT_REGION, EmulatorServer, SeedBucket
 from airflow_bda.emulator.state import EMULATOR
 from airflow_bda.emulator.storage import Storage
@@ -36,8 +34,6 @@ class LocalBda:
 
     def __enter__(self) -> Self:
         self._server.start()
-        # Loading its models takes seconds, which Airflow takes as well.
-        Thread(target=_warm_up, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -74,9 +70,3 @@ class LocalBda:
             "output_s3_uri": str(S3Uri(_OUTPUT, "results")),
             "blueprints": [arn for arn, _ in EMULATOR.processor.blueprints(region=DEFAULT_REGION)],
         }
-
-
-def _warm_up() -> None:
-    from PIL import Image
-
-    ocr.read_words(Image.new("RGB", (64, 64), "white"))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from airflow_bda.demo.inputs import DemoFile
     from airflow_bda.emulator.storage import Storage
+    from airflow_bda.emulator.views import JobView
     from airflow_bda.service.results import JobResult
 
 SUCCEEDED = "success"
@@ -48,15 +49,20 @@ class Outcome:
         return self.state == SUCCEEDED
 
 
-def conclude(file: DemoFile, news: Mapping[str, Any], *, storage: Storage, results: Path) -> Outcome:
+def conclude(
+    file: DemoFile, news: Mapping[str, Any], *, storage: Storage, results: Path, job: JobView | None
+) -> Outcome:
     """
     Read what a finished DAG run left.
 
     :param news: what the run said of itself; its URI of ``job_metadata.json`` is the XCom of the task that waited.
     :param storage: the S3 that the job wrote to.
     :param results: the folder for local copies.
+    :param job: the emulator's view of the job; None where none was started.
     """
     facts = {name: news.get(name) for name in ("seconds", "invocation_arn", "error")}
+    if facts["error"] is None and job is not None and job.error_message:
+        facts["error"] = f"{job.status}: {job.error_message}"
     uri = news.get("metadata_uri")
     if not uri:
         return Outcome(file, news["state"], **facts)

@@ -34,6 +34,7 @@ class DemoProgress:
             disable=not self._console.is_terminal,
         )
         self._task = self._bar.add_task("", total=total)
+        self._words = ""
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -47,7 +48,10 @@ class DemoProgress:
         self._bar.console.print(Text(words))
 
     def now(self, words: str) -> None:
-        """Say what is being done; a terminal forgets it with the next."""
+        """Say what is being done, once; a terminal forgets it with the next."""
+        if words == self._words:
+            return
+        self._words = words
         if self._bar.disable:
             self.say(words)
         else:

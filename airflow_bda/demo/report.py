@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_bda.demo.outcome import Outcome
     from airflow_bda.emulator.views import JobView
 
-_WIDTH_OF_A_FILE = 200
+_WIDTH_OF_A_FILE = 1000
 _MOST_LINES = 25
 _CONFIDENT, _DOUBTFUL = 0.8, 0.5
 
@@ -44,7 +44,7 @@ def report(outcomes: Sequence[Outcome], jobs: Sequence[JobView], calls: Mapping[
     """
     modalities = {job.invocation_arn: job.modality for job in jobs}
     return Group(
-        *(_details(outcome) for outcome in outcomes if outcome.result),
+        *(part for outcome in outcomes if outcome.result for part in (_heading(outcome), _details(outcome))),
         _table(outcomes, modalities),
         _jobs(jobs, calls),
     )
@@ -63,21 +63,21 @@ def shown_path(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
+def _heading(outcome: Outcome) -> Text:
+    where = f"{shown_path(outcome.folder)}/" if outcome.folder else ""
+    return Text.assemble((outcome.file.name, "bold"), "  ", (where, "dim"))
+
+
 def _details(outcome: Outcome) -> Table:
     """Show what was found in one document."""
     lines = findings(outcome.result) if outcome.result else []
-    title = Text.assemble((outcome.file.name, "bold"), ("  ", ""), (_where(outcome), "dim"))
-    table = Table("Field", "Value", box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="not italic")
+    table = Table("Field", "Value", box=box.SIMPLE_HEAD)
     table.add_column("Confidence", justify="right")
     for line in lines[:_MOST_LINES]:
         table.add_row(Text(line.name), Text(line.value), _confidence(line.confidence))
     if len(lines) > _MOST_LINES:
         table.add_row(Text(f"and {len(lines) - _MOST_LINES} more", "dim"), Text("in the files named above", "dim"))
     return table
-
-
-def _where(outcome: Outcome) -> str:
-    return f"{shown_path(outcome.folder)}/" if outcome.folder else ""
 
 
 def _confidence(confidence: float | None) -> Text:
@@ -92,7 +92,7 @@ def _table(outcomes: Sequence[Outcome], modalities: Mapping[str, str]) -> Table:
     table.add_column("Pages", justify="right")
     table.add_column("Status")
     table.add_column("Seconds", justify="right")
-    table.add_column("Found", ratio=1)
+    table.add_column("Found", overflow="fold")
     for outcome in outcomes:
         table.add_row(
             Text(outcome.file.name),
@@ -100,7 +100,7 @@ def _table(outcomes: Sequence[Outcome], modalities: Mapping[str, str]) -> Table:
             str(outcome.result.pages or "") if outcome.result else "",
             Text(outcome.state, "green" if outcome.succeeded else "red"),
             "" if outcome.seconds is None else f"{outcome.seconds:.1f}",
-            Text(outcome.error or "", "red") if outcome.error else _found(outcome),
+            _found(outcome) if outcome.succeeded else Text(outcome.error or "see Airflow's log", "red"),
         )
     return table
 

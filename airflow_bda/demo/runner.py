@@ -11,7 +11,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -32,7 +34,8 @@ def main() -> None:
     Thread(target=_end_with_standard_input, daemon=True).start()
     os.environ.update(order["environment"])
     for number, conf in enumerate(order["confs"]):
-        tell({"news": "finished", "number": number} | _run(dag, conf, lambda news, n=number: tell(news | {"number": n})))
+        tell_of_run = partial(_tell_of_run, tell, number)
+        tell_of_run({"news": "finished"} | _run(dag, conf, tell_of_run))
 
 
 def _take_standard_output() -> Tell:
@@ -54,11 +57,10 @@ def _end_with_standard_input() -> None:
 
 def _load_dag(file: Path) -> Any:
     try:
-        from airflow.dag_processing.dagbag import DagBag
-    except ImportError:  # before Airflow 3.1
-        from airflow.models.dagbag import DagBag
-
-    bag = DagBag(str(file))
+        dagbag = import_module("airflow.dag_processing.dagbag")
+    except ImportError:  # before Airflow 3.2
+        dagbag = import_module("airflow.models.dagbag")
+    bag = dagbag.DagBag(str(file))
     if bag.import_errors:
         raise RuntimeError("\n".join(bag.import_errors.values()))
     (dag,) = bag.dags.values()
@@ -68,28 +70,39 @@ def _load_dag(file: Path) -> Any:
 def _run(dag: Any, conf: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     """Run the DAG once, to its end."""
     errors: list[str] = []
+    began: list[float] = []
     for task in dag.tasks:
-        task.on_execute_callback = [partial(_tell_of_task, tell, "started")]
+        # Before its first task runs, Airflow sets itself up, which takes longer than a document.
+        task.on_execute_callback = [lambda _: began.append(time.monotonic()), partial(_tell_of_task, tell, "started")]
         task.on_success_callback = [partial(_tell_of_task, tell, "succeeded")]
-        task.on_failure_callback = [lambda context: errors.append(_one_line(context.get("exception")))]
+        task.on_failure_callback = [partial(_note_error, errors)]
     try:
         run = dag.test(run_conf=dict(conf))
     except Exception as error:  # noqa: BLE001  whatever one document does, the others are run
         return {"state": "failed", "error": _one_line(error)}
+    ended = time.monotonic()
     instances = run.get_task_instances()
-    began = [ti.start_date for ti in instances if ti.start_date]
-    ended = [ti.end_date for ti in instances if ti.end_date]
     return {
         "state": str(getattr(run.state, "value", run.state)),
-        "seconds": (max(ended) - min(began)).total_seconds() if began and ended else None,
+        "seconds": ended - began[0] if began else None,
         "invocation_arn": _returned(instances, "invoke"),
         "metadata_uri": _returned(instances, "wait"),
         "error": "; ".join(errors) or None,
     }
 
 
+def _tell_of_run(tell: Tell, number: int, news: Mapping[str, Any]) -> None:
+    tell({**news, "number": number})
+
+
 def _tell_of_task(tell: Tell, news: str, context: Mapping[str, Any]) -> None:
     tell({"news": news, "task": context["ti"].task_id})
+
+
+def _note_error(errors: list[str], context: Mapping[str, Any]) -> None:
+    # Airflow 3.0 does not say what went wrong.
+    if error := context.get("exception"):
+        errors.append(_one_line(error))
 
 
 def _returned(instances: Any, task_id: str) -> Any:

@@ -8,6 +8,7 @@ from airflow_bda.demo.airflow_process import AirflowFailedError, AirflowProcess
 from airflow_bda.demo.outcome import Outcome, conclude
 from airflow_bda.demo.progress import DemoProgress
 from airflow_bda.demo.report import console, last_line, report, shown_path
+from airflow_bda.demo.workplace import DAG_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ def run_demo(files: Sequence[DemoFile], workplace: Workplace) -> int:
     """
     log = shown_path(workplace.log)
     with DemoProgress(_TASKS * len(files)) as progress, AirflowProcess(workplace) as airflow:
-        progress.say(f"Airflow {workplace.airflow_version}, its log goes to {log}")
+        progress.say(f"Airflow {workplace.airflow_version} runs {DAG_FILE}; its log goes to {log}")
         progress.now("Starting the BDA emulator")
         # Takes a second or two, in which Airflow's process loads.
         from airflow_bda.demo.local_bda import LocalBda
@@ -39,6 +40,7 @@ def run_demo(files: Sequence[DemoFile], workplace: Workplace) -> int:
             jobs, calls = bda.jobs, bda.calls
     out = console()
     out.print(report(outcomes, jobs, calls))
+    out.print(f"Results: {shown_path(workplace.results)}/, Airflow's log: {log}", soft_wrap=True)
     out.print(last_line(outcomes), soft_wrap=True)
     return 0 if all(outcome.succeeded for outcome in outcomes) else 1
 
@@ -75,6 +77,7 @@ class _Run:
         elif news["news"] == "succeeded":
             self._progress.count_one()
         else:
-            outcome = conclude(file, news, storage=bda.storage, results=self._workplace.results)
+            job = next((job for job in bda.jobs if job.invocation_arn == news.get("invocation_arn")), None)
+            outcome = conclude(file, news, storage=bda.storage, results=self._workplace.results, job=job)
             self._outcomes.append(outcome)
             self._progress.count(_TASKS * len(self._outcomes))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import os
 import shutil
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -112,22 +114,37 @@ class Workplace:
         """Give the environment of Airflow's processes: nothing of the user's own Airflow or AWS account."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(_USERS_OWN)}
         nothing = str(self.airflow_home / "none")
-        return inherited | {
-            "AIRFLOW_HOME": str(self.airflow_home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dag_file.parent),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}",
-            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-            # The emulator answers at once; the pauses that suit AWS would be most of the demo.
-            "AIRFLOW__BDA__MIN_POLL_INTERVAL": "0.5",
-            "AWS_CONFIG_FILE": nothing,
-            "AWS_SHARED_CREDENTIALS_FILE": nothing,
-            # A proxy cannot reach this machine's own emulator.
-            "NO_PROXY": "127.0.0.1",
-            "no_proxy": "127.0.0.1",
-            "PYTHONUNBUFFERED": "1",
-        }
+        return (
+            inherited
+            | self._bytecode()
+            | {
+                "AIRFLOW_HOME": str(self.airflow_home),
+                "AIRFLOW__CORE__DAGS_FOLDER": str(self.dag_file.parent),
+                "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+                "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
+                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}",
+                "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+                # The emulator answers at once; the pauses that suit AWS would be most of the demo.
+                "AIRFLOW__BDA__MIN_POLL_INTERVAL": "0.5",
+                "AWS_CONFIG_FILE": nothing,
+                "AWS_SHARED_CREDENTIALS_FILE": nothing,
+                # A proxy cannot reach this machine's own emulator.
+                "NO_PROXY": "127.0.0.1",
+                "no_proxy": "127.0.0.1",
+                "PYTHONUNBUFFERED": "1",
+            }
+        )
+
+    def _bytecode(self) -> dict[str, str]:
+        """
+        Let Airflow's processes keep bytecode, in here, where it was installed without and none may be written.
+
+        Compiling Airflow takes as long as all the rest of a run.
+        """
+        airflow = importlib.util.find_spec("airflow")
+        if not sys.dont_write_bytecode or airflow is None or airflow.cached is None or Path(airflow.cached).exists():
+            return {}
+        return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(self.airflow_home / "pycache")}
 
 
 def _example_dags() -> Path:
