@@ -19,7 +19,8 @@ _BANNER = """\
 BDA emulator at {endpoint_url}  (jobs: {endpoint_url}/_bda/)
 
   real       your files are really read (text, pages, sizes, formats); requests are checked by botocore's service model;
-             jobs queue, run, write to S3 and fail as on AWS; S3, STS, IAM, SQS, EventBridge, Lambda are moto's
+             jobs queue, run, write to S3 and fail as on AWS; S3, STS, IAM, SQS, EventBridge, Lambda are moto's;
+             {functions}
   stand-in   fields are found by rules, not by a model; quotas and timings are settings; credentials and permissions
              are not checked; what AWS does not document is listed in airflow_bda/emulator/assumptions.py
 
@@ -34,6 +35,8 @@ Airflow:
 
 Ctrl-C ends it; nothing is kept.
 """
+_FUNCTIONS_RUN = "Lambda functions (Python) run in processes of their own, as you: no sandbox"
+_FUNCTIONS_DO_NOT_RUN = "Lambda functions are kept but not run (--run-functions lets them)"
 _OPEN_TO_OTHERS = """\
 It listens on {host}: whoever can reach this machine can read and change all that it holds.
 """
@@ -44,6 +47,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     listening = parser.add_argument_group("where it listens")
     listening.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     listening.add_argument("--port", type=int, default=4566, help="port; 0 finds a free one (default: %(default)s)")
+    listening.add_argument(
+        "--run-functions",
+        action="store_const",
+        const=True,
+        help="run Lambda functions though others can reach the emulator: whoever does can run programs as you",
+    )
     content = parser.add_argument_group("what it holds")
     content.add_argument(
         "--seed-bucket",
@@ -96,7 +105,9 @@ def run(args: Namespace) -> int:
     except (OSError, ValueError) as error:
         _say(f"airflow-bda emulator: {error}")
         return 2
-    server = EmulatorServer(args.host, args.port, seed_buckets=seed_buckets, region=args.region)
+    server = EmulatorServer(
+        args.host, args.port, seed_buckets=seed_buckets, region=args.region, run_functions=args.run_functions
+    )
     try:
         server.start()
     except (EmulatorStartError, StorageError) as error:
@@ -138,7 +149,8 @@ def _serve(server: EmulatorServer, region: str) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     connection = airflow_connection(server.endpoint_url, region)
-    _say(_BANNER.format(endpoint_url=server.endpoint_url, region=region, connection=connection))
+    functions = _FUNCTIONS_RUN if server.run_functions else _FUNCTIONS_DO_NOT_RUN
+    _say(_BANNER.format(endpoint_url=server.endpoint_url, region=region, connection=connection, functions=functions))
     if not server.only_local:
         _say(_OPEN_TO_OTHERS.format(host=server.host))
     # The endpoint is the command's one piece of data; with --port 0 a script reads it from here.

@@ -49,7 +49,7 @@ class Dispatcher(DomainDispatcherApplication):
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, or refuse it, or break its connection where a fault says so."""
         # moto lets every web page read what it holds. Here it holds people's documents.
-        if not _is_same_site(environ):
+        if not _is_same_site(environ, only_local=self._only_local):
             return _refuse("Requests from web pages of other sites are refused.", environ, start_response)
         path = environ.get("PATH_INFO", "")
         if path == control.PATH or path.startswith(f"{control.PATH}/"):
@@ -66,7 +66,7 @@ class Dispatcher(DomainDispatcherApplication):
         return answer
 
 
-def _is_same_site(environ: WSGIEnvironment) -> bool:
+def _is_same_site(environ: WSGIEnvironment, *, only_local: bool) -> bool:
     # A link from another site, Airflow's for one, may be followed: the page that has it cannot read what it leads to.
     is_followed_link = environ["REQUEST_METHOD"] == "GET" and environ.get("HTTP_SEC_FETCH_MODE") == "navigate"
     if environ.get("HTTP_SEC_FETCH_SITE") == "cross-site" and not is_followed_link:
@@ -75,7 +75,9 @@ def _is_same_site(environ: WSGIEnvironment) -> bool:
     if origin is None:
         return True
     origin_name = urlsplit(origin).hostname
-    return origin_name is not None and origin_name in {*_LOOPBACK_NAMES, _host_name(environ)}
+    # Any web page can be given a name that leads to this machine; it must not be able to run a function here.
+    own_names = _LOOPBACK_NAMES if only_local else {*_LOOPBACK_NAMES, _host_name(environ)}
+    return origin_name is not None and origin_name in own_names
 
 
 def _host_name(environ: WSGIEnvironment) -> str | None:

@@ -19,6 +19,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from airflow_bda.emulator.control import ControlApp
 from airflow_bda.emulator.dispatch import Dispatcher
+from airflow_bda.emulator.functions.moto_lambda import Refusal, install, uninstall
+from airflow_bda.emulator.functions.running import FunctionRunner
 from airflow_bda.emulator.state import EMULATOR
 from airflow_bda.emulator.storage import Storage
 from airflow_bda.service.s3 import S3Uri
@@ -31,6 +33,10 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4566
 DEFAULT_REGION = "us-east-1"
 _BACKLOG = 512
+_NO_FUNCTIONS = (
+    "Functions are not run: whoever reaches this emulator could run programs here. Start it with --run-functions if "
+    "that is meant to be."
+)
 
 # moto 5.2 has a handler of its own, which keeps underscores in S3's metadata headers; 5.1 had none.
 _MotoHandler: type[Any] = getattr(werkzeug_app, "MotoRequestHandler", WSGIRequestHandler)
@@ -74,6 +80,8 @@ class EmulatorServer:
     :param port: 0 for any that is free.
     :param seed_buckets: what is in S3 from the start, and again after a reset.
     :param region: the region of those buckets.
+    :param run_functions: whether Lambda functions that are uploaded are run, as this process's user; None where only
+        this machine can reach the server.
     """
 
     def __init__(
@@ -83,11 +91,14 @@ class EmulatorServer:
         *,
         seed_buckets: tuple[SeedBucket, ...] = (),
         region: str = DEFAULT_REGION,
+        run_functions: bool | None = None,
     ) -> None:
         self.host = host
         self._port = port
         self._seed_buckets = seed_buckets
         self._region = region
+        self.run_functions = self.only_local if run_functions is None else run_functions
+        self._functions: FunctionRunner | Refusal | None = None
         self._server: BaseWSGIServer | None = None
         self._thread: Thread | None = None
 
@@ -130,10 +141,16 @@ class EmulatorServer:
             )
         self._thread = Thread(target=self._server.serve_forever, name="bda-emulator", daemon=True)
         self._thread.start()
+        self._functions = FunctionRunner(self.endpoint_url) if self.run_functions else Refusal(_NO_FUNCTIONS)
+        install(self._functions)
         return self
 
     def stop(self) -> None:
         """Stop listening; the state stays until :meth:`reset`."""
+        if self._functions is not None:
+            uninstall(self._functions)
+            self._functions.close()
+            self._functions = None
         if self._server is not None and self._thread is not None:
             self._server.shutdown()
             self._thread.join()
@@ -143,6 +160,8 @@ class EmulatorServer:
     def reset(self) -> None:
         """Forget all jobs, objects, faults and whatever else moto holds, and fill the buckets anew."""
         EMULATOR.faults.clear()
+        if self._functions is not None:
+            self._functions.end_all()
         BackendDict.reset()
         reset_model_data()
         self._seed()

@@ -1,0 +1,190 @@
+"""
+One execution environment: a process that serves a function's invocations, one at a time, and stays warm between them.
+
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from queue import Empty
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from airflow_bda.emulator.connections import client_environment
+from airflow_bda.emulator.functions.configuration import InvocationResult
+from airflow_bda.emulator.functions.runtime_api import Answered, RuntimeApi, Taken
+
+if TYPE_CHECKING:
+    from airflow_bda.emulator.functions.configuration import FunctionConfiguration, Invocation
+
+# Lambda gives a function ten seconds to import what it needs; a laptop that is busy may be slower than that.
+INITIALISATION_SECONDS = 60
+_CHILD = Path(__file__).with_name("child.py")
+_INITIALISATION = "init"
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """The process is no more."""
+
+    status: int
+
+
+class CodeError(Exception):
+    """A function's code cannot be run here; its text says why."""
+
+
+class ExecutionEnvironment:
+    """
+    A process for one version of a function. Close it when it is no longer wanted.
+
+    :param libraries: the folder of the runtime's libraries.
+    :param endpoint_url: where the function's AWS clients go.
+    :raises CodeError: when there is no code, or it is none for this runtime.
+    """
+
+    def __init__(self, configuration: FunctionConfiguration, *, libraries: Path, endpoint_url: str) -> None:
+        self.configuration = configuration
+        self._folder = Path(tempfile.mkdtemp(prefix="bda-function-"))
+        try:
+            self._unpack()
+            self._api = RuntimeApi(configuration)
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        self._log = self._folder / "log"
+        self._log_read = 0
+        self._process = self._start(libraries, endpoint_url)
+        Thread(target=self._watch, name="lambda-process", daemon=True).start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can serve another invocation."""
+        return self._process.poll() is None
+
+    def invoke(self, invocation: Invocation) -> InvocationResult:
+        """Serve one invocation. Whatever the function does, there is a result."""
+        self._api.waiting.put(invocation)
+        began = time.monotonic()
+        told = self._wait(INITIALISATION_SECONDS)
+        if isinstance(told, Taken):
+            began = time.monotonic()
+            told = self._wait(self.configuration.timeout_seconds)
+        seconds = time.monotonic() - began
+        if isinstance(told, Answered):
+            payload, is_error = told.payload, told.is_error
+            if told.request_id == _INITIALISATION:
+                self._kill()
+        else:
+            # A process that was cut off in the midst of its work cannot serve another invocation.
+            self._kill()
+            payload, is_error = _failure(invocation, told, self.configuration.timeout_seconds), True
+        return InvocationResult(payload, is_error, self._new_log(invocation, seconds))
+
+    def close(self) -> None:
+        """End the process, and leave nothing behind but what it wrote so far."""
+        self._kill()
+        self._api.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _unpack(self) -> None:
+        if not self.configuration.runtime.startswith("python"):
+            raise CodeError(f"the emulator runs Python functions only, and the runtime is {self.configuration.runtime}")
+        task_root = self._folder / "task"
+        task_root.mkdir()
+        (self._folder / "tmp").mkdir()
+        try:
+            with zipfile.ZipFile(io.BytesIO(self.configuration.code)) as archive:
+                archive.extractall(task_root)
+        except zipfile.BadZipFile as error:
+            raise CodeError(f"its code is no zip ({error}); was the object in S3 there when it was created?") from None
+
+    def _start(self, libraries: Path, endpoint_url: str) -> subprocess.Popen[bytes]:
+        task_root = self._folder / "task"
+        arguments = [str(libraries), str(task_root), self.configuration.handler, str(self.configuration.memory_mb)]
+        with self._log.open("ab") as log:
+            return subprocess.Popen(  # noqa: S603  running what was uploaded is what this is for
+                [sys.executable, "-I", "-S", str(_CHILD), *arguments],
+                cwd=task_root,
+                env=self._variables(endpoint_url),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _variables(self, endpoint_url: str) -> dict[str, str]:
+        """Give the process's whole environment: nothing of the emulator's own, which may hold real credentials."""
+        configuration = self.configuration
+        return {
+            "LANG": "en_US.UTF-8",
+            "PATH": os.defpath,
+            "TZ": ":UTC",
+            **dict(configuration.variables),
+            **client_environment(endpoint_url, configuration.region),
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_{configuration.runtime}",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(configuration.memory_mb),
+            "AWS_LAMBDA_FUNCTION_NAME": configuration.name,
+            "AWS_LAMBDA_FUNCTION_VERSION": configuration.version,
+            "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{configuration.name}",
+            "AWS_LAMBDA_RUNTIME_API": self._api.address,
+            "HOME": str(self._folder / "tmp"),
+            "LAMBDA_TASK_ROOT": str(self._folder / "task"),
+            "TMPDIR": str(self._folder / "tmp"),
+            "_HANDLER": configuration.handler,
+        }
+
+    def _watch(self) -> None:
+        self._api.told.put(_Ended(self._process.wait()))
+
+    def _wait(self, seconds: float) -> Taken | Answered | _Ended | None:
+        try:
+            told: Taken | Answered | _Ended = self._api.told.get(timeout=seconds)
+        except Empty:
+            return None
+        return told
+
+    def _kill(self) -> None:
+        if self._process.poll() is None:
+            # The whole group: a function may have started processes of its own.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def _new_log(self, invocation: Invocation, seconds: float) -> str:
+        """Give what was written since the last time, between the lines that Lambda itself writes."""
+        with suppress(FileNotFoundError), self._log.open("rb") as log:
+            log.seek(self._log_read)
+            written = log.read()
+            self._log_read += len(written)
+            text = written.decode(errors="replace")
+            request, version = f"RequestId: {invocation.request_id}", self.configuration.version
+            end = "" if not text or text.endswith("\n") else "\n"
+            report = (
+                f"REPORT {request}\tDuration: {seconds * 1000:.2f} ms\tMemory Size: {self.configuration.memory_mb} MB"
+            )
+            return f"START {request} Version: {version}\n{text}{end}END {request}\n{report}\n"
+        return ""
+
+
+def _failure(invocation: Invocation, told: Taken | _Ended | None, timeout_seconds: int) -> bytes:
+    if isinstance(told, _Ended):
+        said = f"RequestId: {invocation.request_id} Error: Runtime exited with error: exit status {told.status}"
+        return json.dumps({"errorType": "Runtime.ExitError", "errorMessage": said}).encode()
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    said = f"{now} {invocation.request_id} Task timed out after {timeout_seconds:.2f} seconds"
+    return json.dumps({"errorType": "Sandbox.Timedout", "errorMessage": said}).encode()

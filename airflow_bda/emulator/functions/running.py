@@ -1,0 +1,125 @@
+"""Running functions: each in processes of its own, of which some stay warm."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import shutil
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from threading import BoundedSemaphore, RLock
+
+from airflow_bda.emulator.functions.configuration import FunctionConfiguration, Invocation, InvocationResult
+from airflow_bda.emulator.functions.environment import CodeError, ExecutionEnvironment
+from airflow_bda.emulator.functions.libraries import MissingLibraryError, link_libraries
+
+# Each is a Python process with boto3 in it, so a laptop has room for some dozens.
+MOST_AT_ONCE = 32
+MOST_WARM_OF_A_FUNCTION = 4
+
+
+class TooManyInvocationsError(Exception):
+    """More invocations at once than a laptop should have; Lambda has such a limit too."""
+
+
+class FunctionRunner:
+    """
+    Runs functions. Close it to end their processes.
+
+    :param endpoint_url: where the functions' AWS clients go.
+    """
+
+    def __init__(self, endpoint_url: str) -> None:
+        self._endpoint_url = endpoint_url
+        self._lock = RLock()
+        self._places = BoundedSemaphore(MOST_AT_ONCE)
+        self._warm: dict[str, list[ExecutionEnvironment]] = defaultdict(list)
+        self._open: set[ExecutionEnvironment] = set()
+        self._libraries: Path | None = None
+        atexit.register(self.close)
+
+    def invoke(self, configuration: FunctionConfiguration, invocation: Invocation) -> InvocationResult:
+        """
+        Run a function once.
+
+        :raises TooManyInvocationsError: when too many run already.
+        """
+        if not self._places.acquire(blocking=False):
+            raise TooManyInvocationsError(f"{MOST_AT_ONCE} invocations are running")
+        try:
+            environment = self._take(configuration)
+        except (CodeError, MissingLibraryError) as error:
+            return _cannot_run(configuration, error)
+        else:
+            try:
+                return environment.invoke(invocation)
+            finally:
+                self._give_back(environment)
+        finally:
+            self._places.release()
+
+    def end_all(self) -> None:
+        """End every process; functions that are invoked later get new ones."""
+        with self._lock:
+            environments = list(self._open)
+            self._open.clear()
+            self._warm.clear()
+        for environment in environments:
+            environment.close()
+
+    def close(self) -> None:
+        """End every process, and leave nothing behind."""
+        self.end_all()
+        atexit.unregister(self.close)
+        with self._lock:
+            if self._libraries is not None:
+                shutil.rmtree(self._libraries, ignore_errors=True)
+                self._libraries = None
+
+    def _take(self, configuration: FunctionConfiguration) -> ExecutionEnvironment:
+        stale = []
+        try:
+            with self._lock:
+                warm = self._warm[configuration.arn + configuration.version]
+                while warm:
+                    environment = warm.pop()
+                    if environment.configuration == configuration and environment.is_alive:
+                        return environment
+                    stale.append(environment)
+                    self._open.discard(environment)
+                libraries = self._linked_libraries()
+        finally:
+            for environment in stale:
+                environment.close()
+        environment = ExecutionEnvironment(configuration, libraries=libraries, endpoint_url=self._endpoint_url)
+        with self._lock:
+            self._open.add(environment)
+        return environment
+
+    def _give_back(self, environment: ExecutionEnvironment) -> None:
+        with self._lock:
+            warm = self._warm[environment.configuration.arn + environment.configuration.version]
+            # What is not open any more was ended meanwhile, with all others.
+            if environment in self._open and environment.is_alive and len(warm) < MOST_WARM_OF_A_FUNCTION:
+                warm.append(environment)
+                return
+            self._open.discard(environment)
+        environment.close()
+
+    def _linked_libraries(self) -> Path:
+        if self._libraries is None:
+            folder = Path(tempfile.mkdtemp(prefix="bda-lambda-libraries-"))
+            try:
+                link_libraries(folder)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            self._libraries = folder
+        return self._libraries
+
+
+def _cannot_run(configuration: FunctionConfiguration, error: Exception) -> InvocationResult:
+    said = f"The emulator cannot run {configuration.name}: {error}."
+    payload = json.dumps({"errorType": "Runtime.InvalidEntrypoint", "errorMessage": said})
+    return InvocationResult(payload.encode(), is_error=True, log=f"{said}\n")
