@@ -57,3 +57,20 @@ FAULT_ERROR_TYPE = "FaultInjected"
 
 # InvokeDataAutomation with an input that cannot be worked with: it has no job whose status could say so.
 SYNC_INPUT_ERROR_CODE = "ValidationException"
+
+# With IAM enforced: one deployment was refused until its policy allowed the invoke on data-automation-invocation/* too.
+INVOKE_CHECKS_THE_INVOCATION = True
+# What such a job is called while its id is not known; policies have a wildcard there.
+INVOCATION_BEFORE_IT_IS = "00000000-0000-0000-0000-000000000000"
+
+# Permissions are asked about before the request is looked at any further, S3's and KMS's with them; once, at the
+# invoke, and not again when the job reads and writes.
+
+# An event's word for the status. Only SUCCESS was ever seen; consumers should go by the detail-type.
+EVENT_STATUSES = {
+    "Created": "CREATED",
+    "Success": "SUCCESS",
+    "ClientError": "CLIENT_ERROR",
+    "ServiceError": "SERVICE_ERROR",
+}
+# No event of a created or failed job was published either: here they name the place where the output would be.

@@ -14,6 +14,8 @@ from airflow_bda.emulator import assumptions, errors
 from airflow_bda.emulator.errors import ApiError
 from airflow_bda.emulator.faults import Fault, FaultKind
 from airflow_bda.emulator.models import BdaRuntimeBackend, bedrockdataautomationruntime_backends
+from airflow_bda.emulator.permissions.access import check_access
+from airflow_bda.emulator.permissions.callers import Place, caller_of
 from airflow_bda.service.model import SERVICE, UPGRADE, botocore_version, service_model
 
 if TYPE_CHECKING:
@@ -69,7 +71,11 @@ class BdaRuntimeResponse(BaseResponse):
             raise errors.throttled()
         if fault := backend.emulator.faults.before_call(operation):
             self._fail(fault)
-        answer = work(backend, _read_params(self.body))
+        params = _read_params(self.body)
+        if backend.emulator.settings.enforce_iam:
+            place = Place(self.region, self.current_account, backend.partition)
+            check_access(caller_of(self.headers, place), operation, params, place)
+        answer = work(backend, params)
         return answer, backend.emulator.faults.after_call(operation)
 
     def _fail(self, fault: Fault) -> None:

@@ -18,6 +18,8 @@ DEFAULT_CONCURRENCY: Mapping[Modality, int] = MappingProxyType(
     {Modality.DOCUMENT: 25, Modality.IMAGE: 20, Modality.AUDIO: 20, Modality.VIDEO: 20}
 )
 DEFAULT_OPEN_JOBS = 1800
+# What becomes of projects that nobody made.
+ACCEPT, REFUSE = "accept", "refuse"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class EmulatorSettings:
     :param processing_threads: how many inputs are read at the same time, over all jobs.
     :param blueprints_dir: a folder with the JSON files of custom blueprints.
     :param answers_dir: a folder with canned results.
+    :param enforce_iam: whether users and roles are held to their policies, by BDA and by S3; a key of neither is the
+        account's own and may do all. See :mod:`airflow_bda.emulator.permissions`.
+    :param unknown_projects: what becomes of a project of the caller's own that was never made here: ``accept`` takes it
+        for one with all custom blueprints, ``refuse`` answers as for any project that is not there.
+    :param project_seconds: how long a project is ``IN_PROGRESS`` after it was created or updated, in seconds.
     """
 
     created_seconds: float = 0.2
@@ -49,6 +56,9 @@ class EmulatorSettings:
     processing_threads: int = 2
     blueprints_dir: Path | None = None
     answers_dir: Path | None = None
+    enforce_iam: bool = False
+    unknown_projects: str = ACCEPT
+    project_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         # A frozen dataclass sets its own fields this way only.
@@ -59,6 +69,7 @@ class EmulatorSettings:
             for name, value, lowest in (
                 ("created_seconds", self.created_seconds, 0),
                 ("in_progress_seconds", self.in_progress_seconds, 0),
+                ("project_seconds", self.project_seconds, 0),
                 ("open_jobs", self.open_jobs, 0),
                 ("processing_threads", self.processing_threads, 1),
                 *((f"concurrency[{modality}]", limit, 1) for modality, limit in self.concurrency.items()),
@@ -68,6 +79,8 @@ class EmulatorSettings:
         too_low += [f"requests_per_second[{name}]" for name, rate in self.requests_per_second.items() if rate <= 0]
         if too_low:
             raise ValueError(f"{', '.join(too_low)}: too low; times are in seconds from 0, limits count from 1")
+        if self.unknown_projects not in {ACCEPT, REFUSE}:
+            raise ValueError(f"unknown_projects: {self.unknown_projects!r}; write {ACCEPT!r} or {REFUSE!r}")
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> EmulatorSettings:

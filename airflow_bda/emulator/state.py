@@ -65,6 +65,11 @@ class Emulator:
         """
         with self._lock:
             self.settings = settings or EmulatorSettings()
+            if self.settings.enforce_iam:
+                # Here, because it changes moto, which is left alone where nobody asks for it.
+                from airflow_bda.emulator.permissions.enforcement import install
+
+                install()
             self._given_processor = processor
             self._slots = BoundedSemaphore(self.settings.processing_threads)
 

@@ -98,6 +98,22 @@ class BdaHook(AwsBaseHook):
             aws_conn_id=self.aws_conn_id, region_name=self._region_name, verify=self._verify, config=self._config
         ).conn
 
+    def client_of(self, service: str) -> Any:
+        """
+        Give a boto3 client of any service, on the same connection.
+
+        :param service: as boto3 names it: ``iam``, ``sts``, ``bedrock-data-automation``.
+        """
+        if service == "s3":
+            return self.s3
+        return AwsBaseHook(
+            client_type=service,
+            aws_conn_id=self.aws_conn_id,
+            region_name=self._region_name,
+            verify=self._verify,
+            config=self._config,
+        ).conn
+
     # -- requests
 
     def build_request(self, *, profile_arn: str | None = None, **members: Any) -> InvocationRequest:
@@ -209,7 +225,7 @@ class BdaHook(AwsBaseHook):
         return _arn_of(self.conn.invoke_data_automation_async(**request.to_api()))
 
     def _invoke_error(self, error: BaseException, request: InvocationRequest) -> BdaError:
-        remedy = explain_denial(self.s3, request) if classify(error) is Failure.PERMISSION else None
+        remedy = explain_denial(request, self.client_of) if classify(error) is Failure.PERMISSION else None
         return call_error(error, operation=INVOKE, input_s3_uri=request.input_s3_uri, remedy=remedy)
 
     # -- statuses

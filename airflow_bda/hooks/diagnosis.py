@@ -2,59 +2,146 @@
 Why BDA refused a request for want of access.
 
 The service gives one code for many causes, the input that does not exist among them. Looking at the two buckets with
-the same credentials tells most of them apart.
+the same credentials tells some of them apart, and IAM, where the identity may ask it, names the rest.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from airflow_bda.hooks.simulation import find_missing
+from airflow_bda.service.arns import Arn
+from airflow_bda.service.permissions import caller_permissions, output_objects
 from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.workload import workload_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from airflow_bda.hooks.simulation import Missing
     from airflow_bda.service.request import InvocationRequest
+    from airflow_bda.service.workload import Workload
 
 _NOT_FOUND = 404
 
 
-def explain_denial(s3: Any, request: InvocationRequest) -> str:
+def explain_denial(request: InvocationRequest, client: Callable[[str], Any]) -> str:
     """
     Say which of the known causes a refused invoke has, and the remedy.
 
-    :param s3: a boto3 client of S3 with the credentials that the invoke was signed with.
+    :param client: gives a boto3 client of a service, with the credentials that the invoke was signed with.
     """
-    return _input_fault(s3, request.input_s3_uri) or _output_fault(s3, request.output_s3_uri) or _OTHER_CAUSES
-
-
-_OTHER_CAUSES = (
-    "The input can be read and the output bucket is there, so what is missing is one of: s3:PutObject on the output "
-    "prefix; bedrock:InvokeDataAutomationAsync on the project, on each blueprint and on the profile in every region "
-    "that it routes to; or the use of a KMS key (the bucket's or the request's)."
-)
-
-
-def _input_fault(s3: Any, uri: str) -> str | None:
-    location = S3Uri.parse(uri)
-    status = _refusal(lambda: s3.head_object(Bucket=location.bucket, Key=location.key))
-    if status is None:
-        return None
-    if status == _NOT_FOUND:
-        if _refusal(lambda: s3.head_bucket(Bucket=location.bucket)) == _NOT_FOUND:
-            return f"The input bucket {location.bucket!r} does not exist: correct input_s3_uri."
-        return f"The input object {uri} does not exist: correct input_s3_uri (mind the extension) or upload it first."
+    s3 = client("s3")
+    workload = _workload(request, s3)
+    missing = _ask_iam(workload, client)
     return (
-        f"The input object {uri} cannot be read with these credentials (or does not exist, which S3 tells only those "
-        "who may list the bucket): allow s3:GetObject on it and kms:Decrypt on its bucket's key."
+        _absent_input(s3, request.input_s3_uri)
+        or _absent_output(s3, request.output_s3_uri)
+        or (_not_allowed(missing) if missing else None)
+        or _unreadable_input(s3, request.input_s3_uri)
+        or (_other_causes(workload) if missing is None else _BEYOND_IAM)
     )
 
 
-def _output_fault(s3: Any, uri: str) -> str | None:
+_WHOLE_POLICY = "`airflow-bda policy caller` prints the whole policy, and `airflow-bda doctor` checks the rest."
+# What is left when the identity's own policies allow all that can be known beforehand.
+_BEYOND_IAM = (
+    "The identity's policies allow all of the request. What is left: kms:GenerateDataKey and kms:Decrypt on the key of "
+    "the output's bucket; the policies of the buckets, of a key or of the organization; a KMS key that is disabled."
+)
+
+
+_INVOKE_RESOURCES = (
+    "bedrock:InvokeDataAutomationAsync on the project, on each blueprint, on the profile in every region that it routes "
+    "to, and on data-automation-invocation/*"
+)
+
+
+def _not_allowed(missing: Iterable[Missing]) -> str:
+    return f"The identity's policies do not allow: {'; '.join(map(str, missing))}. {_WHOLE_POLICY}"
+
+
+def _other_causes(workload: Workload) -> str:
+    keys = [f"the use of {key}, through BDA and S3 (kms:ViaService)" for key in workload.key_arns]
+    causes = [
+        f"s3:PutObject on {output_objects(workload)}",
+        _INVOKE_RESOURCES,
+        *keys,
+        "kms:GenerateDataKey and kms:Decrypt on the key of a bucket that has one",
+        "kms:CreateGrant, kms:DescribeKey, kms:GenerateDataKey and kms:Decrypt on the request's own key, if it has one",
+    ]
+    return (
+        "The input can be read and the output's bucket is there, so what is missing is one of: "
+        f"{'; '.join(causes)}. Allow iam:SimulatePrincipalPolicy to the identity, and the next error names it. "
+        f"{_WHOLE_POLICY}"
+    )
+
+
+def _workload(request: InvocationRequest, s3: Any) -> Workload:
+    """Give what the request touches, and the keys of the buckets where S3 tells them."""
+    profile = Arn.parse(request.profile_arn)
+    workload = workload_of(request, region=profile.region, account=profile.account)
+    return replace(
+        workload,
+        input_key_arn=_key_of_object(s3, workload.input_uri),
+        output_key_arn=_key_of_bucket(s3, workload.output_uri.bucket),
+    )
+
+
+def _key_of_object(s3: Any, uri: S3Uri) -> str | None:
+    try:
+        key: str | None = s3.head_object(Bucket=uri.bucket, Key=uri.key).get("SSEKMSKeyId")
+    except (ClientError, BotoCoreError):
+        return None
+    return key
+
+
+def _key_of_bucket(s3: Any, bucket: str) -> str | None:
+    try:
+        rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    except (ClientError, BotoCoreError):
+        return None
+    keys = [rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID") for rule in rules]
+    # A key may be named by its id alone, which says too little to ask IAM about it.
+    return next((key for key in keys if key and key.startswith("arn:")), None)
+
+
+def _ask_iam(workload: Workload, client: Callable[[str], Any]) -> tuple[Missing, ...] | None:
+    """Ask IAM what the identity lacks; None where it may not ask."""
+    try:
+        caller = client("sts").get_caller_identity()["Arn"]
+        return find_missing(client("iam"), caller, caller_permissions(workload), region=workload.region)
+    except (ClientError, BotoCoreError):
+        return None
+
+
+def _absent_input(s3: Any, uri: str) -> str | None:
+    location = S3Uri.parse(uri)
+    if _refusal(lambda: s3.head_object(Bucket=location.bucket, Key=location.key)) != _NOT_FOUND:
+        return None
+    if _refusal(lambda: s3.head_bucket(Bucket=location.bucket)) == _NOT_FOUND:
+        return f"The input bucket {location.bucket!r} does not exist: correct input_s3_uri."
+    return f"The input object {uri} does not exist: correct input_s3_uri (mind the extension) or upload it first."
+
+
+def _absent_output(s3: Any, uri: str) -> str | None:
     bucket = S3Uri.parse(uri).bucket
     if _refusal(lambda: s3.head_bucket(Bucket=bucket)) == _NOT_FOUND:
         return f"The output bucket {bucket!r} does not exist: correct output_s3_uri or create the bucket."
     return None
+
+
+def _unreadable_input(s3: Any, uri: str) -> str | None:
+    location = S3Uri.parse(uri)
+    if _refusal(lambda: s3.head_object(Bucket=location.bucket, Key=location.key)) is None:
+        return None
+    return (
+        f"The input object {uri} cannot be read with these credentials (or does not exist, which S3 tells only those "
+        "who may s3:ListBucket): allow s3:GetObject on it and kms:Decrypt on its bucket's key."
+    )
 
 
 def _refusal(look: Any) -> int | None:

@@ -1,0 +1,115 @@
+"""
+What a call of BDA must be allowed, and the refusals.
+
+Actions and resources are those of https://docs.aws.amazon.com/bedrock/latest/userguide/bda-cris.html and of
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html; S3 and keys are used with
+the caller's permissions, as https://docs.aws.amazon.com/bedrock/latest/userguide/encryption-bda.html shows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.emulator import assumptions
+from airflow_bda.emulator.errors import ApiError, access_denied
+from airflow_bda.emulator.permissions.evaluation import Decision, Question
+from airflow_bda.emulator.permissions.keys import key_of_bucket, key_of_object, key_question, resolve_key
+from airflow_bda.service.arns import INVOCATION, PROFILE, Arn
+from airflow_bda.service.profiles import ANY_REGION, DESTINATIONS_OF_REGION
+from airflow_bda.service.s3 import S3Uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow_bda.emulator.permissions.callers import Caller, Place
+
+_INVOKES = frozenset({"InvokeDataAutomation", "InvokeDataAutomationAsync"})
+_KEY_ACTIONS = ("kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt", "kms:CreateGrant")
+
+
+def check_access(caller: Caller, operation: str, params: Mapping[str, Any], place: Place) -> None:
+    """
+    Check that a caller may make a call of the runtime, and all that BDA does with the caller's permissions.
+
+    :raises ApiError: AccessDeniedException, for the first thing that is not allowed.
+    """
+    action = f"bedrock:{operation}"
+    for resource in _bedrock_resources(operation, params, place):
+        refuse_unless_allowed(caller, Question(action, resource))
+    if operation in _INVOKES and not all(caller.may(question) for question in _forwarded(params, place)):
+        raise access_denied()
+
+
+def refuse_unless_allowed(caller: Caller, question: Question, *, http_status: int = 400) -> None:
+    """
+    Check one action on one resource.
+
+    :raises ApiError: AccessDeniedException in AWS's phrasing.
+    """
+    decision = caller.decide(question)
+    if decision is Decision.ALLOWED:
+        return
+    because = (
+        "with an explicit deny in an identity-based policy"
+        if decision is Decision.EXPLICIT_DENY
+        else f"because no identity-based policy allows the {question.action} action"
+    )
+    message = (
+        f"User: {caller.arn} is not authorized to perform: {question.action} on resource: {question.resource} {because}"
+    )
+    raise ApiError("AccessDeniedException", message, http_status)
+
+
+def _bedrock_resources(operation: str, params: Mapping[str, Any], place: Place) -> Iterator[str]:
+    if operation not in _INVOKES:
+        arn = params.get("invocationArn") or params.get("resourceARN")
+        yield str(arn or "*")
+        return
+    project = (params.get("dataAutomationConfiguration") or {}).get("dataAutomationProjectArn")
+    blueprints = [blueprint.get("blueprintArn") for blueprint in params.get("blueprints") or ()]
+    yield from filter(None, (project, *blueprints))
+    yield from _routed_profiles(params.get("dataAutomationProfileArn", ""), place)
+    if assumptions.INVOKE_CHECKS_THE_INVOCATION:
+        yield str(Arn(place.partition, place.region, place.account, INVOCATION, assumptions.INVOCATION_BEFORE_IT_IS))
+
+
+def _routed_profiles(profile_arn: str, place: Place) -> Iterator[str]:
+    """Give the profile in each region that it routes to: third parties saw refusals for each of them."""
+    try:
+        profile = Arn.parse(profile_arn)
+    except ValueError:
+        return
+    for destination in DESTINATIONS_OF_REGION.get(place.region, (place.region,)):
+        region = place.region if destination == ANY_REGION else destination
+        yield str(Arn(profile.partition, region, profile.account, PROFILE, profile.resource_id))
+
+
+def _forwarded(params: Mapping[str, Any], place: Place) -> Iterator[Question]:
+    """Give what BDA does in its caller's name."""
+    source = _location(params.get("inputConfiguration"))
+    if source:
+        yield Question("s3:GetObject", _object_arn(place, source))
+        if key := key_of_object(source, place):
+            yield key_question("kms:Decrypt", key, "s3", place)
+    target = _location(params.get("outputConfiguration"))
+    if target:
+        folder = f"{target.key.rstrip('/')}/" if target.key else ""
+        result = S3Uri(target.bucket, f"{folder}{assumptions.INVOCATION_BEFORE_IT_IS}/job_metadata.json")
+        yield Question("s3:PutObject", _object_arn(place, result))
+        if key := key_of_bucket(target.bucket, place):
+            yield key_question("kms:GenerateDataKey", key, "s3", place)
+    if job_key := (params.get("encryptionConfiguration") or {}).get("kmsKeyId"):
+        key = resolve_key(job_key, place)
+        for action in _KEY_ACTIONS:
+            yield key_question(action, key, "bedrock", place)
+
+
+def _location(configuration: Any) -> S3Uri | None:
+    try:
+        return S3Uri.parse(configuration["s3Uri"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _object_arn(place: Place, uri: S3Uri) -> str:
+    return f"arn:{place.partition}:s3:::{uri.bucket}/{uri.key}"

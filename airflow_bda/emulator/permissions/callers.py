@@ -1,0 +1,99 @@
+"""Who made a call, and the policies that this identity has, read from moto's IAM and STS."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from moto.iam.models import iam_backends
+from moto.sts.models import sts_backends
+
+from airflow_bda.emulator.permissions.evaluation import Decision, Question, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from moto.iam.models import IAMBackend
+
+    from airflow_bda.emulator.permissions.evaluation import Document
+
+_ACCESS_KEY = re.compile(r"Credential=(?P<key>[^/,]+)/")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a call was made."""
+
+    region: str
+    account: str
+    partition: str
+
+
+@dataclass(frozen=True)
+class Caller:
+    """
+    An identity.
+
+    :param policies: the documents of its policies; None for the account itself, which may do all.
+    """
+
+    arn: str
+    policies: tuple[Document, ...] | None = None
+
+    def decide(self, question: Question) -> Decision:
+        """Say whether it may do something."""
+        return Decision.ALLOWED if self.policies is None else decide(self.policies, question)
+
+    def may(self, question: Question) -> bool:
+        """Whether it may do something."""
+        return self.decide(question) is Decision.ALLOWED
+
+
+def caller_of(headers: Mapping[str, str], place: Place) -> Caller:
+    """Give the user or the role's session that signed a request; for any other key, the account itself."""
+    signature = _ACCESS_KEY.search(headers.get("Authorization", ""))
+    key = signature["key"] if signature else ""
+    iam = iam_backends[place.account][place.partition]
+    for user in iam.users.values():
+        if any(own.access_key_id == key for own in user.access_keys):
+            return Caller(user.arn, tuple(_user_policies(iam, user)))
+    for session in sts_backends[place.account][place.partition].assumed_roles:
+        if session.access_key_id == key:
+            role = iam.get_role(session.role_arn.rpartition("/")[2])
+            arn = f"arn:{place.partition}:sts::{place.account}:assumed-role/{role.name}/{session.session_name}"
+            return Caller(arn, tuple(_policies(role)))
+    return Caller(f"arn:{place.partition}:iam::{place.account}:root")
+
+
+def principal_of(arn: str, place: Place) -> Caller | None:
+    """Give the user or the role that an ARN of IAM names; None when there is none."""
+    iam = iam_backends[place.account][place.partition]
+    for role in iam.roles.values():
+        if role.arn == arn:
+            return Caller(arn, tuple(_policies(role)))
+    for user in iam.users.values():
+        if user.arn == arn:
+            return Caller(arn, tuple(_user_policies(iam, user)))
+    return None
+
+
+def _user_policies(iam: IAMBackend, user: Any) -> Iterator[Document]:
+    yield from _policies(user)
+    for group in iam.get_groups_for_user(user.name):
+        yield from _policies(group)
+
+
+def _policies(identity: Any) -> Iterator[Document]:
+    """Give the policies of a user, a group or a role: those written into it, and those attached."""
+    for text in identity.policies.values():
+        yield _document(text)
+    for managed in identity.managed_policies.values():
+        yield _document(next(version.document for version in managed.versions if version.is_default))
+
+
+def _document(text: str) -> Document:
+    document: Document = json.loads(text if text.lstrip().startswith("{") else unquote(text))
+    return document

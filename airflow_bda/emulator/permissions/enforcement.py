@@ -1,0 +1,141 @@
+"""
+Where moto is made to ask: its S3, for what a caller reads and writes itself, and its IAM, to simulate policies.
+
+The two methods are put in place when enforcement is first switched on; where it is off, they do what moto's own do.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+from xml.sax.saxutils import escape
+
+from moto.iam.responses import IamResponse
+from moto.s3.exceptions import BucketAccessDeniedError, S3AccessDeniedError
+from moto.s3.models import s3_backends
+from moto.s3.responses import S3Response
+from moto.utilities.utils import get_partition
+
+from airflow_bda.emulator.permissions.callers import Caller, Place, caller_of, principal_of
+from airflow_bda.emulator.permissions.evaluation import Question
+from airflow_bda.emulator.permissions.keys import key_of_object, key_question
+from airflow_bda.emulator.state import EMULATOR
+from airflow_bda.service.s3 import S3Uri
+
+_SIMULATE = "iam:SimulatePrincipalPolicy"
+# IAM's names of S3's actions, where they differ from the operations'.
+_ACTION_OF_OPERATION = {"HeadBucket": "ListBucket", "ListObjects": "ListBucket", "ListObjectsV2": "ListBucket"}
+_KEY_ACTION_OF_ACTION = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
+
+
+@cache
+def install() -> None:
+    """Put the two methods in place, once."""
+    original = S3Response._authenticate_and_authorize_s3_action  # noqa: SLF001  moto's one gate to S3
+
+    def authorize(self: Any, bucket_name: str | None = None, key_name: str | None = None) -> None:
+        original(self, bucket_name, key_name)
+        if EMULATOR.settings.enforce_iam:
+            _check_s3(self, bucket_name, key_name)
+
+    S3Response._authenticate_and_authorize_s3_action = authorize  # type: ignore[method-assign]  # noqa: SLF001  as above
+    IamResponse.simulate_principal_policy = _simulate_principal_policy  # type: ignore[attr-defined]  # moto lacks it
+
+
+def _place_of(response: Any) -> Place:
+    return Place(response.region, response.current_account, get_partition(response.region))
+
+
+def _check_s3(response: Any, bucket: str | None, key: str | None) -> None:
+    place = _place_of(response)
+    caller = caller_of(response.headers, place)
+    operation = response.data.get("Action", "ListAllMyBuckets")
+    action = f"s3:{_ACTION_OF_OPERATION.get(operation, operation)}"
+    if not _may(caller, action, bucket, key, place):
+        raise BucketAccessDeniedError(bucket) if bucket else S3AccessDeniedError()
+
+
+def _may(caller: Caller, action: str, bucket: str | None, key: str | None, place: Place) -> bool:
+    bucket_arn = f"arn:{place.partition}:s3:::{bucket or '*'}"
+    if not key:
+        return caller.may(Question(action, bucket_arn))
+    if not caller.may(Question(action, f"{bucket_arn}/{key}")):
+        return False
+    uri = S3Uri(bucket or "", key)
+    # S3 tells that an object is missing only to those who may list its bucket.
+    if action == "s3:GetObject" and not _exists(uri, place):
+        return caller.may(Question("s3:ListBucket", bucket_arn))
+    kms_key = key_of_object(uri, place)
+    if kms_key and action in _KEY_ACTION_OF_ACTION:
+        return caller.may(key_question(_KEY_ACTION_OF_ACTION[action], kms_key, "s3", place))
+    return True
+
+
+def _exists(uri: S3Uri, place: Place) -> bool:
+    bucket = s3_backends[place.account][place.partition].buckets.get(uri.bucket)
+    return bucket is not None and uri.key in bucket.keys
+
+
+def _simulate_principal_policy(response: Any) -> Any:
+    place = _place_of(response)
+    source = response.querystring.get("PolicySourceArn", [""])[0]
+    caller = caller_of(response.headers, place)
+    if EMULATOR.settings.enforce_iam and not caller.may(Question(_SIMULATE, source)):
+        message = f"User: {caller.arn} is not authorized to perform: {_SIMULATE} on resource: {source}"
+        return 403, {"status": 403}, _error("AccessDenied", message)
+    principal = principal_of(source, place)
+    if principal is None:
+        return 404, {"status": 404}, _error("NoSuchEntity", f"{source} was not found")
+    results = [
+        (question, principal.decide(question).value)
+        for question in (
+            Question(action, resource, _context(response.querystring))
+            for action in _members(response.querystring, "ActionNames")
+            for resource in _members(response.querystring, "ResourceArns") or ["*"]
+        )
+    ]
+    return (
+        200,
+        {"status": 200},
+        _RESULT.format(members="".join(_RESULT_MEMBER.format(**_facts(*each)) for each in results)),
+    )
+
+
+def _context(querystring: dict[str, list[str]]) -> dict[str, str]:
+    context = {}
+    number = 1
+    while name := querystring.get(f"ContextEntries.member.{number}.ContextKeyName"):
+        values = querystring.get(f"ContextEntries.member.{number}.ContextKeyValues.member.1", [""])
+        context[name[0]] = values[0]
+        number += 1
+    return context
+
+
+def _members(querystring: dict[str, list[str]], name: str) -> list[str]:
+    members: list[str] = []
+    while value := querystring.get(f"{name}.member.{len(members) + 1}"):
+        members.append(value[0])
+    return members
+
+
+def _facts(question: Question, decision: str) -> dict[str, str]:
+    return {"action": escape(question.action), "resource": escape(question.resource), "decision": decision}
+
+
+def _error(code: str, message: str) -> str:
+    return (
+        f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+        "<RequestId>00000000-0000-0000-0000-000000000000</RequestId></ErrorResponse>"
+    )
+
+
+_RESULT = (
+    "<SimulatePrincipalPolicyResponse><SimulatePrincipalPolicyResult><IsTruncated>false</IsTruncated>"
+    "<EvaluationResults>{members}</EvaluationResults></SimulatePrincipalPolicyResult>"
+    "<ResponseMetadata><RequestId>00000000-0000-0000-0000-000000000000</RequestId></ResponseMetadata>"
+    "</SimulatePrincipalPolicyResponse>"
+)
+_RESULT_MEMBER = (
+    "<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{resource}</EvalResourceName>"
+    "<EvalDecision>{decision}</EvalDecision></member>"
+)

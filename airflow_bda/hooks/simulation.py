@@ -1,0 +1,82 @@
+"""
+Which permissions an identity lacks, as IAM itself says.
+
+``iam:SimulatePrincipalPolicy`` reads an identity's policies and its organization's, and runs nothing. It does not see
+the policies of buckets and keys, and not every identity may call it: what it says is a help and no verdict.
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.service.profiles import ANY_REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from airflow_bda.service.permissions import Permission
+
+ALLOWED = "allowed"
+_SESSION = re.compile(
+    r"arn:(?P<partition>[a-z-]+):sts::(?P<account>[0-9]{12}):assumed-role/(?P<role>[^/]+)/(?P<session>.+)"
+)
+# What stands for a wildcard's part when one case of it is asked about.
+_ANY = "00000000-0000-0000-0000-000000000000"
+
+
+@dataclass(frozen=True)
+class Missing:
+    """An action that a resource's use takes, and that the identity's policies do not allow."""
+
+    action: str
+    resource: str
+
+    def __str__(self) -> str:
+        return f"{self.action} on {self.resource}"
+
+
+def policy_source(caller_arn: str) -> str:
+    """
+    Give the user or the role whose policies a caller has.
+
+    :param caller_arn: as STS gives it. The path of a role is not in it; such a role is not found by IAM.
+    """
+    session = _SESSION.fullmatch(caller_arn)
+    return f"arn:{session['partition']}:iam::{session['account']}:role/{session['role']}" if session else caller_arn
+
+
+def find_missing(iam: Any, caller_arn: str, permissions: Iterable[Permission], *, region: str) -> tuple[Missing, ...]:
+    """
+    Ask IAM what a caller lacks.
+
+    :param iam: a boto3 client of IAM, with credentials that may simulate the caller's policies.
+    :param region: what stands for any region.
+    :raises ClientError: when IAM refuses to say, or does not know the caller.
+    """
+    source = policy_source(caller_arn)
+    return tuple(
+        missing for permission in permissions for missing in _missing_of(iam, source, permission, region=region)
+    )
+
+
+def _missing_of(iam: Any, source: str, permission: Permission, *, region: str) -> Iterator[Missing]:
+    named = {_one_case(resource, region): resource for resource in permission.resources}
+    via = [{"ContextKeyName": "kms:ViaService", "ContextKeyValues": [permission.via], "ContextKeyType": "string"}]
+    answer = iam.simulate_principal_policy(
+        PolicySourceArn=source,
+        ActionNames=list(permission.actions),
+        ResourceArns=list(named),
+        ContextEntries=via if permission.via else [],
+    )
+    for result in answer["EvaluationResults"]:
+        if result["EvalDecision"] != ALLOWED:
+            resource = result.get("EvalResourceName", "*")
+            yield Missing(result["EvalActionName"], named.get(resource, resource))
+
+
+def _one_case(resource: str, region: str) -> str:
+    """Give one resource that a pattern covers: asking about the pattern itself would ask for a policy like it."""
+    return resource.replace(f":{ANY_REGION}:", f":{region}:").replace("*", _ANY)
