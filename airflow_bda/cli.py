@@ -69,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
+        sys.stderr.write(f"airflow-bda {parsed.command}: interrupted\n")
         return 1
     return status
 

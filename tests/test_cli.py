@@ -55,7 +55,7 @@ def test_it_tells_its_version(capsys):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["nothing"], ["status"], ["invoke", "s3://a/b"], ["invoke", "a", "b", "--tag", "x"], ["status", "--nothing"]],
+    [["nothing"], ["status"], ["invoke", "--input", "s3://a/b"], ["status", "x", "--conn-id", "a", "--profile", "b"]],
     ids=" ".join,
 )
 def test_wrong_usage_is_status_2(arguments, capsys):
@@ -81,7 +81,8 @@ def test_help_answers_without_airflow_or_moto(command):
 
 def test_a_job_from_invoke_to_results(document, output, capsys):
     """A job runs to its end; standard output holds JSON and nothing else, whatever Airflow logs."""
-    invoked = run("invoke", document, output, "--project-arn", PROJECT, "--tag", "team=docs", "--wait", "--json")
+    request = ("--input", document, "--output", output, "--project", PROJECT, "--tag", "team=docs")
+    invoked = run("invoke", *request, "--wait", "--json")
     assert invoked.returncode == 0, invoked.stderr
     job = json.loads(invoked.stdout)
     assert job["output_metadata_uri"].startswith(f"{output}/")
@@ -103,7 +104,7 @@ def test_a_job_from_invoke_to_results(document, output, capsys):
 
 
 def test_invoke_prints_the_arn_and_status_explains_it(document, output, capsys):
-    assert main(["invoke", document, output, "--project-arn", PROJECT]) == 0
+    assert main(["invoke", "--input", document, "--output", output, "--project", PROJECT]) == 0
     arn = capsys.readouterr().out.strip()
     assert arn.startswith("arn:aws:bedrock:us-east-1:")
 
@@ -112,7 +113,7 @@ def test_invoke_prints_the_arn_and_status_explains_it(document, output, capsys):
 
 
 def test_the_same_token_starts_one_job(bda_emulator, document, output, capsys):
-    command = ["invoke", document, output, "--project-arn", PROJECT, "--client-token", "one-job"]
+    command = ["invoke", "--input", document, "--output", output, "--project", PROJECT, "--client-token", "one-job"]
 
     assert main(command) == 0
     assert main(command) == 0
@@ -124,7 +125,11 @@ def test_the_same_token_starts_one_job(bda_emulator, document, output, capsys):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["status", "nonsense"], ["results", "s3://bda-out/nothing"], ["invoke", "s3://bda-test", "s3://bda-out/x"]],
+    [
+        ["status", "nonsense"],
+        ["results", "s3://bda-out/nothing"],
+        ["invoke", "--input", "s3://bda-test", "--output", "s3://bda-out/x"],
+    ],
     ids=" ".join,
 )
 def test_a_failure_is_status_1_and_says_why(bda_emulator, arguments, capsys):
@@ -136,6 +141,37 @@ def test_a_failure_is_status_1_and_says_why(bda_emulator, arguments, capsys):
     assert said.out == ""
     assert f"airflow-bda {arguments[0]}: " in said.err
     assert "Traceback" not in said.err
+
+
+def test_options_lead_to_aws_past_the_environment(bda_emulator, document, output, tmp_path, monkeypatch):
+    """`--endpoint-url` and `--profile` win over variables, and a command without a connection leaves no ~/airflow."""
+    endpoint = bda_emulator.endpoint_url
+    credentials = tmp_path / "credentials"
+    credentials.write_text("[mine]\naws_access_key_id = testing\naws_secret_access_key = testing\n")
+    for name in ("AIRFLOW_HOME", "AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_BEDROCK_DATA_AUTOMATION_RUNTIME"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_PROFILE", "not-there")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
+    request = ("--input", document, "--output", output, "--project", PROJECT)
+
+    invoked = run("invoke", *request, "--profile", "mine", "--endpoint-url", endpoint, "--region", "us-east-1")
+
+    assert invoked.returncode == 0, invoked.stderr
+    assert [job.invocation_arn for job in bda_emulator.jobs] == [invoked.stdout.strip()]
+    assert not (tmp_path / "airflow").exists()
+
+
+def test_status_needs_no_region(bda_emulator, document, output, capsys, monkeypatch):
+    """The ARN names it."""
+    assert main(["invoke", "--input", document, "--output", output, "--project", PROJECT]) == 0
+    arn = capsys.readouterr().out.strip()
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+
+    assert main(["status", arn]) == 0
 
 
 CHATTY = """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,16 +14,21 @@ if TYPE_CHECKING:
 
     from airflow_bda.hooks import BdaHook
 
+# Each comes before what --profile or --endpoint-url says, if it is left where it is.
+_BEFORE_A_PROFILE = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_BEFORE_AN_ENDPOINT = ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_ENDPOINT_URL_")
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options that say how AWS is reached."""
-    options = parser.add_argument_group("how AWS is reached")
-    options.add_argument(
-        "--connection",
-        metavar="ID",
-        help="an Airflow connection (default: what AWS tools use: AWS_PROFILE, AWS_ENDPOINT_URL, ~/.aws, a role ...)",
+    options = parser.add_argument_group(
+        "how AWS is reached", "Without these, as AWS's own tools do: AWS_PROFILE, AWS_ENDPOINT_URL, ~/.aws, a role."
     )
-    options.add_argument("--region", metavar="REGION", help="AWS region (default: the connection's)")
+    credentials = options.add_mutually_exclusive_group()
+    credentials.add_argument("--conn-id", metavar="ID", help="the Airflow connection to use")
+    credentials.add_argument("--profile", metavar="NAME", help="the AWS profile to use")
+    options.add_argument("--region", metavar="REGION", help="the AWS region")
+    options.add_argument("--endpoint-url", metavar="URL", help="where all services are, as the emulator prints it")
 
 
 @contextmanager
@@ -30,7 +36,27 @@ def hook_of(args: Namespace) -> Iterator[BdaHook]:
     """Give the hook; what is printed meanwhile goes to standard error, where Airflow's log lines belong."""
     # Airflow and the AWS libraries tell of each credential and endpoint that they find.
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
-    with redirect_stdout(sys.stderr):
+    _lead(args)
+    with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(sys.stderr))
+        if args.conn_id is None and "airflow" not in sys.modules:
+            # Airflow makes a home where there is none; who uses no connection need not have one.
+            os.environ["AIRFLOW_HOME"] = stack.enter_context(TemporaryDirectory(prefix="airflow-bda-"))
         from airflow_bda.hooks import BdaHook
 
-        yield BdaHook(aws_conn_id=args.connection, region_name=args.region)
+        yield BdaHook(aws_conn_id=args.conn_id, region_name=args.region)
+
+
+def _lead(args: Namespace) -> None:
+    """Lead every client of this process where the options say: the command's hook makes several."""
+    if args.profile is not None:
+        _forget(_BEFORE_A_PROFILE)
+        os.environ["AWS_PROFILE"] = os.environ["AWS_DEFAULT_PROFILE"] = args.profile
+    if args.endpoint_url is not None:
+        _forget(_BEFORE_AN_ENDPOINT)
+        os.environ["AWS_ENDPOINT_URL"] = args.endpoint_url
+
+
+def _forget(prefixes: tuple[str, ...]) -> None:
+    for name in [name for name in os.environ if name.startswith(prefixes)]:
+        del os.environ[name]

@@ -30,15 +30,19 @@ _MEMBERS = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument("input_s3_uri", metavar="INPUT", help="the document, s3://bucket/key")
-    parser.add_argument("output_s3_uri", metavar="OUTPUT", help="the prefix for results, s3://bucket/prefix")
     request = parser.add_argument_group("the request")
-    request.add_argument("--project-arn", metavar="ARN", help="the data automation project")
-    request.add_argument("--project-stage", metavar="STAGE", help="LIVE or DEVELOPMENT")
+    request.add_argument(
+        "--input", dest="input_s3_uri", required=True, metavar="URI", help="the document, s3://bucket/key"
+    )
+    request.add_argument(
+        "--output", dest="output_s3_uri", required=True, metavar="URI", help="where results go, s3://bucket/prefix"
+    )
+    request.add_argument("--project", dest="project_arn", metavar="ARN", help="the data automation project")
+    request.add_argument("--stage", dest="project_stage", metavar="STAGE", help="the project's: LIVE or DEVELOPMENT")
     request.add_argument(
         "--blueprint", dest="blueprints", action="append", metavar="ARN", help="a blueprint; may be given again"
     )
-    request.add_argument("--profile-arn", metavar="ARN", help="the profile (default: the region's own)")
+    request.add_argument("--profile-arn", metavar="ARN", help="the data automation profile (default: the region's)")
     request.add_argument(
         "--event-bridge",
         dest="event_bridge_enabled",

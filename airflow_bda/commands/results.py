@@ -7,6 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.commands import connection
+from airflow_bda.service.document_output import DocumentOutput, ImageOutput
+from airflow_bda.service.media_output import AudioOutput, VideoOutput
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument("metadata_uri", metavar="URI", help="the job's job_metadata.json, s3://...")
-    parser.add_argument("--json", action="store_true", help="print JSON: one line for each segment, with its fields")
+    parser.add_argument("--json", action="store_true", help="print JSON, a line for each segment: fields and text")
     connection.add_arguments(parser)
 
 
@@ -57,16 +59,31 @@ def _row(result: JobResult, segment: SegmentResult) -> dict[str, Any]:
             {"path": field.path, "value": field.value, "confidence": field.confidence, "page": field.page}
             for field in (custom.fields() if custom else ())
         ],
+        "text": _text(segment),
     }
 
 
+def _text(segment: SegmentResult) -> str | None:
+    """Give what was read or heard, where the standard output has it."""
+    standard = segment.standard
+    if isinstance(standard, DocumentOutput):
+        return standard.representation.text
+    if isinstance(standard, ImageOutput):
+        return "\n".join(line.text for line in standard.text_lines) or None
+    return standard.transcript if isinstance(standard, AudioOutput | VideoOutput) else None
+
+
 def _paragraph(row: dict[str, Any]) -> str:
-    """Write one segment for people: a headline, and a line for each field."""
+    """Write one segment for people: a headline, and its fields in columns, or its text where it has none."""
     facts = [row["modality"], f"pages: {row['pages']}" if row["pages"] else None, row["custom_output_status"]]
     facts.append(row["blueprint"])
     headline = ", ".join(str(fact) for fact in facts if fact)
     lines = [f"asset {row['asset_id']}, segment {row['segment']}: {headline}"]
+    width = max((len(field["path"]) for field in row["fields"]), default=0)
     for field in row["fields"]:
-        confidence = "" if field["confidence"] is None else f"  ({field['confidence']:.2f})"
-        lines.append(f"  {field['path']}: {field['value']}{confidence}")
+        confidence = "" if field["confidence"] is None else f"{field['confidence']:.2f}"
+        value = "" if field["value"] is None else field["value"]
+        lines.append(f"  {field['path']:{width}}  {confidence:>4}  {value}".rstrip())
+    if not row["fields"] and row["text"]:
+        lines += [f"  {line}" for line in row["text"].splitlines()]
     return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.commands import connection
+from airflow_bda.service.invocations import region_of
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -29,6 +30,8 @@ def run(args: Namespace) -> int:
 
     :return: 0, also for a job that failed: the question was answered.
     """
+    # The job can be asked for nowhere else.
+    args.region = args.region or region_of(args.invocation_arn)
     with connection.hook_of(args) as hook:
         state = hook.get_status(args.invocation_arn)
     facts = _facts(state)
