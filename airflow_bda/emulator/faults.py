@@ -19,11 +19,12 @@ from airflow_bda.emulator import assumptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+_FIRST_STATUS = "Created"
 FAILED_STATUSES = ("ClientError", "ServiceError")
 
 
 class FaultKind(str, Enum):
-    """What goes wrong. Calls fail before their work, answers are spoilt after it, jobs go another way."""
+    """What goes wrong. Calls fail before their work, answers are spoilt after it, jobs and events go another way."""
 
     THROTTLING = "throttling"
     SERVER_ERROR = "server_error"
@@ -41,11 +42,15 @@ class FaultKind(str, Enum):
     STUCK_JOB = "stuck_job"
     LATE_VISIBILITY = "late_visibility"
 
+    LOST_EVENT = "lost_event"
+    DUPLICATE_EVENT = "duplicate_event"
+    LATE_EVENT = "late_event"
+    REORDERED_EVENT = "reordered_event"
+
     def __str__(self) -> str:
         return self.value
 
 
-# Events will get kinds of their own (missing, twice, out of order) and a set beside these.
 BEFORE_WORK = frozenset(
     {
         FaultKind.THROTTLING,
@@ -57,6 +62,9 @@ BEFORE_WORK = frozenset(
 )
 AFTER_WORK = frozenset({FaultKind.LOST_ANSWER, FaultKind.NOT_JSON, FaultKind.UNKNOWN_MEMBERS, FaultKind.UNKNOWN_STATUS})
 OF_JOBS = frozenset({FaultKind.SLOW_JOB, FaultKind.FAILED_JOB, FaultKind.STUCK_JOB, FaultKind.LATE_VISIBILITY})
+OF_EVENTS = frozenset(
+    {FaultKind.LOST_EVENT, FaultKind.DUPLICATE_EVENT, FaultKind.LATE_EVENT, FaultKind.REORDERED_EVENT}
+)
 
 
 @dataclass(frozen=True)
@@ -65,13 +73,15 @@ class Fault:
     One thing to go wrong.
 
     :param kind: what. ``dropped_request`` closes the connection before any work is done, ``lost_answer`` after it;
-        ``stuck_job`` leaves a job in ``Created``; ``late_visibility`` hides a new job from its first polls.
+        ``stuck_job`` leaves a job in ``Created``; ``late_visibility`` hides a new job from its first polls;
+        ``reordered_event`` sends the event of a job's creation after that of its end.
     :param operation: for calls, which operation; None for every one.
-    :param key: for jobs, which input keys; a glob.
+    :param key: for jobs and their events, which input keys; a glob.
     :param times: how often it fires; None for without end.
-    :param share: of the matching calls or jobs, which share it hits, from 0 to 1.
-    :param seconds: for ``slow_job``, how much longer it takes, in seconds.
-    :param status: for ``failed_job``, ``ClientError`` or ``ServiceError``; for ``unknown_status``, the word to give.
+    :param share: of the matching calls, jobs or events, which share it hits, from 0 to 1.
+    :param seconds: for ``slow_job``, how much longer it takes, in seconds; for ``late_event``, how late it is sent.
+    :param status: for ``failed_job``, ``ClientError`` or ``ServiceError``; for ``unknown_status``, the word to give;
+        for events, which ones: ``Created``, ``Success``, ``ClientError`` or ``ServiceError``, and None for all.
     :param polls: for ``late_visibility``, how many polls find nothing.
     :param error_type: for ``failed_job``, the job's ``errorType``.
     :param error_message: for ``failed_job``, the job's ``errorMessage``; for errors of calls, their text.
@@ -141,6 +151,21 @@ class JobCourse:
     error_message: str = "This failure was asked for."
 
 
+@dataclass(frozen=True)
+class EventCourse:
+    """
+    How one event is to go.
+
+    :param deliveries: how often it is sent.
+    :param delay_seconds: how long after what it tells of, in seconds.
+    :param is_held: whether it is kept until the job has ended.
+    """
+
+    deliveries: int = 1
+    delay_seconds: float = 0.0
+    is_held: bool = False
+
+
 class FaultPlan:
     """The faults in force. Any thread may ask it and change it."""
 
@@ -204,6 +229,13 @@ class FaultPlan:
             course |= _COURSES[fault.kind](fault)
         return JobCourse(**course)
 
+    def course_of_event(self, key: str, status: str) -> EventCourse:
+        """Settle how an event goes, by the key of its job's input and the status that it tells."""
+        course: dict[str, Any] = {}
+        for fault in self._fire(lambda fault: _is_of_event(fault, key, status)):
+            course |= _EVENT_COURSES[fault.kind](fault)
+        return EventCourse(**course)
+
     def _fire(self, matches: Callable[[Fault], bool], limit: int | None = None) -> list[Fault]:
         fired: list[Fault] = []
         with self._lock:
@@ -225,6 +257,12 @@ def _is_of_call(fault: Fault, kinds: frozenset[FaultKind], operation: str) -> bo
     return fault.kind in kinds and fault.operation in {None, operation}
 
 
+def _is_of_event(fault: Fault, key: str, status: str) -> bool:
+    if fault.kind is FaultKind.REORDERED_EVENT and status != _FIRST_STATUS:
+        return False
+    return fault.kind in OF_EVENTS and fault.status in {None, status} and fnmatchcase(key, fault.key)
+
+
 def _failure(fault: Fault) -> dict[str, Any]:
     course = {"end": fault.status or "ServiceError"}
     if fault.error_type is not None:
@@ -239,4 +277,10 @@ _COURSES: dict[FaultKind, Callable[[Fault], dict[str, Any]]] = {
     FaultKind.FAILED_JOB: _failure,
     FaultKind.STUCK_JOB: lambda _: {"stuck": True},
     FaultKind.LATE_VISIBILITY: lambda fault: {"hidden_polls": fault.polls},
+}
+_EVENT_COURSES: dict[FaultKind, Callable[[Fault], dict[str, Any]]] = {
+    FaultKind.LOST_EVENT: lambda _: {"deliveries": 0},
+    FaultKind.DUPLICATE_EVENT: lambda _: {"deliveries": 2},
+    FaultKind.LATE_EVENT: lambda fault: {"delay_seconds": fault.seconds},
+    FaultKind.REORDERED_EVENT: lambda _: {"is_held": True},
 }

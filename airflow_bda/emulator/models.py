@@ -15,6 +15,7 @@ from moto.core.base_backend import BackendDict, BaseBackend
 from airflow_bda.emulator import assumptions
 from airflow_bda.emulator.checks import check_model, check_profile, check_project, choose_blueprints
 from airflow_bda.emulator.errors import ApiError, access_denied, validation_error
+from airflow_bda.emulator.events import EventSender
 from airflow_bda.emulator.jobs import Job, JobBook, JobOrder
 from airflow_bda.emulator.limits import RateLimiter
 from airflow_bda.emulator.outputs import lay_out, to_json
@@ -230,3 +231,4 @@ bedrockdataautomationruntime_backends = BackendDict(
     use_boto3_regions=False,
     additional_regions=_regions(),
 )
+EMULATOR.listeners.append(EventSender(EMULATOR.faults))

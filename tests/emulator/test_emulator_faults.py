@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_bda.emulator import EMULATOR, Fault, FaultKind
-from airflow_bda.emulator.faults import AFTER_WORK, BEFORE_WORK, OF_JOBS, FaultPlan, JobCourse
+from airflow_bda.emulator.faults import AFTER_WORK, BEFORE_WORK, OF_EVENTS, OF_JOBS, FaultPlan, JobCourse
 from airflow_bda.emulator.views import job_views
 from airflow_bda.service.statuses import JobState, JobStatus
 
@@ -26,7 +26,7 @@ def plan(*faults, seed=0):
 
 
 def test_every_kind_has_its_moment():
-    assert set(FaultKind) == BEFORE_WORK | AFTER_WORK | OF_JOBS
+    assert set(FaultKind) == BEFORE_WORK | AFTER_WORK | OF_JOBS | OF_EVENTS
     assert not BEFORE_WORK & AFTER_WORK
     assert not OF_JOBS & (BEFORE_WORK | AFTER_WORK)
 
