@@ -22,6 +22,7 @@ from airflow_bda.hooks.async_clients import HookStatusSource, async_client
 from airflow_bda.hooks.diagnosis import explain_denial
 from airflow_bda.hooks.identity import identity_digest
 from airflow_bda.hooks.limits import in_seconds, wait_limits
+from airflow_bda.hooks.lookups import shared_look_up
 from airflow_bda.hooks.results import read_result, read_result_async
 from airflow_bda.service.errors import BdaConnectionError, BdaError, BdaRequestError
 from airflow_bda.service.failures import Failure, call_error, classify
@@ -31,7 +32,7 @@ from airflow_bda.service.profiles import PROFILE_OF_REGION, UnknownRegionError, 
 from airflow_bda.service.statuses import JobState, UnexpectedAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Hashable, Mapping
 
     from airflow_bda.engine.waiting import WaitOutcome
     from airflow_bda.service.request import InvocationRequest
@@ -250,7 +251,7 @@ class BdaHook(AwsBaseHook):
         :raises BdaError: when the call was refused in a way that waiting does not mend.
         """
         now = datetime.now(timezone.utc)
-        return wait_in_this_thread(invocation_arn, **self._wait_arguments(now, None)).state
+        return wait_in_this_thread(invocation_arn, **self._wait_arguments(self.identity, now, None)).state
 
     async def get_status_async(self, invocation_arn: str) -> JobState:
         """Ask for a job's state; the async twin of :meth:`get_status`. To wait, :meth:`wait_async` costs less."""
@@ -298,7 +299,8 @@ class BdaHook(AwsBaseHook):
     def outcome(self, invocation_arn: str, *, deadline: datetime, poll_interval: PollInterval = None) -> JobOutcome:
         """Wait for a job to end, until *deadline* at most, and give the end as a value instead of raising it."""
         try:
-            waited = wait_in_this_thread(invocation_arn, **self._wait_arguments(deadline, poll_interval))
+            arguments = self._wait_arguments(self.identity, deadline, poll_interval)
+            waited = wait_in_this_thread(invocation_arn, **arguments)
         except BdaError as error:
             return JobOutcome(invocation_arn, error=error)
         return _concluded(invocation_arn, waited, deadline)
@@ -308,8 +310,8 @@ class BdaHook(AwsBaseHook):
     ) -> JobOutcome:
         """Wait for a job to end and give the end as a value; the async twin of :meth:`outcome`."""
         try:
-            await self._resolve_patiently()
-            waited = await wait_for_job(invocation_arn, **self._wait_arguments(deadline, poll_interval))
+            identity = await self._identity_patiently()
+            waited = await wait_for_job(invocation_arn, **self._wait_arguments(identity, deadline, poll_interval))
         except BdaError as error:
             return JobOutcome(invocation_arn, error=error)
         return _concluded(invocation_arn, waited, deadline)
@@ -338,9 +340,9 @@ class BdaHook(AwsBaseHook):
 
     # -- what the above share
 
-    def _wait_arguments(self, deadline: datetime, poll_interval: PollInterval) -> dict[str, Any]:
+    def _wait_arguments(self, identity: str, deadline: datetime, poll_interval: PollInterval) -> dict[str, Any]:
         return {
-            "identity": self.identity,
+            "identity": identity,
             "open_source": self._source_opener(),
             "deadline": deadline,
             "poll_interval": in_seconds(poll_interval),
@@ -354,11 +356,11 @@ class BdaHook(AwsBaseHook):
         hooks = chain([self], iter(self._anew, None))
         return lambda: HookStatusSource.open(next(hooks))
 
-    async def _resolve_patiently(self) -> None:
+    async def _identity_patiently(self) -> str:
         """Look the connection up while Airflow's own services may be starting again: that fails no healthy job."""
         for tries in range(_LOOK_UPS):
             try:
-                return await self.resolve_async()
+                return await shared_look_up(self._settings(), self._identity_now)
             except Exception as error:  # whatever a secrets backend or Airflow's API raises
                 failure = error
                 self.log.warning("Connection %s could not be looked up; trying again.", self.aws_conn_id, exc_info=True)
@@ -368,6 +370,10 @@ class BdaHook(AwsBaseHook):
             remedy="The triggerer's log says why; the job itself goes on.",
             error_type=type(failure).__name__,
         ) from failure
+
+    def _settings(self) -> Hashable:
+        options = getattr(self._config, "_user_provided_options", None)
+        return type(self), self.aws_conn_id, self._region_name, self._verify, repr(options)
 
     async def _identity_now(self) -> str:
         hook = self._anew()
