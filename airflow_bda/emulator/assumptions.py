@@ -30,8 +30,8 @@ UNLISTED_REGIONS_TAKE_ANY_PROFILE = True
 # A project that is not there. InvokeDataAutomationAsync declares no ResourceNotFoundException.
 UNKNOWN_PROJECT_MESSAGE = "The provided DataAutomationProject ARN is invalid."
 
-# Projects cannot be made here yet, so that every ARN of a project in the caller's own account and region is taken for
-# one, with all the custom blueprints that the emulator was given. Of AWS's managed projects it knows these two.
+# A project of the caller's own that was never made here is taken for one, with all the custom blueprints of the
+# emulator's folder, unless the setting unknown_projects refuses it. Of AWS's managed projects it knows these two.
 PUBLIC_PROJECTS = frozenset({"public-default", "public-rag-default"})
 
 # A blueprint that is not there. See UNKNOWN_PROJECT_MESSAGE.
@@ -74,3 +74,11 @@ EVENT_STATUSES = {
     "ServiceError": "SERVICE_ERROR",
 }
 # No event of a created or failed job was published either: here they name the place where the output would be.
+
+# The control plane's texts are ours; its codes are the model's.
+NOT_FOUND_MESSAGE = "{arn} was not found."
+NAME_TAKEN_MESSAGE = "The name {name!r} is taken."
+INVALID_BLUEPRINT_MESSAGE = "Request has invalid blueprint schema"
+
+# An invoke on a project that is IN_PROGRESS, or that lacks the stage. The runtime has no error of its own for it.
+PROJECT_NOT_READY_MESSAGE = "The provided DataAutomationProject is not COMPLETED in the stage {stage}."

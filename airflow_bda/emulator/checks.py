@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.emulator import assumptions
+from airflow_bda.emulator.control_plane.blueprints import LIVE
+from airflow_bda.emulator.control_plane.projects import COMPLETED
 from airflow_bda.emulator.errors import ApiError, validation_error
+from airflow_bda.emulator.settings import REFUSE
 from airflow_bda.service.arns import PROFILE, PROJECT, Arn
 from airflow_bda.service.profiles import PROFILE_OF_REGION
 from airflow_bda.service.validation import Problem, Rule, shorten, validate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from airflow_bda.emulator.control_plane.models import BdaControlBackend
+    from airflow_bda.emulator.control_plane.projects import ProjectStage
+    from airflow_bda.emulator.processing.contract import MadeBlueprint
     from airflow_bda.emulator.state import InputProcessor
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """
+    What to look for.
+
+    :param blueprint_arns: the blueprints to apply.
+    :param made: those of them that were made in the control plane.
+    """
+
+    blueprint_arns: tuple[str, ...] = ()
+    made: tuple[MadeBlueprint, ...] = ()
+
 
 INVALID_PROFILE_MESSAGE = "The provided DataAutomationProfile ARN is invalid."
 _AWS = "aws"
@@ -25,8 +46,17 @@ def check_model(operation: str, params: Mapping[str, Any]) -> None:
 
     :raises ApiError: a ValidationException that tells every problem in AWS's phrasing, or a SerializationException.
     """
+    refuse_problems(validate(operation, params))
+
+
+def refuse_problems(found: Iterable[Problem]) -> None:
+    """
+    Refuse a request with problems.
+
+    :raises ApiError: a ValidationException that tells every problem in AWS's phrasing, or a SerializationException.
+    """
     # Services read past members that they do not know; a client may be newer than the installed botocore.
-    problems = [problem for problem in validate(operation, params) if problem.rule is not Rule.UNKNOWN]
+    problems = [problem for problem in found if problem.rule is not Rule.UNKNOWN]
     if any(problem.rule is Rule.TYPE for problem in problems):
         raise ApiError("SerializationException", "; ".join(map(str, problems)))
     if problems:
@@ -63,7 +93,7 @@ def check_profile(text: str, *, region: str, account: str) -> None:
 
 def check_project(text: str, *, region: str, account: str) -> Arn:
     """
-    Check that a project may be used by *account* in *region*.
+    Check that an ARN may be a project that *account* may use in *region*.
 
     :raises ApiError: when it may not.
     """
@@ -75,22 +105,48 @@ def check_project(text: str, *, region: str, account: str) -> Arn:
     return project
 
 
-def choose_blueprints(params: Mapping[str, Any], project: Arn | None, processor: InputProcessor) -> tuple[str, ...]:
+def choose_blueprints(
+    params: Mapping[str, Any], project: Arn | None, processor: InputProcessor, control: BdaControlBackend
+) -> Extraction:
     """
-    Give the ARNs of the blueprints to apply: the request's own, else the project's.
+    Give the blueprints to apply: the request's own, else the project's.
 
-    :raises ApiError: when there is no such blueprint.
+    :raises ApiError: when there is no such blueprint or project, or the project is not ready.
     """
-    asked = tuple(blueprint["blueprintArn"] for blueprint in params.get("blueprints") or ())
-    if not all(processor.known_blueprint(arn) for arn in asked):
+    made_project = _made_project(params, project, control)
+    asked: Sequence[Mapping[str, str]] = params.get("blueprints") or ()
+    if not asked and made_project is not None:
+        asked = made_project.blueprints
+    made = control.made_blueprints(asked)
+    known = {blueprint.arn for blueprint in made}
+    arns = tuple(item["blueprintArn"] for item in asked)
+    if not all(arn in known or processor.known_blueprint(arn) for arn in arns):
         raise validation_error(assumptions.UNKNOWN_BLUEPRINT_MESSAGE)
-    if asked or project is None or project.account == _AWS:
-        return asked
-    return tuple(
-        arn
-        for arn, _ in processor.blueprints(region=project.region, account=project.account)
-        if Arn.parse(arn).account != _AWS
+    if arns or made_project is not None or project is None or project.account == _AWS:
+        return Extraction(arns, made)
+    return Extraction(
+        tuple(
+            arn
+            for arn, _ in processor.blueprints(region=project.region, account=project.account)
+            if Arn.parse(arn).account != _AWS
+        )
     )
+
+
+def _made_project(params: Mapping[str, Any], project: Arn | None, control: BdaControlBackend) -> ProjectStage | None:
+    """Give the stage of a project that was made here, if it was."""
+    if project is None or project.account == _AWS:
+        return None
+    made = control.project(str(project))
+    if made is None:
+        if control.emulator.settings.unknown_projects == REFUSE:
+            raise validation_error(assumptions.UNKNOWN_PROJECT_MESSAGE)
+        return None
+    stage = (params.get("dataAutomationConfiguration") or {}).get("stage", LIVE)
+    state = made.stages.get(stage)
+    if state is None or state.status != COMPLETED:
+        raise validation_error(assumptions.PROJECT_NOT_READY_MESSAGE.format(stage=stage))
+    return state
 
 
 def _parse(text: str, message: str) -> Arn:

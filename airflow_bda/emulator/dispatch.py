@@ -11,6 +11,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.wrappers import Response
 
 from airflow_bda.emulator import control
+from airflow_bda.emulator.control_plane.responses import is_path
 from airflow_bda.emulator.registration import BACKEND_NAME
 from airflow_bda.emulator.responses import TARGET_PREFIX
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 # moto only needs it to find the backend; a request's own region is read from its signature later.
 _BDA_HOST = "bedrock-data-automation-runtime.us-east-1.amazonaws.com"
+_CONTROL_HOST = "bedrock-data-automation.us-east-1.amazonaws.com"
 
 
 class Dispatcher(DomainDispatcherApplication):
@@ -40,6 +42,9 @@ class Dispatcher(DomainDispatcherApplication):
         """Find BDA by its target: all of Bedrock signs for ``bedrock``, from which moto cannot tell it."""
         if environ.get("HTTP_X_AMZ_TARGET", "").startswith(f"{TARGET_PREFIX}."):
             return _BDA_HOST
+        # The control plane has no target; its paths are its own.
+        if "/bedrock/aws4_request" in environ.get("HTTP_AUTHORIZATION", "") and is_path(environ.get("PATH_INFO", "")):
+            return _CONTROL_HOST
         return super().infer_service_region_host(environ, path)
 
     def get_backend_for_host(self, host: str | None) -> Any:

@@ -16,6 +16,7 @@ from airflow_bda.service.statuses import JobStatus
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow_bda.emulator.processing.contract import MadeBlueprint
     from airflow_bda.service.arns import Arn
     from airflow_bda.service.formats import Modality
     from airflow_bda.service.s3 import S3Uri
@@ -29,6 +30,7 @@ class JobOrder:
     :param params: the request as it came, without its client token: two requests are the same when these are.
     :param output_uri: where the results go, as the caller wrote it.
     :param blueprint_arns: the blueprints to apply; the request's, else its project's.
+    :param made_blueprints: those of them that were made in the control plane, as they were at the invoke.
     """
 
     arn: Arn
@@ -39,6 +41,7 @@ class JobOrder:
     client_token: str | None = None
     project_arn: str | None = None
     blueprint_arns: tuple[str, ...] = ()
+    made_blueprints: tuple[MadeBlueprint, ...] = ()
     course: JobCourse = field(default_factory=JobCourse)
 
 

@@ -8,23 +8,22 @@ import math
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from botocore.loaders import Loader
-from botocore.regions import EndpointResolver
 from moto.core.base_backend import BackendDict, BaseBackend
 
 from airflow_bda.emulator import assumptions
-from airflow_bda.emulator.checks import check_model, check_profile, check_project, choose_blueprints
+from airflow_bda.emulator.checks import Extraction, check_model, check_profile, check_project, choose_blueprints
+from airflow_bda.emulator.control_plane.models import bedrockdataautomation_backends
 from airflow_bda.emulator.errors import ApiError, access_denied, validation_error
 from airflow_bda.emulator.events import EventSender
 from airflow_bda.emulator.jobs import Job, JobBook, JobOrder
 from airflow_bda.emulator.limits import RateLimiter
 from airflow_bda.emulator.outputs import lay_out, to_json
 from airflow_bda.emulator.processing.contract import InputError, ProcessedInput, ProcessingRequest
+from airflow_bda.emulator.regions import bda_regions
 from airflow_bda.emulator.state import EMULATOR
 from airflow_bda.emulator.storage import Storage, StorageError
 from airflow_bda.emulator.workers import WorkerPool
 from airflow_bda.service.arns import INVOCATION, Arn
-from airflow_bda.service.profiles import PROFILE_OF_REGION
 from airflow_bda.service.s3 import S3Uri
 from airflow_bda.service.statuses import JobStatus
 
@@ -55,7 +54,7 @@ class BdaRuntimeBackend(BaseBackend):
     def invoke_data_automation_async(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Start a job."""
         self._check(params, "InvokeDataAutomationAsync")
-        project, blueprint_arns = self._look_up(params)
+        project, extraction = self._look_up(params)
         token = params.get(_TOKEN)
         request = {name: value for name, value in params.items() if name != _TOKEN}
         if known := self.book.find_by_token(token, request):
@@ -71,7 +70,8 @@ class BdaRuntimeBackend(BaseBackend):
             modality=self.emulator.processor.modality_of(input_uri.key, data),
             client_token=token,
             project_arn=str(project) if project else None,
-            blueprint_arns=blueprint_arns,
+            blueprint_arns=extraction.blueprint_arns,
+            made_blueprints=extraction.made,
             course=self.emulator.faults.course_of_job(input_uri.key),
         )
         job, is_new = self.book.add(order, _tags(params), limit=self.emulator.settings.open_jobs)
@@ -99,7 +99,7 @@ class BdaRuntimeBackend(BaseBackend):
     def invoke_data_automation(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Process an input while the caller waits."""
         self._check(params, "InvokeDataAutomation")
-        _, blueprint_arns = self._look_up(params)
+        _, extraction = self._look_up(params)
         source = params["inputConfiguration"]
         input_uri = S3Uri.parse(source["s3Uri"]) if source.get("s3Uri") else None
         if (input_uri is None) == (source.get("bytes") is None):
@@ -111,7 +111,8 @@ class BdaRuntimeBackend(BaseBackend):
             bucket=input_uri.bucket if input_uri else "",
             key=input_uri.key if input_uri else "",
             data=self._read_input(input_uri) if input_uri else _decode(source["bytes"]),
-            blueprint_arns=blueprint_arns,
+            blueprint_arns=extraction.blueprint_arns,
+            made_blueprints=extraction.made,
             region=self.region_name,
             account=self.account_id,
             sync=True,
@@ -152,10 +153,11 @@ class BdaRuntimeBackend(BaseBackend):
         check_model(operation, params)
         check_profile(params["dataAutomationProfileArn"], region=self.region_name, account=self.account_id)
 
-    def _look_up(self, params: Mapping[str, Any]) -> tuple[Arn | None, tuple[str, ...]]:
+    def _look_up(self, params: Mapping[str, Any]) -> tuple[Arn | None, Extraction]:
         project_arn = (params.get("dataAutomationConfiguration") or {}).get("dataAutomationProjectArn")
         project = check_project(project_arn, region=self.region_name, account=self.account_id) if project_arn else None
-        return project, choose_blueprints(params, project, self.emulator.processor)
+        control = bedrockdataautomation_backends[self.account_id][self.region_name]
+        return project, choose_blueprints(params, project, self.emulator.processor, control)
 
     def _read_input(self, uri: S3Uri) -> bytes:
         try:
@@ -216,19 +218,10 @@ def _decode(text: str) -> bytes:
         raise ApiError("SerializationException", f"inputConfiguration.bytes is not base64: {error}") from error
 
 
-def _regions() -> list[str]:
-    """Give the regions to answer in: botocore lists none for BDA, so EC2's, those where BDA is not yet included."""
-    # Not by a session: one would fail where AWS_PROFILE names a profile that is not there.
-    resolver = EndpointResolver(Loader().load_data("endpoints"))
-    partitions = resolver.get_available_partitions()
-    listed = {region for name in partitions for region in resolver.get_available_endpoints("ec2", name)}
-    return sorted(listed | set(PROFILE_OF_REGION))
-
-
 bedrockdataautomationruntime_backends = BackendDict(
     BdaRuntimeBackend,
     "bedrock-data-automation-runtime",
     use_boto3_regions=False,
-    additional_regions=_regions(),
+    additional_regions=bda_regions(),
 )
 EMULATOR.listeners.append(EventSender(EMULATOR.faults))

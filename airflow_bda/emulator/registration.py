@@ -1,5 +1,5 @@
 """
-All that this package changes in moto: one entry in its index of backends, and one name that the entry leads to.
+How moto is told of BDA: an entry in its index of backends for each of the two APIs, and a name that the entry leads to.
 
 moto has no place to register a backend from outside. ``mock_aws`` and the server both look a request's host up in
 ``moto.backend_index.backend_url_patterns`` and import ``moto.<name>``, from which they take ``<name>_backends``. (The
@@ -26,35 +26,46 @@ URL_BASES = (
     r"https?://bedrock-data-automation-runtime(?:-fips)?\.(.+)\.amazonaws\.com",
     r"https?://bedrock-data-automation-runtime(?:-fips)?\.(.+)\.api\.aws",
 )
+CONTROL_BACKEND_NAME = "bedrockdataautomation"
+CONTROL_URL_BASES = (
+    r"https?://bedrock-data-automation(?:-fips)?\.(.+)\.amazonaws\.com",
+    r"https?://bedrock-data-automation(?:-fips)?\.(.+)\.api\.aws",
+)
 
 _INDEX = "moto.backend_index"
-_ALIAS = f"moto.{BACKEND_NAME}"
+_BACKENDS = (
+    (BACKEND_NAME, "airflow_bda.emulator.models", URL_BASES),
+    (CONTROL_BACKEND_NAME, "airflow_bda.emulator.control_plane.models", CONTROL_URL_BASES),
+)
 
 
 def register() -> None:
     """Make moto know BDA: now where moto is loaded, else the moment that it is loaded."""
-    if _ALIAS in sys.modules:
+    if f"moto.{BACKEND_NAME}" in sys.modules:
         return
-    sys.modules[_ALIAS] = _alias()
+    for backend_name, module, _ in _BACKENDS:
+        sys.modules[f"moto.{backend_name}"] = _alias(backend_name, module)
     if _INDEX in sys.modules:
         _add_entry(sys.modules[_INDEX])
     else:
         sys.meta_path.insert(0, _IndexWatcher())
 
 
-def _alias() -> ModuleType:
+def _alias(backend_name: str, module: str) -> ModuleType:
     """Give a module that stands for our models under moto's own name, and loads them when it is first asked."""
 
     def load_name(name: str) -> Any:
-        return getattr(import_module("airflow_bda.emulator.models"), name)
+        return getattr(import_module(module), name)
 
-    alias = ModuleType(_ALIAS, "Amazon Bedrock Data Automation, from airflow_bda.emulator.")
+    alias = ModuleType(f"moto.{backend_name}", "Amazon Bedrock Data Automation, from airflow_bda.emulator.")
     vars(alias)["__getattr__"] = load_name
     return alias
 
 
 def _add_entry(index: ModuleType) -> None:
-    index.backend_url_patterns.extend((BACKEND_NAME, re.compile(url_base)) for url_base in URL_BASES)
+    index.backend_url_patterns.extend(
+        (backend_name, re.compile(url_base)) for backend_name, _, url_bases in _BACKENDS for url_base in url_bases
+    )
 
 
 class _IndexWatcher(MetaPathFinder):

@@ -135,6 +135,7 @@ class JobRunner:
                 blueprint_arns=order.blueprint_arns,
                 region=order.arn.region,
                 account=order.arn.account,
+                made_blueprints=order.made_blueprints,
             )
             processed = self._emulator.process(request)
             job.modality = processed.modality

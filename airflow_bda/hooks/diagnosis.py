@@ -55,8 +55,8 @@ _BEYOND_IAM = (
 
 
 _INVOKE_RESOURCES = (
-    "bedrock:InvokeDataAutomationAsync on the project, on each blueprint, on the profile in every region that it routes "
-    "to, and on data-automation-invocation/*"
+    "bedrock:InvokeDataAutomationAsync on the project, on each blueprint, on data-automation-invocation/* and on the "
+    "profile in every region that it routes to"
 )
 
 

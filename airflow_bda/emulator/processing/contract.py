@@ -12,6 +12,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class MadeBlueprint:
+    """
+    A blueprint that was made in the control plane, as it was when the job was taken.
+
+    :param schema: the JSON that ``CreateBlueprint`` took.
+    """
+
+    arn: str
+    name: str
+    schema: str
+
+
+@dataclass(frozen=True)
 class ProcessingRequest:
     """
     One input object, as a job reads it.
@@ -23,6 +36,7 @@ class ProcessingRequest:
     :param region: the region that the call was made in.
     :param account: the caller's account, twelve digits.
     :param sync: whether the smaller limits of ``InvokeDataAutomation`` hold.
+    :param made_blueprints: those among *blueprint_arns* that are not the processing's own.
     """
 
     bucket: str
@@ -32,6 +46,7 @@ class ProcessingRequest:
     region: str
     account: str
     sync: bool = False
+    made_blueprints: tuple[MadeBlueprint, ...] = ()
 
 
 @dataclass(frozen=True)

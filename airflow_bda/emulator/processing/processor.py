@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_bda.emulator.processing.answers import Answers
@@ -9,10 +10,12 @@ from airflow_bda.emulator.processing.assumptions import DOCUMENT_WORDS, INVALID_
 from airflow_bda.emulator.processing.contract import (
     AssetOutput,
     InputError,
+    MadeBlueprint,
     ProcessedInput,
     ProcessingRequest,
     SegmentOutput,
 )
+from airflow_bda.emulator.processing.extraction.blueprints import parse_blueprint
 from airflow_bda.emulator.processing.extraction.catalogue import Catalogue
 from airflow_bda.emulator.processing.extraction.matching import match_segments
 from airflow_bda.emulator.processing.reading.docx import read_docx
@@ -92,12 +95,16 @@ class Processor:
         if self._answers and (canned := self._answers.answer(request.key)):
             return canned
         file_format = _recognise(request)
-        blueprints = self._catalogue.find_all(request.blueprint_arns)
+        blueprints = (*self._catalogue.find_all(request.blueprint_arns), *map(_read_made, request.made_blueprints))
         if file_format in _PICTURES:
             return _process_picture(request, file_format, blueprints)
         if file_format in _READERS:
             return _process_paged(request, file_format, blueprints)
         return _process_media(request, file_format)
+
+
+def _read_made(made: MadeBlueprint) -> Blueprint:
+    return replace(parse_blueprint(made.schema, name=made.name), arn=made.arn)
 
 
 def _recognise(request: ProcessingRequest) -> FileFormat:
