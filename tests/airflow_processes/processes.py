@@ -1,59 +1,35 @@
-"""One of Airflow's processes: started in a group of its own, ended or killed with all its children."""
+"""One of Airflow's processes: killed with all that it started."""
 
 from __future__ import annotations
 
-import subprocess
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
-
-_SECONDS_TO_END = 10.0
 
 
 class AirflowProcess:
     """
     A process, and what it starts.
 
-    :param command: the program and its arguments.
-    :param log: the file that its output is added to.
+    :param log: the file that it writes to.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, pid: int, log: Path) -> None:
         self.log = log
-        with log.open("ab") as output:
-            self._popen = subprocess.Popen(
-                command,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._process = psutil.Process(self._popen.pid)
+        self._process = psutil.Process(pid)
 
     @property
     def is_alive(self) -> bool:
-        return self._popen.poll() is None
+        return self._process.is_running()
 
     def kill(self) -> None:
         """End it as the kernel does when memory runs out: at once, with all its children."""
         kill(family(self._process))
-        self._popen.wait()
-
-    def end(self) -> None:
-        """Ask it to end, and see to it that nothing of it stays."""
-        members = family(self._process)
-        if self.is_alive:
-            self._popen.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self._popen.wait(_SECONDS_TO_END)
-        kill(members)
-        self._popen.wait()
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:

@@ -20,6 +20,7 @@ import psutil
 
 from airflow_processes.eventually import PATIENCE_SECONDS, eventually
 from airflow_processes.processes import AirflowProcess, kill
+from airflow_processes.reports import FOLDER_VARIABLE
 from airflow_processes.settings import IS_AIRFLOW_2, airflow_environment
 
 if TYPE_CHECKING:
@@ -89,43 +90,45 @@ class RunningAirflow:
             **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__")},
             **environment,
             **airflow_environment(home, dags=HERE / "dags", database=self.database, api_port=self._api_port),
-            "AIRFLOW_PROCESSES_REPORTS": str(self._reports),
+            FOLDER_VARIABLE: str(self._reports),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")])),
             # The scheduler starts processes by their names.
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONUNBUFFERED": "1",
         }
         self.triggerers: list[AirflowProcess] = []
         self._others: list[AirflowProcess] = []
-        self._control: subprocess.Popen[str] | None = None
+        reading, writing = os.pipe()
+        self._answers = os.fdopen(reading)
+        with (self._logs / "nursery.log").open("wb") as log:
+            self._nursery = subprocess.Popen(
+                [sys.executable, str(HERE / "nursery.py"), str(writing)],
+                env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=[writing],
+                text=True,
+                start_new_session=True,
+            )
+        os.close(writing)
 
     def start(self) -> None:
         """Start everything, and return when it is at work."""
         if not IS_AIRFLOW_2:
             self._others.append(self._launch("api-server", "--apps", "execution", "--host", "127.0.0.1"))
             self._others.append(self._launch("dag-processor"))
-        self._others.append(self._launch("scheduler"))
+        self._others.append(self._launch("scheduler", "--skip-serve-logs"))
         self.start_triggerer()
-        self._control = subprocess.Popen(
-            [sys.executable, str(HERE / "control.py")],
-            env=self._environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(self._logs / "control.log").open("w"),
-            text=True,
-            start_new_session=True,
-        )
-        self._do("time")
         eventually(self._has_dags, what="the DAGs are read", describe=self.tell_of_logs)
         if not IS_AIRFLOW_2:
-            eventually(self._answers, what="the API server answers", describe=self.tell_of_logs)
+            eventually(self._api_answers, what="the API server answers", describe=self.tell_of_logs)
 
     def end(self) -> None:
         """End everything."""
-        if self._control is not None:
-            self._control.kill()
-            self._control.communicate()
-        for process in [*self.triggerers, *reversed(self._others)]:
-            process.end()
+        # At the end of its input the nursery ends all that it has started, also when this process was killed.
+        self._nursery.communicate()
+        self._answers.close()
 
     def start_triggerer(self) -> AirflowProcess:
         """Start a triggerer, beside those that run."""
@@ -141,22 +144,16 @@ class RunningAirflow:
     def trigger(self, dag_id: str, **conf: Any) -> Run:
         """Start a run."""
         run = Run(self, dag_id, f"{dag_id}-{uuid.uuid4()}")
-        self._do("trigger", dag_id=dag_id, run_id=run.run_id, conf=conf)
+        self._ask(do="trigger", dag_id=dag_id, run_id=run.run_id, conf=conf)
         return run
 
-    def command(self, *arguments: str) -> str:
-        """Run an ``airflow`` command to its end, and give what it printed."""
-        ended = subprocess.run(
-            [sys.executable, "-m", "airflow", *arguments],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
-        assert not ended.returncode, f"{arguments}: {ended.stdout}\n{ended.stderr}"
-        return ended.stdout
+    def backfill(self, dag_id: str, first_day: str, last_day: str) -> None:
+        """Run a DAG for days of the past."""
+        if IS_AIRFLOW_2:
+            command = ["dags", "backfill", "--yes", "--start-date", first_day, "--end-date", last_day, dag_id]
+        else:
+            command = ["backfill", "create", "--dag-id", dag_id, "--from-date", first_day, "--to-date", last_day]
+        self._ask(run=command, log=str(self._logs / "backfill.log"))
 
     def query(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Read from the metadata database."""
@@ -174,25 +171,21 @@ class RunningAirflow:
 
     def clear(self, run: Run, task_id: str) -> None:
         """Clear a task, as a user does."""
-        cleared = self._do("clear", dag_id=run.dag_id, run_id=run.run_id, task_id=task_id)
+        cleared = self._ask(do="clear", dag_id=run.dag_id, run_id=run.run_id, task_id=task_id)
         assert cleared, f"{run} has no {task_id}"
 
-    def _do(self, action: str, **arguments: Any) -> Any:
-        assert self._control is not None
-        assert self._control.stdin is not None
-        assert self._control.stdout is not None
-        print(json.dumps({"do": action, **arguments}), file=self._control.stdin, flush=True)
-        line = self._control.stdout.readline()
-        assert line, f"the control process ended: {(self._logs / 'control.log').read_text()[-3000:]}"
+    def _ask(self, **request: Any) -> Any:
+        assert self._nursery.stdin is not None
+        print(json.dumps(request), file=self._nursery.stdin, flush=True)
+        line = self._answers.readline()
+        assert line, f"the nursery ended: {self.tell_of_logs()}"
         answer = json.loads(line)
         assert "error" not in answer, answer["error"]
         return answer["result"]
 
-    def _launch(self, *command: str) -> AirflowProcess:
-        name = command[0] if command[0] != "triggerer" else f"triggerer-{uuid.uuid4().hex[:4]}"
-        return AirflowProcess(
-            [sys.executable, "-m", "airflow", *command], self._environment, self._logs / f"{name}.log"
-        )
+    def _launch(self, name: str, *arguments: str) -> AirflowProcess:
+        log = self._logs / f"{name}.log"
+        return AirflowProcess(self._ask(launch=[name, *arguments], log=str(log)), log)
 
     def _has_dags(self) -> bool:
         for process in [*self._others, *self.triggerers]:
@@ -200,9 +193,9 @@ class RunningAirflow:
         errors = self.query("SELECT stacktrace FROM import_error")
         assert not errors, errors[0][0]
         read = {dag_id for (dag_id,) in self.query("SELECT dag_id FROM serialized_dag")}
-        return {"submits", "is_daily"} <= read
+        return {"has_twins", "is_daily", "waits_4"} <= read
 
-    def _answers(self) -> bool:
+    def _api_answers(self) -> bool:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._api_port}/execution/health", timeout=5) as answer:
                 return answer.status == 200
@@ -273,11 +266,14 @@ class Run:
             if start["run_id"] == self.run_id
         ]
 
-    def start_of_try(self, try_number: int) -> Start:
+    def start_of_try(self, try_number: int, *, map_index: int = -1) -> Start:
         """Wait until a try has started, and give its start."""
         return eventually(
-            lambda: next((start for start in self.starts() if start.try_number == try_number), None),
-            what=f"try {try_number} of {self.run_id} starts",
+            lambda: next(
+                (start for start in self.starts() if (start.try_number, start.map_index) == (try_number, map_index)),
+                None,
+            ),
+            what=f"try {try_number} of {self.run_id}, map index {map_index}, starts",
             describe=lambda: f"{self.instances()}\n{self.airflow.tell_of_logs()}",
         )
 

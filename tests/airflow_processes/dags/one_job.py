@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import uuid
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from airflow_bda.operators import BdaInvokeOperator
+from airflow_processes.reports import report
 
 try:
     from airflow.sdk import DAG, TaskGroup
@@ -17,25 +14,6 @@ except ImportError:
     from airflow.utils.task_group import TaskGroup
 
 RETRIES = 3
-
-
-def report(context):
-    """Leave word of each start of a task, with what the process sees of its own task instance."""
-    ti = context["ti"]
-    seen = {
-        "run_id": ti.run_id,
-        "task_id": ti.task_id,
-        "map_index": ti.map_index,
-        "try_number": ti.try_number,
-        "max_tries": ti.max_tries,
-        "retries": ti.task.retries,
-        "pid": os.getpid(),
-        "parent_pid": os.getppid(),
-    }
-    folder = Path(os.environ["AIRFLOW_PROCESSES_REPORTS"])
-    draft = folder / f"{uuid.uuid4()}.part"
-    draft.write_text(json.dumps(seen))
-    draft.rename(draft.with_suffix(".json"))
 
 
 def invoke(task_id="invoke", **arguments):

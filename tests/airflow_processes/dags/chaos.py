@@ -1,0 +1,31 @@
+"""Many documents at once."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow_bda.operators import BdaInvokeOperator
+from airflow_processes.reports import report
+
+try:
+    from airflow.sdk import DAG
+except ImportError:
+    from airflow import DAG
+
+for how, arguments in {
+    "waits": {"wait_for_completion": True, "deferrable": True},
+    "submits": {},
+}.items():
+    for count in (4, 10, 200):
+        with DAG(
+            f"{how}_{count}",
+            schedule=None,
+            start_date=datetime(2024, 1, 1),
+            catchup=False,
+            is_paused_upon_creation=False,
+            max_active_tasks=16,
+            default_args={"retries": 3, "retry_delay": timedelta(seconds=0.1), "pre_execute": report},
+        ):
+            BdaInvokeOperator.partial(task_id="invoke", output_s3_uri="s3://outputs/chaos", **arguments).expand(
+                input_s3_uri=[f"s3://inputs/{number}.pdf" for number in range(count)]
+            )
