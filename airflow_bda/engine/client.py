@@ -94,9 +94,7 @@ class SharedClient:
             self._owner.failed_to_open(waiter, error)
 
     def _take(self, waiter: Waiter, source: StatusSource) -> None:
-        if self._is_closed:
-            self._close(source)
-        elif source.identity != self._identity:
+        if source.identity != self._identity:
             self._close(source)
             self._owner.opened_for_another(waiter, source.identity)
         else:

@@ -67,6 +67,15 @@ async def test_a_deadline_that_has_passed_gives_up_when_nobody_answers():
 
 
 @simulated
+async def test_a_failure_that_was_over_before_the_deadline_is_not_its_reason():
+    gone = EndpointConnectionError(endpoint_url="https://nowhere")
+    service = Service(length=1e9, fault=lambda call: gone if call.at < 20 else None)
+    outcome = await service.wait(deadline=EPOCH + timedelta(seconds=100))
+    assert outcome.timed_out
+    assert outcome.last_failure is None
+
+
+@simulated
 async def test_a_thousand_late_waits_all_get_their_look():
     service = Service(length=0.0)
     limits = WaitLimits(max_requests_per_second=5.0, min_poll_interval=0.75, max_poll_interval=300.0)
@@ -90,7 +99,9 @@ async def test_a_machine_that_slept_past_the_deadline_ends_the_wait_soon_after()
     slept = timedelta(0)
     service = Service(length=1e9)
     deadline = EPOCH + timedelta(hours=12)
-    wait = asyncio.create_task(service.wait(deadline=deadline, wall_clock=lambda: wall_clock() + slept))
+    wait = asyncio.create_task(
+        service.wait(deadline=deadline, poll_interval=5000.0, wall_clock=lambda: wall_clock() + slept)
+    )
     await asyncio.sleep(600)
     slept = timedelta(hours=20)
     outcome = await wait

@@ -163,11 +163,12 @@ async def test_an_opening_that_ends_in_the_instant_of_its_cancelling_is_closed()
 
 @simulated
 async def test_a_client_is_closed_even_if_the_last_wait_is_cancelled_twice():
-    service = Service(closing_seconds=2.0)
+    service = Service(latency=1.0, closing_seconds=2.0)
     wait = asyncio.create_task(service.wait())
-    await asyncio.sleep(5)
+    await service.until(lambda: service.sources and service.sources[0].calls_under_way)
     wait.cancel()
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.02)
+    assert not service.sources[0].closed, "the request has not broken off yet"
     wait.cancel()
     with pytest.raises(asyncio.CancelledError):
         await wait
@@ -280,16 +281,25 @@ async def test_a_role_that_changes_is_found_out_and_followed():
     async def open_source():
         return await service.open(connection["identity"])
 
+    async def resolve_as_ever():
+        return "old"
+
+    first = service.wait("first", identity="old", poll_interval=5.0, resolve_identity=resolve_as_ever)
+    last = service.wait("last", identity="old", poll_interval=5.0)
+    by_other_connections = [asyncio.create_task(first)]
     wait = asyncio.create_task(
         service.wait(identity="old", open_source=open_source, resolve_identity=resolve, poll_interval=5.0)
     )
-    untouched = asyncio.create_task(service.wait("b", identity="old", poll_interval=5.0))
+    by_other_connections.append(asyncio.create_task(last))
     await asyncio.sleep(100)
     connection["identity"] = "new"
-    await asyncio.gather(wait, untouched)
+    await asyncio.gather(wait, *by_other_connections)
     after = [call for call in service.calls if call.at > 100 + 2 * 400]
-    assert {call.source.identity for call in after if call.invocation_arn == ARN.format("a")} == {"new"}
-    assert {call.source.identity for call in after if call.invocation_arn == ARN.format("b")} == {"old"}
+    assert {(call.invocation_arn, call.source.identity) for call in after} == {
+        (ARN.format("first"), "old"),
+        (ARN.format("a"), "new"),
+        (ARN.format("last"), "old"),
+    }
     assert service.all_closed_once()
 
 
@@ -297,13 +307,20 @@ async def test_a_role_that_changes_is_found_out_and_followed():
 async def test_a_client_opened_for_another_identity_is_never_asked():
     """The connection changed between looking it up and opening it: the wait moves before its first request."""
     service = Service()
+
+    async def open_another():
+        await asyncio.sleep(5)
+        return await service.open("two")
+
+    wait = asyncio.create_task(service.wait("a", identity="one", open_source=open_another))
+    await asyncio.sleep(2)
     bystander = asyncio.create_task(service.wait("b", identity="one"))
-    await asyncio.sleep(0)
-    outcome = await service.wait("a", identity="one", open_source=lambda: service.open("two"))
-    await bystander
-    assert outcome.state.status_text == "Success"
-    for call in service.calls:
-        assert call.source.identity == "one" or call.invocation_arn == ARN.format("a")
+    for outcome in await asyncio.gather(wait, bystander):
+        assert outcome.state.status_text == "Success"
+    assert {(call.invocation_arn, call.source.identity) for call in service.calls} == {
+        (ARN.format("a"), "two"),
+        (ARN.format("b"), "one"),
+    }
     assert service.all_closed_once()
 
 

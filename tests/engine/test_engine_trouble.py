@@ -303,3 +303,43 @@ async def test_a_fixed_interval_is_kept():
     gaps = [later - earlier for earlier, later in pairwise(starts)]
     assert all(18.0 <= gap <= 22.2 for gap in gaps)
     assert FAST.min_poll_interval < 18
+
+
+@simulated
+async def test_good_answers_amid_a_storm_are_no_change():
+    service = Service(length=120.0)
+    turns = iter(range(1000))
+    service.fault = lambda call: refusal("ThrottlingException") if 10 < call.at < 80 and next(turns) % 2 else None
+    lines = []
+    await service.wait(on_change=lines.append, poll_interval=2.0)
+    assert ["Still waiting" in line for line in lines].count(True) == 1, lines
+    assert ["answers again" in line for line in lines].count(True) == 1, lines
+
+
+@simulated
+async def test_a_poll_that_failed_is_made_again_soon_however_old_the_job_is():
+    service = Service(length=5000.0, fault=between(1000, 3000, refusal("ThrottlingException")))
+    waits = [asyncio.create_task(service.wait())]
+    await service.until(lambda: service.calls[-1:] and service.calls[-1].at > 1000)
+    failed_at = service.calls[-1].at
+    service.fault = lambda _: None
+    await asyncio.sleep(4)
+    assert service.calls[-1].at > failed_at
+    await asyncio.gather(*waits)
+
+
+@simulated
+async def test_each_expiry_is_mended_at_once_if_the_one_before_was():
+    """Credentials of a role expire every hour; that the tenth time comes is no reason to wait longer."""
+    service = Service(length=4000.0)
+    expired = set()
+
+    def fault(call):
+        if call.at > 300 * (len(expired) + 1):
+            expired.add(call.source)
+        return refusal("ExpiredTokenException") if call.source in expired else None
+
+    service.fault = fault
+    await service.wait(poll_interval=10.0)
+    assert len(service.sources) == len(expired) + 1 >= 12
+    assert max(later.at - earlier.at for earlier, later in pairwise(service.calls)) < 12
