@@ -55,7 +55,13 @@ def test_it_tells_its_version(capsys):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["nothing"], ["status"], ["invoke", "--input", "s3://a/b"], ["status", "x", "--conn-id", "a", "--profile", "b"]],
+    [
+        ["nothing"],
+        ["status"],
+        ["invoke", "--input", "s3://a/b"],
+        ["status", "x", "--conn-id", "a", "--profile", "b"],
+        ["status", "x", "--profile", "arn:aws:bedrock:us-east-1:123456789012:data-automation-profile/us"],
+    ],
     ids=" ".join,
 )
 def test_wrong_usage_is_status_2(arguments, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from argparse import ArgumentTypeError
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     credentials = options.add_mutually_exclusive_group()
     credentials.add_argument("--conn-id", metavar="ID", help="the Airflow connection to use")
-    credentials.add_argument("--profile", metavar="NAME", help="the AWS profile to use")
+    credentials.add_argument("--profile", type=_profile_name, metavar="NAME", help="the AWS profile to use")
     options.add_argument("--region", metavar="REGION", help="the AWS region")
     options.add_argument("--endpoint-url", metavar="URL", help="where all services are, as the emulator prints it")
 
@@ -45,6 +46,12 @@ def hook_of(args: Namespace) -> Iterator[BdaHook]:
         from airflow_bda.hooks import BdaHook
 
         yield BdaHook(aws_conn_id=args.conn_id, region_name=args.region)
+
+
+def _profile_name(text: str) -> str:
+    if text.startswith("arn:"):
+        raise ArgumentTypeError("an AWS profile has a name; a data automation profile's ARN goes to --profile-arn")
+    return text
 
 
 def _lead(args: Namespace) -> None:

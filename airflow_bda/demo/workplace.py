@@ -124,8 +124,6 @@ class Workplace:
                 "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
                 "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}",
                 "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-                # The emulator answers at once; the pauses that suit AWS would be most of the demo.
-                "AIRFLOW__BDA__MIN_POLL_INTERVAL": "0.5",
                 "AWS_CONFIG_FILE": nothing,
                 "AWS_SHARED_CREDENTIALS_FILE": nothing,
                 # A proxy cannot reach this machine's own emulator.
