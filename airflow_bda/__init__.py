@@ -27,9 +27,19 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [{"integration-name": _INTEGRATION, "python-modules": ["airflow_bda.hooks.bda"]}],
-        "operators": [{"integration-name": _INTEGRATION, "python-modules": ["airflow_bda.operators.bda"]}],
+        "operators": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": ["airflow_bda.operators.bda", "airflow_bda.operators.bda_preflight"],
+            }
+        ],
         "sensors": [{"integration-name": _INTEGRATION, "python-modules": ["airflow_bda.sensors.bda"]}],
-        "triggers": [{"integration-name": _INTEGRATION, "python-modules": ["airflow_bda.triggers.bda"]}],
+        "triggers": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": ["airflow_bda.triggers.bda", "airflow_bda.triggers.bda_events"],
+            }
+        ],
         "config": {
             "bda": {
                 "description": "How often the jobs of Amazon Bedrock Data Automation are looked at.",

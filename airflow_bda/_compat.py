@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import PokeReturnValue, conf
     from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+    from airflow.triggers.base import BaseEventTrigger
+    from airflow.triggers.shared_stream import SharedStreamProducer
 else:
     try:  # Airflow 3.1 and later
         from airflow.sdk import conf
@@ -33,15 +35,30 @@ else:
         from airflow.sdk import PokeReturnValue
     except ImportError:
         from airflow.sensors.base import PokeReturnValue
+    try:  # Airflow 3.0 and later
+        from airflow.triggers.base import BaseEventTrigger
+    except ImportError:
+        # So that what is derived from it can be imported, and say itself that it cannot be used.
+        BaseEventTrigger = BaseTrigger
+    try:  # Airflow 3.3 and later
+        from airflow.triggers.shared_stream import SharedStreamProducer
+    except ImportError:
+        SharedStreamProducer = object
+
+# Whether Airflow can start runs by events from outside.
+HAS_EVENT_TRIGGERS = BaseEventTrigger is not BaseTrigger
 
 __all__ = [
+    "HAS_EVENT_TRIGGERS",
     "AirflowFailException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "AwsBaseOperator",
     "AwsBaseSensor",
+    "BaseEventTrigger",
     "BaseTrigger",
     "PokeReturnValue",
+    "SharedStreamProducer",
     "TriggerEvent",
     "aws_template_fields",
     "conf",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_bda.triggers.bda import BdaStatusTrigger
+    from airflow_bda.triggers.bda_events import BdaJobEventTrigger
 
-__all__ = ["BdaStatusTrigger"]
+__all__ = ["BdaJobEventTrigger", "BdaStatusTrigger"]
+
+_MODULES = {"BdaJobEventTrigger": "bda_events", "BdaStatusTrigger": "bda"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "BdaStatusTrigger":
-        from airflow_bda.triggers.bda import BdaStatusTrigger
-
-        return BdaStatusTrigger
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

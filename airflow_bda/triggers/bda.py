@@ -92,14 +92,14 @@ class BdaStatusTrigger(BaseTrigger):
 
 def check_storable(botocore_config: Mapping[str, Any] | None) -> None:
     """
-    Refuse a botocore configuration that holds a secret: Airflow would store it in clear while the task is deferred.
+    Refuse a botocore configuration that holds a secret: Airflow stores the arguments of triggers in clear.
 
     :raises BdaRequestError: names the proxy whose URL holds a password.
     """
     for scheme, proxy in ((botocore_config or {}).get("proxies") or {}).items():
         if urlsplit(str(proxy)).password:
             raise BdaRequestError(
-                "The task was not deferred: its trigger's arguments would hold a secret.",
+                "Airflow stores a trigger's arguments in clear, and these would hold a secret.",
                 problems=[f"botocore_config: the {scheme} proxy's URL holds a password."],
                 remedy="Put it in the Airflow connection's extra, under config_kwargs.",
             )

@@ -1,0 +1,201 @@
+"""
+Events of jobs out of a queue of SQS: received by long polling, deleted when somebody has kept them.
+
+A message that is not deleted comes back when the queue's visibility timeout has passed, as often as the queue's redrive
+policy allows, and then goes to its dead-letter queue:
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.engine.jitter import full_jitter
+from airflow_bda.service.events import JobEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+# What one call may receive or delete, and how long it may wait: the service's own limits.
+_MOST_MESSAGES = 10
+LONGEST_POLL_SECONDS = 20
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 60.0
+# Queues may hand a message out again at once; those that nobody can read must not keep the loop busy.
+_PAUSE_AFTER_UNREADABLE_SECONDS = 1.0
+# A message that comes back is complained of once, as long as so many are remembered.
+_REMEMBERED_COMPLAINTS = 1000
+
+
+@dataclass(eq=False)
+class Delivery:
+    """
+    One message that holds an event of BDA's.
+
+    :param receipt_handle: what it is deleted by; another one each time that the message is received.
+    :param offered: how often its event was given away.
+    :param taken: how many of those who were given it came back for the next one, which means that they have it.
+    """
+
+    message_id: str
+    receipt_handle: str
+    event: JobEvent
+    offered: int = 0
+    taken: int = 0
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether somebody wanted the event, and all who did have it."""
+        return self.offered > 0 and self.offered == self.taken
+
+
+class EventQueue:
+    """
+    One queue, read for as long as it takes: whatever AWS answers, neither receiving nor deleting raises.
+
+    :param url: the queue's URL.
+    :param open_client: makes an async client of SQS; called again after every trouble, for the connection may have been
+        mended meanwhile.
+    :param log: the standard library's logger or Airflow's: it is told of troubles once per change, and of messages that
+        are none of BDA's once each.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        open_client: Callable[[], Awaitable[AbstractAsyncContextManager[Any]]],
+        log: Any,
+    ) -> None:
+        self.url = url
+        self._open_client = open_client
+        self._log = log
+        self._client: Any = None
+        self._resources = AsyncExitStack()
+        self._opening = asyncio.Lock()
+        self._tries_in_vain = 0
+        self._trouble: str | None = None
+        self._complaints: dict[str, None] = {}
+
+    async def receive(self, wait_seconds: float = LONGEST_POLL_SECONDS) -> list[Delivery]:
+        """
+        Give what there is, after *wait_seconds* at most when there is nothing; later in times of trouble.
+
+        Messages that hold no event of BDA's are left in the queue.
+        """
+        messages = await self._receive(wait_seconds)
+        deliveries = [found for message in messages if (found := self._read(message)) is not None]
+        if messages and not deliveries:
+            await asyncio.sleep(_PAUSE_AFTER_UNREADABLE_SECONDS)
+        return deliveries
+
+    async def delete(self, deliveries: Sequence[Delivery]) -> None:
+        """Take messages out of the queue. Those that stay come again, with the same keys as before."""
+        for start in range(0, len(deliveries), _MOST_MESSAGES):
+            await self._delete(deliveries[start : start + _MOST_MESSAGES])
+
+    async def close(self) -> None:
+        """Close the client."""
+        self._client = None
+        resources, self._resources = self._resources, AsyncExitStack()
+        try:
+            await resources.aclose()
+        except Exception:  # noqa: BLE001  whatever it is, this client is not used again
+            self._log.debug("A client of SQS could not be closed properly.", exc_info=True)
+
+    async def _receive(self, wait_seconds: float) -> list[Mapping[str, Any]]:
+        while (messages := await self._try_to_receive(wait_seconds)) is None:
+            await self._pause()
+        return messages
+
+    async def _try_to_receive(self, wait_seconds: float) -> list[Mapping[str, Any]] | None:
+        try:
+            client = await self._opened()
+            answer = await client.receive_message(
+                QueueUrl=self.url,
+                MaxNumberOfMessages=_MOST_MESSAGES,
+                WaitTimeSeconds=_poll_seconds(client, wait_seconds),
+            )
+        except Exception as error:  # noqa: BLE001  a watcher outlives whatever connections, networks and AWS do
+            self._tell_trouble(_describe(error))
+            await self.close()
+            return None
+        self._tell_health()
+        return list(answer.get("Messages") or ())
+
+    async def _opened(self) -> Any:
+        # Deleting goes on beside receiving.
+        async with self._opening:
+            if self._client is None:
+                self._client = await self._resources.enter_async_context(await self._open_client())
+            return self._client
+
+    async def _pause(self) -> None:
+        pause = full_jitter(self._tries_in_vain, first=_FIRST_PAUSE_SECONDS, longest=_LONGEST_PAUSE_SECONDS)
+        self._tries_in_vain += 1
+        await asyncio.sleep(pause)
+
+    def _tell_trouble(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._log.warning("Queue %s cannot be read: %s. It is tried again until it can.", self.url, trouble)
+
+    def _tell_health(self) -> None:
+        self._tries_in_vain = 0
+        if self._trouble is not None:
+            self._trouble = None
+            self._log.info("Queue %s can be read again.", self.url)
+
+    def _read(self, message: Mapping[str, Any]) -> Delivery | None:
+        try:
+            event = JobEvent.parse(message["Body"])
+        except Exception:  # noqa: BLE001  no message, however odd, stops the watcher
+            self._complain(message, "it is no EventBridge event")
+            return None
+        if not (event.is_known and event.job_id):
+            self._complain(message, "it is none of the events that BDA is known to send")
+            return None
+        return Delivery(message["MessageId"], message["ReceiptHandle"], event)
+
+    def _complain(self, message: Mapping[str, Any], reason: str) -> None:
+        message_id = str(message.get("MessageId"))
+        if message_id in self._complaints:
+            return
+        self._complaints[message_id] = None
+        if len(self._complaints) > _REMEMBERED_COMPLAINTS:
+            del self._complaints[next(iter(self._complaints))]
+        # Not its contents: they are somebody else's.
+        self._log.warning(
+            "Message %s is left in queue %s, whose redrive policy decides on it: %s.", message_id, self.url, reason
+        )
+
+    async def _delete(self, deliveries: Iterable[Delivery]) -> None:
+        entries = [
+            {"Id": str(number), "ReceiptHandle": delivery.receipt_handle} for number, delivery in enumerate(deliveries)
+        ]
+        try:
+            client = await self._opened()
+            answer = await client.delete_message_batch(QueueUrl=self.url, Entries=entries)
+            reason, left = "refused", len(answer.get("Failed") or ())
+        except Exception as error:  # noqa: BLE001  the events are kept: a duplicate is the worst that can come of it
+            reason, left = _describe(error), len(entries)
+        if left:
+            self._log.warning(
+                "%d messages could not be deleted from queue %s (%s); their events come again, with the same keys.",
+                left,
+                self.url,
+                reason,
+            )
+
+
+def _poll_seconds(client: Any, wanted: float) -> int:
+    """Give how long a call may wait: not so long that the client's own patience ends first."""
+    return max(0, min(LONGEST_POLL_SECONDS, round(wanted), int(client.meta.config.read_timeout) // 2))
+
+
+def _describe(error: Exception) -> str:
+    code = (getattr(error, "response", None) or {}).get("Error", {}).get("Code")
+    return f"{type(error).__name__} {code}" if code else f"{type(error).__name__}: {error}"

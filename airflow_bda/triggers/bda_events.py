@@ -1,0 +1,237 @@
+"""DAG runs by the events of jobs: BDA tells EventBridge, a rule tells a queue, an ``AssetWatcher`` reads it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_bda._compat import HAS_EVENT_TRIGGERS, BaseEventTrigger, TriggerEvent
+from airflow_bda.engine.event_queue import LONGEST_POLL_SECONDS, Delivery, EventQueue
+from airflow_bda.hooks.async_clients import async_client
+from airflow_bda.hooks.bda import BdaHook
+from airflow_bda.service.errors import BdaRequestError
+from airflow_bda.service.events import STATUS_OF_DETAIL_TYPE, JobEvent
+from airflow_bda.service.s3 import S3Uri
+from airflow_bda.triggers.bda import check_storable
+from airflow_bda.triggers.shared_events import MOST_OUTSTANDING, QueueProducer, shared_key
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+ENDED = ("Success", "ClientError", "ServiceError")
+# Before Airflow 3.3 nothing tells that an event was stored; the triggerer does it within a second or two.
+_SECONDS_UNTIL_STORED = 5.0
+_PAYLOAD = (
+    "key",
+    "status",
+    "invocation_arn",
+    "job_id",
+    "modality",
+    "input_s3_uri",
+    "output_s3_uri",
+    "output_metadata_uri",
+    "time",
+    "duration_seconds",
+    "account",
+    "region",
+)
+
+
+class BdaJobEventTrigger(BaseEventTrigger):
+    """
+    Fire for each event of a job that comes through a queue, for an ``AssetWatcher`` of Airflow 3.0 or later.
+
+    Jobs tell of themselves when they are started with ``event_bridge_enabled=True``; a rule of EventBridge, for the
+    source ``aws.bedrock``, passes it on to the queue as it is.
+    https://docs.aws.amazon.com/bedrock/latest/userguide/monitoring-eventbridge-how-it-works.html
+
+    Every event may come more than once, and then has the same ``key`` in its payload: make its consumer idempotent.
+    EventBridge delivers by best effort; where a lost event would hurt, a sensor waits for sure.
+
+    A message is deleted when its event was stored. What this watcher does not want, and what is no event of BDA's,
+    stays in the queue, so give the queue a dead-letter queue and let the rule match what is wanted only. From Airflow
+    3.3 on the watchers of one queue share one poller in each triggerer, and each of them gets the event. Before that,
+    and wherever several triggerers run, each message reaches one watcher only: give each watcher a queue of its own.
+
+    The arguments are a stored format: Airflow keeps them, in clear. They hold no secrets.
+
+    :param sqs_queue_url: the queue, as ``https://sqs.<region>.amazonaws.com/<account>/<name>``.
+    :param statuses: which events fire: ``Created``, ``Success``, ``ClientError``, ``ServiceError``; the ends of jobs
+        unless said otherwise.
+    :param output_prefix: only jobs that write under this ``s3://bucket/prefix``; None for all.
+    :param aws_conn_id: the Airflow connection; it needs sqs:ReceiveMessage and sqs:DeleteMessage.
+    :param region_name: the region; None takes the one in the queue's URL.
+    :param verify: whether, or with which bundle, TLS certificates are verified.
+    :param botocore_config: botocore's configuration, as a dictionary. Not the place for a proxy's password.
+    :raises BdaRequestError: for arguments that cannot work, and on Airflow 2, which has no event triggers.
+    """
+
+    def __init__(  # noqa: PLR0913  the connection's four belong to every AWS trigger
+        self,
+        *,
+        sqs_queue_url: str,
+        statuses: Iterable[str] = ENDED,
+        output_prefix: str | None = None,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # untyped in Airflow
+        _check(sqs_queue_url, statuses := _listed(statuses), output_prefix)
+        check_storable(botocore_config)
+        self.sqs_queue_url = sqs_queue_url
+        self.statuses = statuses
+        self.output_prefix = output_prefix
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Give the class and the arguments to make it from again; what was not set is left out."""
+        arguments = {
+            "output_prefix": self.output_prefix,
+            "region_name": self.region_name,
+            "verify": self.verify,
+            "botocore_config": self.botocore_config,
+        }
+        return f"{type(self).__module__}.{type(self).__qualname__}", {
+            "sqs_queue_url": self.sqs_queue_url,
+            "statuses": self.statuses,
+            # None means "no connection" here, not "not set".
+            "aws_conn_id": self.aws_conn_id,
+            **{name: value for name, value in arguments.items() if value is not None},
+        }
+
+    def wants(self, event: JobEvent) -> bool:
+        """Whether an event is one to fire for."""
+        if str(event.status) not in self.statuses:
+            return False
+        prefix = self.output_prefix
+        return prefix is None or f"{event.output_s3_uri}/".startswith(f"{prefix.rstrip('/')}/")
+
+    # -- Airflow 3.0 to 3.2: each watcher polls for itself
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Fire for what comes, for ever; delete it a little later, when it must have been stored."""
+        queue = self._queue()
+        given = _Given(queue)
+        try:
+            while True:
+                for delivery in await queue.receive(given.seconds_to_wait()):
+                    if self.wants(delivery.event):
+                        yield TriggerEvent(payload_of(delivery.event))
+                        given.add(delivery)
+                await given.delete_stored()
+        finally:
+            await queue.close()
+
+    # -- Airflow 3.3 and later: watchers of one queue share a poller, which is told what was stored
+
+    def shared_stream_key(self) -> tuple[str, ...]:
+        """Tell who shares a poller: watchers of one queue by one connection, whatever they want of it."""
+        return shared_key(self.sqs_queue_url, self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+
+    @classmethod
+    def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> QueueProducer:
+        """Make the poller that this watcher shares."""
+        return QueueProducer(cls(**kwargs)._queue())  # noqa: SLF001  its own class's
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Delivery]) -> AsyncIterator[TriggerEvent]:
+        """Fire for those of the shared messages that this watcher wants."""
+        async for delivery in shared_stream:
+            if self.wants(delivery.event):
+                delivery.offered += 1
+                yield TriggerEvent(payload_of(delivery.event))
+                # Not reached when the watcher is stopped before Airflow has taken the event: it will come again.
+                delivery.taken += 1
+
+    def _queue(self) -> EventQueue:
+        return EventQueue(self.sqs_queue_url, lambda: async_client(self._hook(), "sqs"), self.log)
+
+    def _hook(self) -> BdaHook:
+        # A new one for each client: the connection may have been mended since the last one.
+        return BdaHook(
+            aws_conn_id=self.aws_conn_id,
+            region_name=self.region_name or region_of_queue(self.sqs_queue_url),
+            verify=self.verify,
+            config=self.botocore_config,
+        )
+
+
+class _Given:
+    """Messages whose events were given to Airflow, until it must have stored them."""
+
+    def __init__(self, queue: EventQueue) -> None:
+        self._queue = queue
+        self._clock = asyncio.get_running_loop().time
+        self._given: deque[tuple[float, Delivery]] = deque()
+
+    def add(self, delivery: Delivery) -> None:
+        """Note that an event was given just now."""
+        self._given.append((self._clock() + _SECONDS_UNTIL_STORED, delivery))
+
+    def seconds_to_wait(self) -> float:
+        """Give how long to poll: until the next message is to be deleted."""
+        if not self._given:
+            return LONGEST_POLL_SECONDS
+        return max(1.0, self._given[0][0] - self._clock())
+
+    async def delete_stored(self) -> None:
+        """Delete what was given long enough ago; wait for that when too many are kept."""
+        if len(self._given) >= MOST_OUTSTANDING:
+            await asyncio.sleep(self._given[0][0] - self._clock())
+        stored: list[Delivery] = []
+        while self._given and self._given[0][0] <= self._clock():
+            stored.append(self._given.popleft()[1])
+        await self._queue.delete(stored)
+
+
+def payload_of(event: JobEvent) -> dict[str, Any]:
+    """
+    Give what a DAG run reads in its triggering event: ids, URIs and words, with None for what the event did not say.
+
+    What went wrong with a failed job is not among it: BDA tells it to whoever asks for the invocation's status.
+    """
+    known = event.to_dict()
+    return {name: known.get(name) for name in _PAYLOAD}
+
+
+def region_of_queue(url: str) -> str | None:
+    """Give the region in a queue's URL; None where it is not one of AWS's."""
+    service, _, rest = (urlsplit(url).hostname or "").partition(".")
+    region, _, domain = rest.partition(".")
+    return region if service == "sqs" and domain else None
+
+
+def _listed(statuses: Iterable[str]) -> list[str]:
+    # Written as a list, in one order: Airflow takes triggers whose arguments differ for different ones.
+    return sorted({str(status) for status in ((statuses,) if isinstance(statuses, str) else statuses)})
+
+
+def _check(sqs_queue_url: str, statuses: list[str], output_prefix: str | None) -> None:
+    if not HAS_EVENT_TRIGGERS:
+        raise BdaRequestError(
+            "BdaJobEventTrigger needs Airflow 3.0 or later, which can start runs by events from outside.",
+            remedy="On Airflow 2, wait in the DAG that starts the job: BdaStatusSensor(..., deferrable=True).",
+        )
+    url = urlsplit(sqs_queue_url)
+    problems = []
+    if url.scheme not in {"http", "https"} or not url.hostname or not url.path.strip("/"):
+        problems.append(
+            f"sqs_queue_url: {sqs_queue_url!r} is no queue's URL; it reads https://sqs.<region>.amazonaws.com/"
+            "<account>/<name>, and a watcher's arguments are no templates."
+        )
+    known = [str(status) for status in STATUS_OF_DETAIL_TYPE.values()]
+    if not statuses or not set(statuses) <= set(known):
+        problems.append(f"statuses: {statuses!r}; events tell of {', '.join(known)}.")
+    if output_prefix is not None:
+        try:
+            S3Uri.parse(output_prefix)
+        except ValueError as error:
+            problems.append(f"output_prefix: {error}.")
+    if problems:
+        raise BdaRequestError("This watcher could never fire.", problems=problems)
