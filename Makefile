@@ -4,6 +4,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
+# Where it is set, every Airflow process compiles all of Airflow again, which takes longer than its work.
+unexport PYTHONDONTWRITEBYTECODE
+
 # One test process a core; more than four gain nothing here.
 PYTEST := .venv/bin/python -m pytest -n logical --maxprocesses 4
 ARGS ?=
@@ -40,7 +43,8 @@ test-chaos: setup ## Run the tests that kill processes and drop connections
 	$(PYTEST) -m chaos $(ARGS)
 
 bench: setup ## Run the benchmarks and print `name value` lines beside their tables
-	@for file in benchmarks/bench_*.py; do .venv/bin/python "$$file"; done
+	@.venv/bin/python benchmarks/waiting.py
+	@.venv/bin/python benchmarks/detection.py
 
 dist: setup ## Build wheel and sdist into dist/ and check them
 	@.venv/bin/python tools/build.py
