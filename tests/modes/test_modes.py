@@ -1,0 +1,122 @@
+"""Modes differ only in where the waiting happens: one table of outcomes, and one run of Airflow over all of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import modes_table
+import pytest
+from modes_table import MAY_NOT_ASK, OUTCOMES, SKIPPING
+
+from airflow_bda._compat import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow_bda.exceptions import BdaClientError, BdaRequestError, BdaTimeoutError
+
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:
+    from airflow.models.dagbag import DagBag
+
+pytestmark = pytest.mark.xdist_group("modes")
+
+SENSORS = ("poke", "reschedule", "deferrable_sensor")
+OPERATORS = ("blocking", "deferrable")
+FAIL_AT_ONCE = (BdaClientError, BdaRequestError)
+
+
+@pytest.fixture(scope="module")
+def run(airflow_db, bda_emulator_server):
+    """Run every task of the table, and give the state and the XComs of each."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield _run(airflow_db, bda_emulator_server, patch)
+    modes_table.forget()
+
+
+def _run(airflow_db, server, patch):
+    from airflow_processes.documents import PlainProcessor
+
+    from airflow_bda.emulator import EMULATOR, EmulatorSettings
+    from airflow_bda.emulator.testing import EmulatorForTests
+
+    emulator = EmulatorForTests(server)
+    emulator.reset()
+    for name, value in emulator.environment.items():
+        patch.setenv(name, value)
+    key, secret = modes_table.user_who_may_not_ask(emulator.client("iam"))
+    may_not_ask = json.loads(emulator.airflow_connection) | {"login": key, "password": secret}
+    patch.setenv(f"AIRFLOW_CONN_{MAY_NOT_ASK.upper()}", json.dumps(may_not_ask))
+    EMULATOR.configure(
+        EmulatorSettings(created_seconds=0, in_progress_seconds=0.3, enforce_iam=True), processor=PlainProcessor()
+    )
+    emulator.upload(b"a document", "a document.pdf", bucket="modes")
+    for constant in (
+        "airflow_bda.engine.poller._NOT_FOUND_GRACE_SECONDS",
+        "airflow_bda.sensors.bda.NOT_FOUND_GRACE_SECONDS",
+    ):
+        patch.setattr(constant, 2.0)
+    patch.setattr("airflow_bda.engine.poller._RETRY_FIRST_SECONDS", 0.2)
+    folder = airflow_db.parent / "dags" / "modes"
+    shutil.copytree(Path(__file__).parent / "dags", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    try:
+        bag = DagBag(str(folder))
+        assert bag.import_errors == {}
+        instances = bag.dags["modes"].test().get_task_instances()
+        return {ti.task_id: (str(ti.state), _xcoms(ti)) for ti in instances}
+    finally:
+        shutil.rmtree(folder)
+        emulator.reset()
+
+
+def _xcoms(ti):
+    from airflow.utils.session import create_session
+
+    try:
+        from airflow.models.xcom import XComModel
+    except ImportError:
+        from airflow.models.xcom import XCom as XComModel
+    with create_session() as session:
+        found = (
+            session.query(XComModel)
+            .filter_by(dag_id=ti.dag_id, run_id=ti.run_id, task_id=ti.task_id)
+            .order_by(XComModel.key)
+            .all()
+        )
+        return {xcom.key: XComModel.deserialize_value(xcom) for xcom in found}
+
+
+
+@pytest.mark.parametrize("mode", [*SENSORS, *OPERATORS])
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: outcome.name)
+def test_an_outcome_is_the_same_in_every_mode(run, outcome, mode):
+    task_id = f"{outcome.name}-{mode}"
+    state, xcoms = run[task_id]
+
+    assert state == ("success" if outcome.error is None else "failed")
+    if outcome.error is None:
+        uri = xcoms["return_value" if mode in SENSORS else modes_table.METADATA_XCOM]
+        assert uri.startswith("s3://modes/results/")
+        assert uri.endswith("/job_metadata.json")
+        return
+    assert "return_value" not in xcoms
+    error = modes_table.errors[task_id]
+    assert isinstance(error, outcome.error), error
+    assert isinstance(error, AirflowFailException) == issubclass(outcome.error, FAIL_AT_ONCE)
+    assert isinstance(error, AirflowSensorTimeout) == (outcome.error is BdaTimeoutError and mode in SENSORS)
+    assert error.invocation_arn.startswith("arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/")
+    assert {name: getattr(error, name) for name in outcome.facts} == outcome.facts
+
+
+@pytest.mark.parametrize("mode", SENSORS)
+@pytest.mark.parametrize(
+    ("outcome", "option", "expected"), [(outcome, option, state) for (outcome, option), state in SKIPPING.items()]
+)
+def test_skipping_is_the_same_in_every_mode(run, outcome, option, expected, mode):
+    task_id = f"{outcome.name}-{mode}-{option}"
+    state, _ = run[task_id]
+
+    assert state == expected
+    error = modes_table.errors[task_id]
+    cause = error if expected == "failed" else error.__cause__
+    assert isinstance(error, AirflowSkipException) == (expected == "skipped")
+    assert isinstance(cause, outcome.error)
