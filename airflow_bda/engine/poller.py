@@ -21,7 +21,7 @@ from airflow_bda.engine.pace import Pace
 from airflow_bda.engine.tasks import error_of, start_apart, start_within
 from airflow_bda.engine.waiter import IdentityChangedError
 from airflow_bda.service.errors import BdaError
-from airflow_bda.service.failures import Failure, call_error, classify
+from airflow_bda.service.failures import Failure, call_error, classify, error_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -247,7 +247,7 @@ class Poller:
         elif kind is Failure.EXPIRED or (kind is Failure.CREDENTIALS and self._has_worked_for(watch.waiters)):
             self._client.retire(lease)
             self._stumble(watch, kind, error)
-        elif kind.is_passing:
+        elif kind.is_passing or (_is_no_answer(kind, error) and self._has_worked_for(watch.waiters)):
             self._pace.slow_down(self._loop.time())
             self._stumble(watch, kind, error)
         else:
@@ -320,6 +320,11 @@ class Poller:
 
 async def _ask(lease: Lease, invocation_arn: str) -> JobState:
     return await asyncio.wait_for(lease.source.get_status(invocation_arn), _REQUEST_SECONDS)
+
+
+def _is_no_answer(kind: Failure, error: BaseException) -> bool:
+    """Tell an error that is none of the service's: botocore stumbles like this over bodies that make no sense."""
+    return kind is Failure.OTHER and error_code(error) is None
 
 
 def _explain(error: BaseException, invocation_arn: str | None = None) -> BdaError:

@@ -16,7 +16,7 @@ from simulated_time import EPOCH, simulated
 
 from airflow_bda.engine.jitter import uniform
 from airflow_bda.engine.waiting import WaitLimits
-from airflow_bda.service.errors import BdaConnectionError, BdaPermissionError, BdaRequestError
+from airflow_bda.service.errors import BdaConnectionError, BdaError, BdaPermissionError, BdaRequestError
 
 UNREACHABLE = EndpointConnectionError(endpoint_url="https://nowhere")
 
@@ -218,6 +218,13 @@ def test_what_does_not_pass_fails_the_waits_of_its_arn_only(code, error_class):
         assert good.state.status_text == "Success"
 
     run()
+
+
+@simulated
+async def test_an_error_of_our_own_is_not_waited_out_by_a_wait_that_never_worked():
+    service = Service(fault=lambda _: TypeError("a mistake"))
+    with pytest.raises(BdaError, match="a mistake"):
+        await service.wait()
 
 
 @simulated
