@@ -1,0 +1,160 @@
+"""
+The zip that Lambda runs: the functions, the modules that they import, and nothing else; the same bytes every time.
+
+https://docs.aws.amazon.com/lambda/latest/dg/python-package.html
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import stat
+import zipfile
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HANDLER = "airflow_bda.aws_lambda.handler.handle"
+JOB_EVENTS_HANDLER = "airflow_bda.aws_lambda.job_events.handle"
+
+_PACKAGE = "airflow_bda"
+# The earliest time that a zip can tell; a real one would change the bytes.
+_TIME = (1980, 1, 1, 0, 0, 0)
+_PERMISSIONS = stat.S_IFREG | 0o644
+_UNIX = 3
+_BOTO3 = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
+# Of botocore's service models, which are most of its weight, the one that is called.
+_SERVICE_DATA = "data/bedrock-data-automation-runtime"
+_DATA_OF_BOTOCORE = frozenset({"_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json"})
+_DATA_SUFFIXES = frozenset({".py", ".json", ".gz", ".pem"})
+
+
+@dataclass(frozen=True)
+class Package:
+    """
+    A zip in memory.
+
+    :param content: its bytes.
+    :param sizes: of what is in it, in bytes by the top folder's name, before the zip.
+    :param boto3_version: of the boto3 in it; None where the runtime's own is used.
+    """
+
+    content: bytes
+    sizes: dict[str, int]
+    boto3_version: str | None
+
+    @property
+    def sha_256(self) -> str:
+        """The digest of its bytes, as hex digits."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def build_package(*, with_boto3: bool = False) -> Package:
+    """
+    Make the zip.
+
+    :param with_boto3: whether to put in the installed boto3, with BDA's service model alone: for a runtime whose own
+        is older than 1.37.4, or than a member of the request that is used.
+    """
+    files = {_path_of(name): _file_of(name) for name in packaged_modules()}
+    if with_boto3:
+        files |= dict(_boto3_files())
+    sizes: dict[str, int] = {}
+    buffer = io.BytesIO()
+    # Stored, not compressed: how well something is compressed depends on the machine's library, and so would the bytes.
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(files):
+            content = files[path].read_bytes()
+            archive.writestr(_entry(path), content)
+            top = path.partition("/")[0]
+            sizes[top] = sizes.get(top, 0) + len(content)
+    return Package(buffer.getvalue(), sizes, _boto3_version() if with_boto3 else None)
+
+
+def packaged_modules() -> tuple[str, ...]:
+    """Give the modules of this package that the functions import, directly or not, and the packages that hold them."""
+    found: set[str] = set()
+    waiting = [handler.rpartition(".")[0] for handler in (HANDLER, JOB_EVENTS_HANDLER)]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += _imports(name)
+            waiting += filter(None, [name.rpartition(".")[0]])
+    return tuple(sorted(found))
+
+
+def _imports(name: str) -> Iterator[str]:
+    """Give what a module of ours imports of ours, in functions too; not what only type checkers see."""
+    for node in _running_nodes(ast.parse(_file_of(name).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.partition(".")[0] == _PACKAGE)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == _PACKAGE:
+            module = str(node.module)
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names if _is_module(f"{module}.{alias.name}"))
+
+
+def _running_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            continue
+        yield node
+        yield from _running_nodes(node)
+
+
+def _is_module(name: str) -> bool:
+    parent, _, last = name.rpartition(".")
+    folder = _file_of(parent).parent
+    return _file_of(parent).name == "__init__.py" and (folder / f"{last}.py").exists()
+
+
+def _file_of(name: str) -> Path:
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{name} is not installed as a file")
+    return Path(spec.origin)
+
+
+def _path_of(name: str) -> str:
+    folders = name.replace(".", "/")
+    return f"{folders}/__init__.py" if _file_of(name).name == "__init__.py" else f"{folders}.py"
+
+
+def _boto3_files() -> Iterator[tuple[str, Path]]:
+    for name in _BOTO3:
+        file = _file_of(name)
+        if file.name != "__init__.py":
+            yield file.name, file
+            continue
+        for path in file.parent.rglob("*"):
+            inner = path.relative_to(file.parent).as_posix()
+            if path.is_file() and path.suffix in _DATA_SUFFIXES and _is_needed(name, inner):
+                yield f"{name}/{inner}", path
+
+
+def _is_needed(library: str, path: str) -> bool:
+    if "__pycache__" in path or path.startswith("examples/"):
+        return False
+    folder, _, rest = path.partition("/")
+    if folder != "data" or library not in {"boto3", "botocore"}:
+        return True
+    return library == "botocore" and (rest in _DATA_OF_BOTOCORE or path.startswith(f"{_SERVICE_DATA}/"))
+
+
+def _boto3_version() -> str:
+    import boto3
+
+    return str(boto3.__version__)
+
+
+def _entry(path: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(path, _TIME)
+    entry.external_attr = _PERMISSIONS << 16
+    entry.create_system = _UNIX
+    return entry
