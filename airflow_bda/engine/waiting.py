@@ -166,8 +166,7 @@ _pollers_lock = threading.Lock()
 
 
 def _poller(identity: str, limits: WaitLimits) -> Poller:
-    with _pollers_lock:
-        of_this_loop = _pollers.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
+    of_this_loop = _pollers_of(asyncio.get_running_loop())
     poller = of_this_loop.get(identity)
     if poller is None:
         poller = of_this_loop[identity] = Poller(
@@ -177,3 +176,10 @@ def _poller(identity: str, limits: WaitLimits) -> Poller:
             on_shut=partial(of_this_loop.pop, identity, None),
         )
     return poller
+
+
+def _pollers_of(loop: asyncio.AbstractEventLoop) -> WeakValueDictionary[str, Poller]:
+    with _pollers_lock:
+        if loop not in _pollers:
+            _pollers[loop] = WeakValueDictionary()
+        return _pollers[loop]
