@@ -36,7 +36,6 @@ SERVICE = "bedrock-data-automation-runtime"
 UPSTREAM_DELAY_SECONDS = 5
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _MEMORY_SECONDS = 0.25
-_WORKERS = 10
 
 
 @dataclass
@@ -166,8 +165,13 @@ async def wait_by(make_triggers: Callable[[Sequence[str]], Sequence[Any]], numbe
     return cost
 
 
-async def call_barely(calls: int, endpoint: str) -> Cost:
-    """Make calls with a bare client, ten at a time like its connection pool, and nothing else."""
+async def call_barely(calls: int, seconds: float, endpoint: str) -> Cost:
+    """
+    Make calls with a bare client, and nothing else.
+
+    They are spread over the same time as ours: a call that finds the processor's caches cold costs nearly twice as much
+    as one of many in a row.
+    """
     from aiobotocore.session import get_session
 
     session = get_session()
@@ -175,14 +179,15 @@ async def call_barely(calls: int, endpoint: str) -> Cost:
     async with session.create_client(SERVICE, **keys) as client:
         await client.get_data_automation_status(invocationArn=WARM_UP_ARN)
 
-    async def work() -> None:
-        for _ in range(calls // _WORKERS):
-            await client.get_data_automation_status(invocationArn=WARM_UP_ARN)
-
     with measured() as cost:
         async with session.create_client(SERVICE, **keys) as client:
-            await asyncio.gather(*(work() for _ in range(_WORKERS)))
-    cost.calls = calls // _WORKERS * _WORKERS
+            tasks = []
+            for _ in range(calls):
+                asking = client.get_data_automation_status(invocationArn=WARM_UP_ARN)
+                tasks.append(asyncio.create_task(asking))
+                await asyncio.sleep(seconds / calls)
+            await asyncio.gather(*tasks)
+    cost.calls = calls
     return cost
 
 
@@ -206,6 +211,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("contestant", choices=["ours", "upstream", "floor"])
     parser.add_argument("--number", type=int, help="how many waits, or for the floor how many calls")
+    parser.add_argument("--seconds", type=float, default=0.0, help="the time that the floor's calls are spread over")
     parser.add_argument("--endpoint")
     arguments = parser.parse_args()
     connection = {
@@ -218,7 +224,7 @@ def main() -> None:
     waiting = {
         "ours": lambda: wait_by(our_triggers, arguments.number),
         "upstream": lambda: wait_by(upstream_triggers, arguments.number),
-        "floor": lambda: call_barely(arguments.number, arguments.endpoint),
+        "floor": lambda: call_barely(arguments.number, arguments.seconds, arguments.endpoint),
     }
     loop = asyncio.SelectorEventLoop(SELECTOR)
     asyncio.set_event_loop(loop)
