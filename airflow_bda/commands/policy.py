@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace, _ArgumentGroup
+    from collections.abc import Sequence
 
     from airflow_bda.service.workload import Workload
 
@@ -22,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "kind", choices=KINDS, help="whose policy: the caller's, a bucket's, a KMS key's, or a Lambda function's"
     )
     job = parser.add_argument_group("what jobs touch")
-    add_workload_arguments(job)
+    add_workload_arguments(job, profile_options=("--profile", "--profile-arn"), required=True)
     parser.add_argument("--region", metavar="REGION", help="AWS region (default: the ARNs')")
     parser.add_argument("--account", metavar="ID", help="AWS account (default: the ARNs')")
     parser.add_argument(
@@ -32,12 +33,19 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--explain", action="store_true", help="say on standard error why each statement is there")
 
 
-def add_workload_arguments(parser: ArgumentParser | _ArgumentGroup, *, required: bool = True) -> None:
-    """Add the options that say what jobs touch; other commands ask for the same."""
-    parser.add_argument("--project", metavar="ARN", help="the data automation project")
-    parser.add_argument("--stage", choices=("LIVE", "DEVELOPMENT"), help="the project's stage")
+def add_workload_arguments(
+    parser: ArgumentParser | _ArgumentGroup, *, profile_options: Sequence[str], required: bool
+) -> None:
+    """
+    Add the options that say what jobs touch; other commands ask for the same.
+
+    :param profile_options: how the data automation profile is asked for: AWS's tools have profiles of another kind.
+    :param required: whether input and output must be given.
+    """
+    parser.add_argument("--project", "--project-arn", metavar="ARN", help="the data automation project")
+    parser.add_argument("--stage", "--project-stage", choices=("LIVE", "DEVELOPMENT"), help="the project's stage")
     parser.add_argument("--blueprint", action="append", default=[], metavar="ARN", help="may be given again")
-    parser.add_argument("--profile", metavar="ARN", help="the profile (default: the region's own)")
+    parser.add_argument(*profile_options, dest="profile_arn", metavar="ARN", help="the profile (default: the region's)")
     parser.add_argument(
         "--input",
         required=required,
@@ -45,7 +53,7 @@ def add_workload_arguments(parser: ArgumentParser | _ArgumentGroup, *, required:
         help="a document, s3://bucket/key, or all below s3://bucket/prefix/",
     )
     parser.add_argument("--output", required=required, metavar="URI", help="the prefix for results, s3://bucket/prefix")
-    parser.add_argument("--kms-key", metavar="ARN", help="the key that jobs are encrypted with")
+    parser.add_argument("--kms-key", "--kms-key-id", metavar="ARN", help="the key that jobs are encrypted with")
     parser.add_argument("--input-kms-key", metavar="ARN", help="the key that encrypts the input's bucket")
     parser.add_argument("--output-kms-key", metavar="ARN", help="the key that encrypts the output's bucket")
 
@@ -80,7 +88,7 @@ def _workload(args: Namespace) -> Workload:
         output_uri=args.output,
         project_arn=args.project,
         blueprint_arns=args.blueprint,
-        profile_arn=args.profile,
+        profile_arn=args.profile_arn,
         region=args.region,
         account=args.account,
         kms_key=args.kms_key,

@@ -21,8 +21,9 @@ BDA emulator at {endpoint_url}  (jobs: {endpoint_url}/_bda/)
   real       your files are really read (text, pages, sizes, formats); requests are checked by botocore's service model;
              jobs queue, run, write to S3 and fail as on AWS; S3, STS, IAM, SQS, EventBridge, Lambda are moto's;
              {functions}
-  stand-in   fields are found by rules, not by a model; quotas and timings are settings; credentials and permissions
-             are not checked; what AWS does not document is listed in airflow_bda/emulator/assumptions.py
+  stand-in   fields are found by rules, not by a model; quotas and timings are settings; signatures are not checked;
+             {permissions};
+             what AWS does not document is listed in airflow_bda/emulator/assumptions.py
 
 Point clients at it:
 
@@ -37,6 +38,8 @@ Ctrl-C ends it; nothing is kept.
 """
 _FUNCTIONS_RUN = "Lambda functions (Python) run in processes of their own, as you: no sandbox"
 _FUNCTIONS_DO_NOT_RUN = "Lambda functions are kept but not run (--run-functions lets them)"
+_IAM_ENFORCED = "users and roles are held to their own policies, other policies are not read"
+_IAM_NOT_ENFORCED = "permissions are not checked (--enforce-iam has them checked)"
 _OPEN_TO_OTHERS = """\
 It listens on {host}: whoever can reach this machine can read and change all that it holds.
 """
@@ -64,6 +67,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     content.add_argument("--region", default="us-east-1", help="region of those buckets (default: %(default)s)")
     content.add_argument("--blueprints", type=Path, metavar="DIR", help="folder with BDA blueprint JSON files")
     content.add_argument("--answers", type=Path, metavar="DIR", help="folder with canned results")
+    content.add_argument(
+        "--enforce-iam",
+        action="store_true",
+        help="hold users and roles to their policies; keys of neither, such as 'testing', may do all",
+    )
     course = parser.add_argument_group("how jobs go")
     course.add_argument(
         "--job-seconds",
@@ -127,6 +135,7 @@ def _settings(args: Namespace) -> EmulatorSettings:
         "in_progress_seconds": args.job_seconds,
         "blueprints_dir": args.blueprints,
         "answers_dir": args.answers,
+        "enforce_iam": args.enforce_iam,
     }
     return EmulatorSettings.from_json({**options, **(_read_json(args.settings) if args.settings else {})})
 
@@ -144,13 +153,16 @@ def _apply(settings: EmulatorSettings, faults: Any) -> None:
 
 def _serve(server: EmulatorServer, region: str) -> int:
     from airflow_bda.emulator.connections import airflow_connection
+    from airflow_bda.emulator.state import EMULATOR
 
     stopped = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     connection = airflow_connection(server.endpoint_url, region)
     functions = _FUNCTIONS_RUN if server.run_functions else _FUNCTIONS_DO_NOT_RUN
-    _say(_BANNER.format(endpoint_url=server.endpoint_url, region=region, connection=connection, functions=functions))
+    permissions = _IAM_ENFORCED if EMULATOR.settings.enforce_iam else _IAM_NOT_ENFORCED
+    facts = {"connection": connection, "functions": functions, "permissions": permissions, "region": region}
+    _say(_BANNER.format(endpoint_url=server.endpoint_url, **facts))
     if not server.only_local:
         _say(_OPEN_TO_OTHERS.format(host=server.host))
     # The endpoint is the command's one piece of data; with --port 0 a script reads it from here.

@@ -29,10 +29,15 @@ _ANY = "00000000-0000-0000-0000-000000000000"
 
 @dataclass(frozen=True)
 class Missing:
-    """An action that a resource's use takes, and that the identity's policies do not allow."""
+    """
+    An action that a resource's use takes, and that the identity's policies do not allow.
+
+    :param is_needed: False where jobs may do without it.
+    """
 
     action: str
     resource: str
+    is_needed: bool = True
 
     def __str__(self) -> str:
         return f"{self.action} on {self.resource}"
@@ -74,7 +79,7 @@ def _missing_of(iam: Any, source: str, permission: Permission, *, region: str) -
     for result in answer["EvaluationResults"]:
         if result["EvalDecision"] != ALLOWED:
             resource = result.get("EvalResourceName", "*")
-            yield Missing(result["EvalActionName"], named.get(resource, resource))
+            yield Missing(result["EvalActionName"], named.get(resource, resource), permission.is_needed)
 
 
 def _one_case(resource: str, region: str) -> str:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_bda.operators.bda import BdaInvokeOperator
+    from airflow_bda.operators.bda_preflight import BdaPreflightOperator
 
-__all__ = ["BdaInvokeOperator"]
+__all__ = ["BdaInvokeOperator", "BdaPreflightOperator"]
 
 
 def __getattr__(name: str) -> Any:
@@ -15,4 +16,8 @@ def __getattr__(name: str) -> Any:
         from airflow_bda.operators.bda import BdaInvokeOperator
 
         return BdaInvokeOperator
+    if name == "BdaPreflightOperator":
+        from airflow_bda.operators.bda_preflight import BdaPreflightOperator
+
+        return BdaPreflightOperator
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

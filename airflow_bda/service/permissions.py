@@ -29,6 +29,7 @@ KEY_ACTIONS = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Generat
 # AWS's partition of China has a suffix of its own.
 _DNS_SUFFIX_OF_PARTITION = {"aws-cn": "amazonaws.com.cn"}
 _DNS_SUFFIX = "amazonaws.com"
+_ANY_JOB = "a job's id is not known before it is started"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Permission:
     :param reason: what it is needed for.
     :param wildcard: why a wildcard in it must stay; empty where it has none.
     :param via: the service that the actions are made through, as ``kms:ViaService`` names it.
+    :param is_needed: False where jobs may do without it.
     """
 
     sid: str
@@ -48,6 +50,7 @@ class Permission:
     reason: str
     wildcard: str = ""
     via: str | None = None
+    is_needed: bool = True
 
 
 def caller_permissions(workload: Workload) -> tuple[Permission, ...]:
@@ -73,12 +76,14 @@ def _bedrock(workload: Workload) -> Iterator[Permission]:
         wildcard="the profile may route to any region, or its routes are not published" if any_region else "",
     )
     yield Permission(
-        "StartAndFollowBdaJobs",
-        (INVOKE, GET_STATUS),
+        "StartBdaJobs",
+        (INVOKE,),
         (jobs,),
-        "Jobs are started and asked about by the invocation's ARN.",
-        wildcard="a job's id is not known before it is started",
+        "AWS's pages do not ask for it; one deployment was refused without it.",
+        wildcard=_ANY_JOB,
+        is_needed=False,
     )
+    yield Permission("FollowBdaJobs", (GET_STATUS,), (jobs,), "Jobs are asked about by their ARNs.", wildcard=_ANY_JOB)
 
 
 def _storage(workload: Workload) -> Iterator[Permission]:
@@ -101,6 +106,7 @@ def _storage(workload: Workload) -> Iterator[Permission]:
         (LIST,),
         buckets(workload),
         "S3 says that an object or a bucket is missing only to those who may list the bucket; to others it says 403.",
+        is_needed=False,
     )
 
 

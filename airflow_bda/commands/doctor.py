@@ -1,0 +1,69 @@
+"""The command ``airflow-bda doctor``: what stands between a setup and its first job."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from airflow_bda.commands import connection
+from airflow_bda.commands.policy import add_workload_arguments
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from airflow_bda.hooks.preflight.subject import Subject
+    from airflow_bda.service.checks import Report
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    job = parser.add_argument_group("what jobs touch")
+    add_workload_arguments(job, profile_options=("--profile-arn",), required=False)
+    parser.add_argument(
+        "--write-probe", action="store_true", help="write an empty object below the output, and delete it again"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    connection.add_arguments(parser)
+
+
+def run(args: Namespace) -> int:
+    """
+    Look, and print what was found.
+
+    :return: 0, or 1 where jobs would fail, or 2 for URIs that are none.
+    """
+    with connection.hook_of(args) as hook:
+        from airflow_bda.hooks.preflight.runner import run_preflight
+
+        try:
+            subject = _subject(args)
+        except ValueError as error:
+            sys.stderr.write(f"airflow-bda doctor: {error}\n")
+            return 2
+        report = run_preflight(hook, subject)
+    _print(report, as_json=args.json)
+    return 1 if report.faults else 0
+
+
+def _subject(args: Namespace) -> Subject:
+    from airflow_bda.hooks.preflight.subject import Subject
+
+    return Subject(
+        input_uri=args.input,
+        output_uri=args.output,
+        project_arn=args.project,
+        stage=args.stage,
+        blueprint_arns=tuple(args.blueprint),
+        profile_arn=args.profile_arn,
+        kms_key=args.kms_key,
+        input_key=args.input_kms_key,
+        output_key=args.output_kms_key,
+        write_probe=args.write_probe,
+    )
+
+
+def _print(report: Report, *, as_json: bool) -> None:
+    lines = [json.dumps(report.to_json(), indent=2)] if as_json else [str(check) for check in report.checks]
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stderr.write(f"{len(report.checks)} checks: {len(report.faults)} faults, {len(report.hints)} hints\n")

@@ -1,0 +1,116 @@
+"""What says what to extract: the profile, the project in its stage, the blueprints, and the request as a whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.hooks.preflight.subject import Refusal, look
+from airflow_bda.service.checks import fault, hint, ok
+from airflow_bda.service.errors import BdaRequestError
+from airflow_bda.service.profiles import PROFILE_OF_REGION, derive_profile_arn
+from airflow_bda.service.request import build_request, request_warnings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_bda.hooks.preflight.subject import Scene
+    from airflow_bda.service.checks import Check
+
+_CONTROL = "bedrock-data-automation"
+_COMPLETED, _FAILED, _ASYNC, _LIVE = "COMPLETED", "FAILED", "ASYNC", "LIVE"
+_SAMPLE_DOCUMENT = "sample.pdf"
+
+
+def check_request(scene: Scene) -> Iterator[Check]:
+    """Check what would be sent, as the operator does; and the profile with it."""
+    subject = scene.subject
+    if subject.profile_arn is None and scene.region not in PROFILE_OF_REGION:
+        yield fault("profile", f"none is known for {scene.region}.", "Pass the profile's ARN.")
+        return
+    profile = subject.profile_arn or derive_profile_arn(
+        region=scene.region, account=scene.account, partition=scene.partition
+    )
+    yield from _check_profile(scene, profile)
+    if not subject.input_uri or not subject.output_uri:
+        return
+    document = f"{subject.input_uri}{_SAMPLE_DOCUMENT}" if subject.input_uri.endswith("/") else subject.input_uri
+    try:
+        request = build_request(
+            input_s3_uri=document,
+            output_s3_uri=subject.output_uri,
+            profile_arn=profile,
+            project_arn=subject.project_arn,
+            project_stage=subject.stage if subject.project_arn else None,
+            blueprints=list(subject.blueprint_arns) or None,
+            kms_key_id=subject.kms_key,
+            region=scene.region,
+        )
+    except BdaRequestError as error:
+        for problem in error.problems:
+            yield fault("request", problem, "")
+        return
+    warnings = request_warnings(request)
+    for warning in warnings:
+        yield hint("request", warning)
+    if not warnings:
+        yield ok("request", "would be sent as it is")
+
+
+def _check_profile(scene: Scene, profile: str) -> Iterator[Check]:
+    listed = PROFILE_OF_REGION.get(scene.region)
+    if listed and not profile.endswith(f"/{listed}"):
+        yield fault("profile", f"{profile} is not the profile of {scene.region}, {listed}.", "Leave it out.")
+    elif listed:
+        yield ok("profile", profile)
+    else:
+        yield hint("profile", f"{profile}; whether {scene.region} has it is not known here.")
+
+
+def check_project(scene: Scene) -> Iterator[Check]:
+    """Look the project up, in its stage."""
+    subject = scene.subject
+    if not subject.project_arn:
+        return
+    stage = subject.stage or _LIVE
+    found = look(
+        lambda: scene.client(_CONTROL).get_data_automation_project(projectArn=subject.project_arn, projectStage=stage)
+    )
+    if isinstance(found, Refusal):
+        yield _not_seen("project", f"{subject.project_arn} in stage {stage}", "bedrock:GetDataAutomationProject", found)
+        return
+    yield _judge_project(found["project"], stage)
+
+
+def _judge_project(project: dict[str, Any], stage: str) -> Check:
+    name, status = project.get("projectName", project["projectArn"]), project["status"]
+    if status == _FAILED:
+        return fault(
+            "project", f"{name} is {status} in stage {stage}.", "Update the project, and see why in its answer."
+        )
+    if status != _COMPLETED:
+        return fault("project", f"{name} is {status} in stage {stage}.", "Wait until it is COMPLETED.")
+    if project.get("projectType", _ASYNC) != _ASYNC:
+        return hint(
+            "project",
+            f"{name} is of type {project['projectType']}, and jobs run asynchronously.",
+            "Make a project of type ASYNC for them.",
+        )
+    return ok("project", f"{name} is COMPLETED in stage {stage}")
+
+
+def check_blueprints(scene: Scene) -> Iterator[Check]:
+    """Look each blueprint up."""
+    for arn in scene.subject.blueprint_arns:
+        found = look(lambda arn=arn: scene.client(_CONTROL).get_blueprint(blueprintArn=arn))  # type: ignore[misc]
+        if isinstance(found, Refusal):
+            yield _not_seen("blueprint", arn, "bedrock:GetBlueprint", found)
+        else:
+            yield ok("blueprint", f"{found['blueprint'].get('blueprintName', arn)} exists")
+
+
+def _not_seen(name: str, what: str, action: str, refusal: Refusal) -> Check:
+    if refusal.is_absence:
+        return fault(name, f"{what} does not exist.", "Correct the ARN or the stage, or create it.")
+    if refusal.is_denial:
+        return hint(name, f"{what} could not be looked at.", f"Allow {action} to have it checked.")
+    return hint(name, f"{what} could not be looked at: {refusal.text}")

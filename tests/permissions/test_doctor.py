@@ -1,0 +1,251 @@
+"""`airflow-bda doctor` and BdaPreflightOperator: what stands between a setup and its first job."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+
+import pytest
+
+from airflow_bda.cli import main
+from airflow_bda.hooks.preflight.environment import check_clock
+from airflow_bda.hooks.preflight.runner import run_preflight
+from airflow_bda.hooks.preflight.subject import Subject
+from airflow_bda.service.checks import Level
+from airflow_bda.service.policies import caller_policy, input_bucket_policy
+from airflow_bda.service.workload import plan_workload
+
+STANDARD = {"document": {}}
+INPUT, OUTPUT = "s3://inputs/docs/a.pdf", "s3://outputs/results"
+LOOK = {
+    "Version": "2012-10-17",
+    "Statement": {
+        "Effect": "Allow",
+        "Action": [
+            "iam:SimulatePrincipalPolicy",
+            "bedrock:GetDataAutomationProject",
+            "bedrock:GetBlueprint",
+            "s3:GetBucketPolicy",
+        ],
+        "Resource": "*",
+    },
+}
+
+
+@pytest.fixture
+def project(guarded):
+    control = guarded.emulator.client("bedrock-data-automation")
+    made = control.create_data_automation_project(projectName="invoices", standardOutputConfiguration=STANDARD)
+    return made["projectArn"]
+
+
+@pytest.fixture
+def subject(guarded, project):
+    blueprint = guarded.workload["blueprint_arns"]
+    return Subject(
+        input_uri=INPUT,
+        output_uri=OUTPUT,
+        project_arn=project,
+        blueprint_arns=tuple(blueprint),
+        kms_key=guarded.keys["job"],
+        input_key=guarded.keys["input"],
+        output_key=guarded.keys["output"],
+    )
+
+
+@pytest.fixture
+def policy(guarded, project):
+    return caller_policy(plan_workload(**guarded.workload | {"project_arn": project}))
+
+
+def said(report, level):
+    return {check.name: check for check in report.checks if check.level is level}
+
+
+def test_a_sound_setup_has_no_faults(guarded, subject, policy):
+    report = run_preflight(guarded.hook(policy, LOOK), subject)
+
+    assert report.faults == ()
+    assert {"identity", "region", "profile", "project", "blueprint", "input", "permissions", "clock", "KMS key"} <= set(
+        said(report, Level.OK)
+    )
+
+
+def test_a_missing_bucket_policy_is_a_hint(guarded, subject, policy):
+    hook = guarded.hook(policy, LOOK)
+    assert "input bucket policy" in said(run_preflight(hook, subject), Level.HINT)
+
+    document = input_bucket_policy(plan_workload(**guarded.workload))
+    guarded.s3.put_bucket_policy(Bucket="inputs", Policy=json.dumps(document))
+
+    assert "input bucket policy" in said(run_preflight(hook, subject), Level.OK)
+
+
+@pytest.mark.parametrize("index", range(9))
+def test_each_missing_statement_is_named(guarded, subject, policy, index):
+    """What jobs need is a fault; what only helps is a hint."""
+    statement = policy["Statement"].pop(index)
+    report = run_preflight(guarded.hook(policy, LOOK), subject)
+
+    level = Level.HINT if statement["Sid"] in {"StartBdaJobs", "TellMissingFromForbidden"} else Level.FAULT
+    named = [check.text for check in report.checks if check.name == "permissions" and check.level is level]
+    actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+    assert all(any(action in text for text in named) for action in actions)
+
+
+def test_what_may_not_be_looked_at_is_no_fault(guarded, subject, policy):
+    """The policy for running jobs is enough to run them; doctor says what it could not see."""
+    report = run_preflight(guarded.hook(policy), subject)
+
+    assert report.faults == ()
+    assert {"project", "blueprint", "permissions"} <= set(said(report, Level.HINT))
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"input_uri": "s3://inputs/docs/b.pdf"}, "input"),
+        ({"input_uri": "s3://no-such-bucket-here/docs/b.pdf"}, "input bucket"),
+        ({"output_uri": "s3://no-such-bucket-here/x"}, "output bucket"),
+        ({"stage": "DEVELOPMENT"}, "project"),
+        ({"project_arn": "arn:aws:bedrock:us-east-1:123456789012:data-automation-project/000000000000"}, "project"),
+        ({"blueprint_arns": ("arn:aws:bedrock:us-east-1:123456789012:blueprint/000000000000",)}, "blueprint"),
+        (
+            {"profile_arn": "arn:aws:bedrock:us-east-1:123456789012:data-automation-profile/eu.data-automation-v1"},
+            "profile",
+        ),
+        ({"project_arn": "nonsense"}, "request"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_not_there_is_a_fault(guarded, subject, changes, name):
+    from airflow_bda.hooks import BdaHook
+
+    report = run_preflight(BdaHook(), replace(subject, **changes))
+
+    assert name in said(report, Level.FAULT)
+    assert name == "request" or said(report, Level.FAULT)[name].remedy
+
+
+def test_a_project_that_is_not_ready_is_a_fault(guarded, subject):
+    guarded.emulator.configure(project_seconds=3600)
+    control = guarded.emulator.client("bedrock-data-automation")
+    arn = control.create_data_automation_project(projectName="slow", standardOutputConfiguration=STANDARD)["projectArn"]
+
+    from airflow_bda.hooks import BdaHook
+
+    assert (
+        "IN_PROGRESS" in said(run_preflight(BdaHook(), replace(subject, project_arn=arn)), Level.FAULT)["project"].text
+    )
+
+
+def test_a_disabled_key_is_a_fault(guarded, subject):
+    from airflow_bda.hooks import BdaHook
+
+    guarded.kms.disable_key(KeyId=guarded.keys["job"].rpartition("/")[2])
+
+    assert "KMS key" in said(run_preflight(BdaHook(), subject), Level.FAULT)
+
+
+def test_the_write_probe_leaves_nothing(guarded, subject, policy):
+    before = guarded.s3.list_objects_v2(Bucket="outputs")["KeyCount"]
+    deleting = {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Action": "s3:DeleteObject", "Resource": "arn:aws:s3:::outputs/*"},
+    }
+
+    report = run_preflight(guarded.hook(policy, deleting), replace(subject, write_probe=True))
+
+    assert "write probe" in said(report, Level.OK)
+    assert guarded.s3.list_objects_v2(Bucket="outputs")["KeyCount"] == before
+
+
+def test_a_write_probe_that_is_refused_is_a_fault(guarded, subject):
+    assert "write probe" in said(run_preflight(guarded.hook(), replace(subject, write_probe=True)), Level.FAULT)
+
+
+def test_without_an_identity_nothing_more_is_looked_at(bda_emulator, monkeypatch):
+    from airflow_bda.hooks import BdaHook
+
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    report = run_preflight(BdaHook(aws_conn_id=None), Subject(input_uri=INPUT))
+
+    assert [check.name for check in report.faults] == ["identity"]
+    assert report.checks[-1].name == "identity"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "level"), [(0, Level.OK), (2, Level.HINT), (-2, Level.HINT), (6, Level.FAULT), (-6, Level.FAULT)]
+)
+def test_a_clock_that_is_wrong_is_seen(minutes, level):
+    theirs = datetime.now(timezone.utc) + timedelta(minutes=minutes)
+    answer = {"ResponseMetadata": {"HTTPHeaders": {"date": format_datetime(theirs, usegmt=True)}}}
+
+    (check,) = check_clock(answer)
+
+    assert check.level is level
+
+
+def test_the_command_tells_machines_and_people(guarded, project, capsys):
+    arguments = ["doctor", "--input", INPUT, "--output", OUTPUT, "--project", project, "--region", "us-east-1"]
+
+    assert main([*arguments, "--json"]) == 0
+    printed = capsys.readouterr()
+    assert {check["level"] for check in json.loads(printed.out)} <= {"ok", "hint"}
+    assert " 0 faults" in printed.err
+
+    assert main([*arguments, "--stage", "DEVELOPMENT"]) == 1
+    assert "fault  project: " in capsys.readouterr().out
+
+    assert main(["doctor", "--input", "nonsense"]) == 2
+
+
+def test_a_connection_that_is_not_there_is_told(bda_emulator, airflow_db, capsys):
+    """The Amazon provider works on with other credentials, and so may a job."""
+    assert main(["doctor", "--conn-id", "no_such_connection"]) == 0
+    assert "hint   connection: there is no 'no_such_connection'" in capsys.readouterr().out
+
+
+class TestOperator:
+    def test_a_sound_setup_gives_the_report(self, guarded, subject):
+        operator = self.operator(subject)
+
+        report = operator.execute({})
+
+        assert {check["level"] for check in report} <= {"ok", "hint"}
+        assert json.loads(json.dumps(report)) == report
+
+    def test_every_fault_is_in_the_error_and_no_retry_follows(self, guarded, subject):
+        from airflow_bda._compat import AirflowFailException
+        from airflow_bda.exceptions import BdaRequestError
+
+        operator = self.operator(subject, input_s3_uri="s3://inputs/none.pdf", project_stage="DEVELOPMENT")
+
+        with pytest.raises(BdaRequestError) as failed:
+            operator.execute({})
+
+        assert isinstance(failed.value, AirflowFailException)
+        assert [problem.partition(":")[0] for problem in failed.value.problems] == ["project", "input"]
+
+    def test_a_uri_that_is_none_fails_likewise(self, guarded, subject):
+        from airflow_bda.exceptions import BdaRequestError
+
+        with pytest.raises(BdaRequestError, match="nonsense"):
+            self.operator(subject, input_s3_uri="nonsense").execute({})
+
+    @staticmethod
+    def operator(subject, **changes):
+        from airflow_bda.operators import BdaPreflightOperator
+
+        arguments = {
+            "task_id": "look",
+            "input_s3_uri": subject.input_uri,
+            "output_s3_uri": subject.output_uri,
+            "project_arn": subject.project_arn,
+            "blueprints": list(subject.blueprint_arns),
+            "kms_key_id": subject.kms_key,
+        }
+        return BdaPreflightOperator(**arguments | changes)

@@ -1,0 +1,151 @@
+"""What `airflow-bda policy` prints: filled in, for every partition, with no wildcard that could be a name."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_bda.cli import main
+from airflow_bda.service.arns import partition_of
+from airflow_bda.service.permissions import caller_permissions
+from airflow_bda.service.policies import (
+    PolicyOptions,
+    caller_policy,
+    key_policy,
+    lambda_policy,
+    output_bucket_policy,
+)
+from airflow_bda.service.profiles import DESTINATIONS_OF_REGION, PROFILE_OF_REGION
+from airflow_bda.service.workload import plan_workload
+
+ACCOUNT = "123456789012"
+PLACES = {"input_uri": "s3://in/docs/a.pdf", "output_uri": "s3://out/results/", "account": ACCOUNT}
+
+
+def statements(document):
+    return {statement["Sid"]: statement for statement in document["Statement"]}
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize("region", PROFILE_OF_REGION)
+def test_the_profile_is_allowed_wherever_it_routes_to(region):
+    policy = statements(caller_policy(plan_workload(**PLACES, region=region)))
+
+    expected = {
+        f"arn:{partition_of(region)}:bedrock:{each}:{ACCOUNT}:data-automation-profile/{PROFILE_OF_REGION[region]}"
+        for each in DESTINATIONS_OF_REGION[region]
+    }
+    assert set(listed(policy["InvokeBdaProfile"]["Resource"])) == expected
+
+
+def test_a_profile_of_unknown_routes_is_allowed_everywhere():
+    profile = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:data-automation-profile/new.data-automation-v2"
+
+    policy = statements(caller_policy(plan_workload(**PLACES, profile_arn=profile)))
+
+    assert policy["InvokeBdaProfile"]["Resource"] == profile.replace("us-east-1", "*")
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "us-gov-west-1"])
+def test_every_arn_is_of_the_partition(region):
+    workload = plan_workload(**PLACES, region=region, kms_key="k", input_key="k", output_key="k")
+    documents = [caller_policy(workload), lambda_policy(workload), output_bucket_policy(workload), key_policy(workload)]
+
+    arns = [word for word in json.dumps(documents).split('"') if word.startswith("arn:")]
+    assert {arn.split(":")[1] for arn in arns} == {partition_of(region)}
+
+
+def test_chinas_services_have_another_suffix():
+    profile = f"arn:aws-cn:bedrock:cn-north-1:{ACCOUNT}:data-automation-profile/cn.data-automation-v1"
+    policy = statements(caller_policy(plan_workload(**PLACES, profile_arn=profile, kms_key="k")))
+
+    condition = policy["UseJobKeyThroughBda"]["Condition"]["StringEquals"]
+    assert condition == {"kms:ViaService": "bedrock.cn-north-1.amazonaws.com.cn"}
+
+
+@pytest.mark.parametrize("input_uri", ["s3://in/docs/a.pdf", "s3://in/docs/", "s3://in"])
+@pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-1"])
+def test_every_wildcard_has_its_reason_and_no_reason_stands_alone(region, input_uri):
+    workload = plan_workload(**PLACES | {"input_uri": input_uri}, region=region, kms_key="k")
+
+    for permission in caller_permissions(workload):
+        assert any("*" in resource for resource in permission.resources) == bool(permission.wildcard)
+        assert not any("*" in action for action in permission.actions)
+
+
+def test_the_output_bucket_lets_bda_in_for_this_account_only():
+    policy = statements(output_bucket_policy(plan_workload(**PLACES, region="us-east-1")))
+
+    assert policy["BdaObjects"]["Action"] == "s3:PutObject"
+    assert policy["BdaObjects"]["Resource"] == "arn:aws:s3:::out/results/*"
+    assert policy["BdaList"]["Resource"] == "arn:aws:s3:::out"
+    for statement in policy.values():
+        assert statement["Principal"] == {"Service": "bedrock.amazonaws.com"}
+        assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+
+
+def test_a_principal_is_named_where_it_is_given():
+    role = "arn:aws:iam::210987654321:role/worker"
+    options = PolicyOptions(principal=role)
+    workload = plan_workload(**PLACES, region="us-east-1", kms_key="k")
+
+    assert statements(output_bucket_policy(workload, options))["CallerObjects"]["Principal"] == {"AWS": role}
+    assert statements(key_policy(workload, options))["UseTheKeyForBda"]["Principal"] == {"AWS": role}
+
+
+def test_the_lambda_may_also_write_its_log():
+    workload = plan_workload(**PLACES, region="us-east-1")
+    policy = statements(lambda_policy(workload, PolicyOptions(function="mine")))
+
+    assert policy.keys() - statements(caller_policy(workload)).keys() == {"WriteFunctionLog"}
+    assert all("/aws/lambda/mine" in resource for resource in policy["WriteFunctionLog"]["Resource"])
+
+
+@pytest.mark.parametrize("kind", ["caller", "input-bucket", "output-bucket", "kms", "lambda"])
+def test_the_command_prints_json_and_explains_beside_it(kind, capsys):
+    arguments = ["policy", kind, "--input", "s3://in/a.pdf", "--output", "s3://out", "--account", ACCOUNT]
+
+    assert main([*arguments, "--region", "us-east-1", "--kms-key", "k", "--stage", "LIVE", "--explain"]) == 0
+
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["Version"] == "2012-10-17"
+    assert printed.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--account", ACCOUNT], "--region"),
+        (["--region", "us-east-1"], "--account"),
+        (["--region", "mars-north-1", "--account", ACCOUNT], "mars-north-1"),
+        (["--region", "us-east-1", "--account", ACCOUNT, "--kms-key", "alias/docs"], "describe-key"),
+        (["--region", "us-east-1", "--account", ACCOUNT, "--project", "nonsense"], "nonsense"),
+    ],
+)
+def test_too_little_to_fill_it_in_is_wrong_usage(options, said, capsys):
+    assert main(["policy", "caller", "--input", "s3://in/a.pdf", "--output", "s3://out", *options]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert said in printed.err
+
+
+def test_a_keys_policy_is_about_one_key(capsys):
+    arguments = [
+        "policy",
+        "kms",
+        "--input",
+        "s3://a/b",
+        "--output",
+        "s3://c",
+        "--region",
+        "us-east-1",
+        "--account",
+        ACCOUNT,
+    ]
+
+    assert main(arguments) == 2
+    assert main([*arguments, "--kms-key", "a", "--input-kms-key", "b"]) == 2
