@@ -30,7 +30,11 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": _INTEGRATION,
-                "python-modules": ["airflow_bda.operators.bda", "airflow_bda.operators.bda_preflight"],
+                "python-modules": [
+                    "airflow_bda.operators.bda",
+                    "airflow_bda.operators.bda_lambda",
+                    "airflow_bda.operators.bda_preflight",
+                ],
             }
         ],
         "sensors": [{"integration-name": _INTEGRATION, "python-modules": ["airflow_bda.sensors.bda"]}],

@@ -10,6 +10,14 @@ from botocore.exceptions import ClientError
 from airflow_bda.aws_lambda.allow_lists import NotAllowedError
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.failures import Failure, call_error, classify
+from airflow_bda.service.lambda_interface import (
+    BAD_REQUEST,
+    FAILED,
+    FORBIDDEN,
+    NOT_FOUND,
+    OK,
+    TOO_MANY_REQUESTS,
+)
 from airflow_bda.service.statuses import JobStatus
 
 if TYPE_CHECKING:
@@ -17,18 +25,12 @@ if TYPE_CHECKING:
     from airflow_bda.service.statuses import JobState
 
 STARTED = "BDA invocation started"
-_OK = 200
-_BAD_REQUEST = 400
-_FORBIDDEN = 403
-_NOT_FOUND = 404
-_TOO_MANY_REQUESTS = 429
-_FAILED = 500
 
 _CODE_OF_FAILURE = {
-    Failure.BUSY: _TOO_MANY_REQUESTS,
-    Failure.INVALID: _BAD_REQUEST,
-    Failure.NOT_FOUND: _NOT_FOUND,
-    Failure.PERMISSION: _FORBIDDEN,
+    Failure.BUSY: TOO_MANY_REQUESTS,
+    Failure.INVALID: BAD_REQUEST,
+    Failure.NOT_FOUND: NOT_FOUND,
+    Failure.PERMISSION: FORBIDDEN,
 }
 # The words of the rest speak of Airflow's tasks and connections.
 _REMEDY_OF_FAILURE = {
@@ -49,7 +51,7 @@ _REMEDY_OF_FAILURE = {
 def started(invocation_arn: str, warnings: tuple[str, ...]) -> dict[str, Any]:
     """Answer that a job was started, or that it was already."""
     body: dict[str, Any] = {"message": STARTED, "invocationArn": invocation_arn}
-    return _answer(_OK, body | ({"warnings": list(warnings)} if warnings else {}))
+    return _answer(OK, body | ({"warnings": list(warnings)} if warnings else {}))
 
 
 def status(state: JobState) -> dict[str, Any]:
@@ -61,16 +63,16 @@ def status(state: JobState) -> dict[str, Any]:
         body["error"] = {"type": state.error_type, "message": state.error_message}
     if state.duration_seconds is not None:
         body["durationSeconds"] = state.duration_seconds
-    return _answer(_OK, body)
+    return _answer(OK, body)
 
 
 def refused(error: BdaError) -> dict[str, Any]:
     """Answer that nothing was sent, and why."""
-    code = _FAILED
+    code = FAILED
     if isinstance(error, NotAllowedError):
-        code = _FORBIDDEN
+        code = FORBIDDEN
     elif isinstance(error, BdaRequestError):
-        code = _BAD_REQUEST
+        code = BAD_REQUEST
     body: dict[str, Any] = {"error": str(error), "errorType": type(error).__name__}
     problems = getattr(error, "problems", ())
     return _answer(code, body | ({"problems": list(problems)} if problems else {}))
@@ -86,16 +88,16 @@ def failed(error: Exception, *, operation: str, **facts: Any) -> dict[str, Any]:
     kind = classify(error)
     remedy = _REMEDY_OF_FAILURE.get(kind)
     explained = call_error(error, operation=operation, remedy=remedy and remedy.format(operation=operation), **facts)
-    code = _CODE_OF_FAILURE.get(kind, _FAILED)
+    code = _CODE_OF_FAILURE.get(kind, FAILED)
     if kind is Failure.BUSY and _is_services_fault(error):
-        code = _FAILED
+        code = FAILED
     return _answer(code, {"error": str(explained), "errorType": explained.error_type})
 
 
 def _is_services_fault(error: Exception) -> bool:
     if not isinstance(error, ClientError):
         return False
-    return bool(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _FAILED)
+    return bool(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= FAILED)
 
 
 def _answer(code: int, body: dict[str, Any]) -> dict[str, Any]:

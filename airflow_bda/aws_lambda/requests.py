@@ -11,11 +11,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.invocations import check_invocation_arn
+from airflow_bda.service.lambda_interface import ARGUMENT_OF_KEY, INVOCATION_ARN
 from airflow_bda.service.profiles import UnknownRegionError, derive_profile_arn
 from airflow_bda.service.request import build_request, request_warnings
 
@@ -24,23 +24,6 @@ if TYPE_CHECKING:
 
     from airflow_bda.service.request import InvocationRequest
 
-INVOCATION_ARN = "invocationArn"
-ARGUMENT_OF_KEY: Mapping[str, str] = MappingProxyType(
-    {
-        "inputS3Uri": "input_s3_uri",
-        "outputS3Uri": "output_s3_uri",
-        "profileArn": "profile_arn",
-        "projectArn": "project_arn",
-        "projectStage": "project_stage",
-        "blueprints": "blueprints",
-        "videoSegment": "video_segment",
-        "enableEventBridge": "event_bridge_enabled",
-        "kmsKeyId": "kms_key_id",
-        "kmsEncryptionContext": "kms_encryption_context",
-        "tags": "tags",
-        "clientToken": "client_token",
-    }
-)
 _KEY_OF_ARGUMENT = {argument: key for key, argument in ARGUMENT_OF_KEY.items()}
 _ARGUMENT = re.compile(rf"\b({'|'.join(_KEY_OF_ARGUMENT)})\b")
 _INVOCATION_ARGUMENT = re.compile(r"\binvocation_arn\b")

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_bda.operators.bda import BdaInvokeOperator
+    from airflow_bda.operators.bda_lambda import BdaLambdaInvokeOperator
     from airflow_bda.operators.bda_preflight import BdaPreflightOperator
 
-__all__ = ["BdaInvokeOperator", "BdaPreflightOperator"]
+__all__ = ["BdaInvokeOperator", "BdaLambdaInvokeOperator", "BdaPreflightOperator"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,4 +21,8 @@ def __getattr__(name: str) -> Any:
         from airflow_bda.operators.bda_preflight import BdaPreflightOperator
 
         return BdaPreflightOperator
+    if name == "BdaLambdaInvokeOperator":
+        from airflow_bda.operators.bda_lambda import BdaLambdaInvokeOperator
+
+        return BdaLambdaInvokeOperator
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from lambda_context import LambdaContext
@@ -31,3 +32,17 @@ def _no_warm_function():
     bda_client.cache_clear()
     yield
     bda_client.cache_clear()
+
+
+@pytest.fixture
+def wait_until():
+    """Give what waits for something to come true, looking often."""
+
+    def wait(is_true) -> None:
+        for _ in range(200):
+            if is_true():
+                return
+            time.sleep(0.05)
+        raise AssertionError("it did not come true in ten seconds")
+
+    return wait

@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 
 import pytest
 from cfnlint.api import ManualArgs, lint
+from deployed_function import deploy
 
-from airflow_bda.aws_lambda.package import build_package
 from airflow_bda.aws_lambda.template import build_template
 from airflow_bda.service.permissions import caller_permissions
 from airflow_bda.service.profiles import DESTINATIONS_OF_REGION, UnknownRegionError
@@ -30,23 +30,6 @@ EVERYTHING = {
 
 # moto makes no queue policies and no alarms, and says so.
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS:UserWarning")
-
-
-def deploy(emulator, **parameters: str) -> dict[str, str]:
-    """Deploy the template as a user does, and give its outputs."""
-    emulator.make_bucket("code")
-    emulator.client("s3").put_object(Bucket="code", Key="bda.zip", Body=build_package().content)
-    wanted = {"CodeBucket": "code", "CodeKey": "bda.zip", "InputPrefix": "bda-test/in", "OutputPrefix": "bda-test/out"}
-    formation = emulator.client("cloudformation")
-    formation.create_stack(
-        StackName="bda",
-        TemplateBody=json.dumps(build_template("us-east-1")),
-        Capabilities=["CAPABILITY_IAM"],
-        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in {**wanted, **parameters}.items()],
-    )
-    (stack,) = formation.describe_stacks(StackName="bda")["Stacks"]
-    assert stack["StackStatus"] == "CREATE_COMPLETE"
-    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
 def invoke(emulator, event: dict) -> tuple[int, dict]:

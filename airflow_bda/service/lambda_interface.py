@@ -1,0 +1,140 @@
+"""
+The words between a caller and the Lambda function: the keys of its events, and what its answers mean.
+
+Both ends read them from here: the function, and the operator that invokes it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.service.errors import BdaConnectionError, BdaError, BdaPermissionError, BdaRequestError
+from airflow_bda.service.members import member
+from airflow_bda.service.statuses import JobState, JobStatus
+
+if TYPE_CHECKING:
+    from airflow_bda.service.request import InvocationRequest
+
+INVOCATION_ARN = "invocationArn"
+ARGUMENT_OF_KEY: Mapping[str, str] = MappingProxyType(
+    {
+        "inputS3Uri": "input_s3_uri",
+        "outputS3Uri": "output_s3_uri",
+        "profileArn": "profile_arn",
+        "projectArn": "project_arn",
+        "projectStage": "project_stage",
+        "blueprints": "blueprints",
+        "videoSegment": "video_segment",
+        "enableEventBridge": "event_bridge_enabled",
+        "kmsKeyId": "kms_key_id",
+        "kmsEncryptionContext": "kms_encryption_context",
+        "tags": "tags",
+        "clientToken": "client_token",
+    }
+)
+OK = 200
+BAD_REQUEST = 400
+FORBIDDEN = 403
+NOT_FOUND = 404
+TOO_MANY_REQUESTS = 429
+FAILED = 500
+
+
+def invoke_event(request: InvocationRequest, *, with_profile: bool) -> dict[str, Any]:
+    """
+    Give the event that asks for a request's job.
+
+    :param with_profile: whether to name the request's profile; the function finds its own otherwise.
+    """
+    members = request.to_api()
+    event = {key: member(members, argument) for key, argument in ARGUMENT_OF_KEY.items()}
+    if not with_profile:
+        del event["profileArn"]
+    return {key: value for key, value in event.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """
+    What the function answered.
+
+    :param code: as HTTP has it.
+    """
+
+    code: int
+    body: Mapping[str, Any]
+
+    @classmethod
+    def parse(cls, payload: str | bytes, function_name: str) -> Answer:
+        """
+        Read an answer.
+
+        :param function_name: who gave it, for the error's text.
+        :raises BdaError: when it is none of the bundled function's.
+        """
+        try:
+            read = json.loads(payload)
+            body = json.loads(read["body"])
+            return cls(int(read["statusCode"]), dict(body))
+        except (KeyError, TypeError, ValueError):
+            raise BdaError(
+                f"The function {function_name} gave an answer that is no statusCode with a body of JSON.",
+                remedy="Check function_name: the function must be the one of `airflow-bda lambda package`, or answer "
+                "as it does.",
+            ) from None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the function found odd about the event."""
+        return tuple(map(str, self.body.get("warnings") or ()))
+
+    def invocation_arn(self) -> str:
+        """
+        Give the invocation that an invoke event led to.
+
+        :raises BdaError: what the function said otherwise.
+        """
+        if self.code != OK:
+            raise self.error()
+        if not self.body.get(INVOCATION_ARN):
+            raise BdaError(f"The function's answer holds no {INVOCATION_ARN}: {sorted(self.body)}.")
+        return str(self.body[INVOCATION_ARN])
+
+    def state(self, invocation_arn: str) -> JobState:
+        """
+        Give the state that a status event asked for.
+
+        :raises BdaError: what the function said otherwise.
+        """
+        if self.code != OK:
+            raise self.error()
+        text = str(self.body.get("status") or "")
+        error = self.body.get("error")
+        failure = error if isinstance(error, Mapping) else {}
+        return JobState(
+            invocation_arn=invocation_arn,
+            status=JobStatus.parse(text),
+            status_text=text,
+            output_metadata_uri=self.body.get("outputLocation"),
+            error_type=failure.get("type"),
+            error_message=failure.get("message"),
+        )
+
+    def error(self) -> BdaError:
+        """Give the error that the function answered with, in the class that its code stands for."""
+        said = str(self.body.get("error") or f"it answered with the code {self.code}")
+        message = f"The Lambda function refused or failed: {said}"
+        error_type = self.body.get("errorType")
+        if self.code in {BAD_REQUEST, NOT_FOUND}:
+            # Its text lists the problems already.
+            problems = () if "\n" in said else self.body.get("problems") or ()
+            return BdaRequestError(message, problems=problems, error_type=error_type)
+        error_class = {FORBIDDEN: BdaPermissionError}.get(self.code, BdaError)
+        if self.code == TOO_MANY_REQUESTS or self.code >= FAILED:
+            error_class = BdaConnectionError
+        problems = " ".join(map(str, self.body.get("problems") or ()))
+        return error_class(f"{message} {problems}".strip(), error_type=error_type)
