@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow_processes.documents import PlainProcessor
+from airflow_processes.eventually import eventually
+from airflow_processes.running import RunningAirflow, free_port
 
 from airflow_bda.emulator import EMULATOR, EmulatorSettings
 from airflow_bda.emulator.server import EmulatorServer, SeedBucket
 from airflow_bda.emulator.testing import EmulatorForTests
-from airflow_processes.documents import PlainProcessor
-from airflow_processes.eventually import eventually
-from airflow_processes.running import RunningAirflow, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,7 +121,7 @@ class _Listener:
 
 @pytest.fixture(scope="session")
 def bda_server() -> Iterator[EmulatorServer]:
-    """An emulator that can be stopped and found again at the same port."""
+    """Run an emulator that can be stopped and found again at the same port."""
     with EmulatorServer(port=free_port(), seed_buckets=(SeedBucket("inputs"), SeedBucket("outputs"))) as server:
         yield server
 
@@ -130,7 +130,7 @@ def bda_server() -> Iterator[EmulatorServer]:
 def airflow(
     tmp_path_factory: pytest.TempPathFactory, airflow_db: Path, bda_server: EmulatorServer
 ) -> Iterator[RunningAirflow]:
-    """A running Airflow, shared by the tests of a session: it takes a quarter of a minute to start."""
+    """Start an Airflow, shared by the tests of a session: that takes a quarter of a minute."""
     running = RunningAirflow(
         tmp_path_factory.mktemp("airflow"), database=airflow_db, environment=Service(bda_server).environment
     )

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
-
 from airflow_processes.eventually import PATIENCE_SECONDS, eventually
 from airflow_processes.processes import AirflowProcess, kill
 from airflow_processes.reports import FOLDER_VARIABLE
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 HERE = Path(__file__).parent
+OWN_DAGS = HERE / "dags"
+OWN_DAG_IDS = frozenset({"has_twins", "is_daily", "waits_4"})
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed"})
 
 
@@ -75,10 +76,21 @@ class RunningAirflow:
 
     :param home: an empty folder.
     :param database: a migrated SQLite file.
-    :param environment: how its tasks reach AWS.
+    :param environment: how its tasks reach AWS, and Airflow's settings where they are not the usual ones.
+    :param dags: the folder of its DAGs.
+    :param dag_ids: some of those, which have been read when all have.
     """
 
-    def __init__(self, home: Path, *, database: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        database: Path,
+        environment: Mapping[str, str],
+        dags: Path = OWN_DAGS,
+        dag_ids: Collection[str] = OWN_DAG_IDS,
+    ) -> None:
+        self._dag_ids = frozenset(dag_ids)
         self.database = home / "airflow.db"
         self._logs = home / "output"
         self._reports = home / "reports"
@@ -88,8 +100,8 @@ class RunningAirflow:
         self._api_port = free_port()
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__")},
+            **airflow_environment(home, dags=dags, database=self.database, api_port=self._api_port),
             **environment,
-            **airflow_environment(home, dags=HERE / "dags", database=self.database, api_port=self._api_port),
             FOLDER_VARIABLE: str(self._reports),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")])),
             # The scheduler starts processes by their names.
@@ -193,7 +205,7 @@ class RunningAirflow:
         errors = self.query("SELECT stacktrace FROM import_error")
         assert not errors, errors[0][0]
         read = {dag_id for (dag_id,) in self.query("SELECT dag_id FROM serialized_dag")}
-        return {"has_twins", "is_daily", "waits_4"} <= read
+        return self._dag_ids <= read
 
     def _api_answers(self) -> bool:
         try:

@@ -10,6 +10,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from airflow_bda.emulator import EMULATOR
+from airflow_bda.engine import poller
 from airflow_bda.exceptions import (
     BdaClientError,
     BdaError,
@@ -18,6 +19,7 @@ from airflow_bda.exceptions import (
     BdaServiceError,
     BdaTimeoutError,
 )
+from airflow_bda.sensors import bda as sensor
 
 GET_STATUS = "GetDataAutomationStatus"
 INVOKE = "InvokeDataAutomationAsync"
@@ -35,6 +37,7 @@ class Outcome:
     :param error: what the task raises; None when it succeeds.
     :param facts: the error's attributes, besides the job's ARN.
     :param patience: how long the task waits, in seconds.
+    :param grace: how long a job may stay unknown, in seconds.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Outcome:
     error: type[BdaError] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     patience: float = LONG
+    grace: float = LONG
     aws_conn_id: str = "aws_default"
 
 
@@ -77,6 +81,7 @@ OUTCOMES = (
         ({"kind": "late_visibility", "polls": 10**9},),
         BdaRequestError,
         {"error_type": "ResourceNotFoundException"},
+        grace=SHORT,
     ),
     Outcome("found_late", ({"kind": "late_visibility", "polls": 2},)),
     Outcome("unknown_status", (of_status("unknown_status", status="Pondering", times=2),)),
@@ -115,14 +120,20 @@ def arrange(context: dict[str, Any]) -> None:
     """Let the task's troubles begin, once: a task that is rescheduled or resumed starts again."""
     task_id = context["ti"].task_id
     if task_id not in _arranged:
-        _arranged.add(task_id)
-        EMULATOR.faults.set(outcome_of(task_id).faults)
+        _begin(task_id)
+
+
+def _begin(task_id: str) -> None:
+    _arranged.add(task_id)
+    outcome = outcome_of(task_id)
+    EMULATOR.faults.set(outcome.faults)
+    poller._NOT_FOUND_GRACE_SECONDS = sensor.NOT_FOUND_GRACE_SECONDS = outcome.grace
 
 
 def start_job(task_id: str) -> str:
     """Start a job for a sensor, once; templates are rendered each time the task starts, and before ``pre_execute``."""
     if task_id not in jobs:
-        EMULATOR.faults.set(outcome_of(task_id).faults)
+        _begin(task_id)
         client = boto3.client("bedrock-data-automation-runtime")
         answer = client.invoke_data_automation_async(
             inputConfiguration={"s3Uri": "s3://modes/a document.pdf"},
@@ -130,7 +141,6 @@ def start_job(task_id: str) -> str:
             dataAutomationProfileArn="arn:aws:bedrock:us-east-1:123456789012:data-automation-profile/us.data-automation-v1",
         )
         jobs[task_id] = answer["invocationArn"]
-        _arranged.add(task_id)
     return jobs[task_id]
 
 

@@ -54,7 +54,8 @@ def _run(airflow_db, server, patch):
         "airflow_bda.engine.poller._NOT_FOUND_GRACE_SECONDS",
         "airflow_bda.sensors.bda.NOT_FOUND_GRACE_SECONDS",
     ):
-        patch.setattr(constant, 2.0)
+        # The tasks change it, each to what its outcome needs.
+        patch.setattr(constant, modes_table.LONG)
     patch.setattr("airflow_bda.engine.poller._RETRY_FIRST_SECONDS", 0.2)
     folder = airflow_db.parent / "dags" / "modes"
     shutil.copytree(Path(__file__).parent / "dags", folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -83,7 +84,6 @@ def _xcoms(ti):
             .all()
         )
         return {xcom.key: XComModel.deserialize_value(xcom) for xcom in found}
-
 
 
 @pytest.mark.parametrize("mode", [*SENSORS, *OPERATORS])

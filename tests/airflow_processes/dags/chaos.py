@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
+
+from airflow_processes.reports import report
 
 from airflow_bda.operators import BdaInvokeOperator
-from airflow_processes.reports import report
 
 try:
     from airflow.sdk import DAG
@@ -20,7 +21,7 @@ for how, arguments in {
         with DAG(
             f"{how}_{count}",
             schedule=None,
-            start_date=datetime(2024, 1, 1),
+            start_date=datetime(2024, 1, 1, tzinfo=timezone.utc),
             catchup=False,
             is_paused_upon_creation=False,
             max_active_tasks=16,

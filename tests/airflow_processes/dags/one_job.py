@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
+
+from airflow_processes.reports import report
 
 from airflow_bda.operators import BdaInvokeOperator
-from airflow_processes.reports import report
 
 try:
     from airflow.sdk import DAG, TaskGroup
@@ -27,18 +28,16 @@ def invoke(task_id="invoke", **arguments):
     )
 
 
-def dag(dag_id, **arguments):
+def dag(dag_id, schedule=None, end_date=None):
     return DAG(
         dag_id,
-        **{
-            "schedule": None,
-            "start_date": datetime(2024, 1, 1),
-            "catchup": False,
-            "is_paused_upon_creation": False,
-            "max_active_tasks": 16,
-            "default_args": {"retries": RETRIES, "retry_delay": timedelta(seconds=0.1), "pre_execute": report},
-            **arguments,
-        },
+        schedule=schedule,
+        start_date=datetime(2024, 1, 1, tzinfo=timezone.utc),
+        end_date=end_date,
+        catchup=False,
+        is_paused_upon_creation=False,
+        max_active_tasks=16,
+        default_args={"retries": RETRIES, "retry_delay": timedelta(seconds=0.1), "pre_execute": report},
     )
 
 
@@ -72,5 +71,6 @@ with dag("has_twins"):
 with dag("is_grouped"), TaskGroup("documents"):
     invoke()
 
-with dag("is_daily", schedule="@daily", is_paused_upon_creation=False):
+# Its end keeps the scheduler from starting a run of its own.
+with dag("is_daily", schedule="@daily", end_date=datetime(2024, 12, 31, tzinfo=timezone.utc)):
     invoke(input_s3_uri="s3://inputs/{{ ds }}.pdf", output_s3_uri="s3://outputs/daily")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
+
+from modes_table import OUTCOMES, SKIPPING, arrange, recording, start_job
 
 from airflow_bda.operators import BdaInvokeOperator
 from airflow_bda.sensors import BdaStatusSensor
-from modes_table import OUTCOMES, SKIPPING, arrange, recording, start_job
 
 try:
     from airflow.sdk import DAG, chain
@@ -59,7 +60,7 @@ def operator(outcome, mode):
 with DAG(
     "modes",
     schedule=None,
-    start_date=datetime(2024, 1, 1),
+    start_date=datetime(2024, 1, 1, tzinfo=timezone.utc),
     user_defined_macros={"start_job": start_job},
     default_args={"trigger_rule": "all_done", "retries": 0},
 ):
