@@ -7,8 +7,8 @@ MAKEFLAGS += --no-print-directory
 # Where it is set, every Airflow process compiles all of Airflow again, which takes longer than its work.
 unexport PYTHONDONTWRITEBYTECODE
 
-# One test process a core; more than four gain nothing here.
-PYTEST := .venv/bin/python -m pytest -n logical --maxprocesses 4
+# One test process a core; more than four gain nothing here. Tests of one group share what takes long to start.
+PYTEST := .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadgroup
 ARGS ?=
 FILES ?=
 ROWS ?=

@@ -217,7 +217,7 @@ def _check_dags(environment: Environment) -> None:
 
 def _test(environment: Environment) -> None:
     ended = subprocess.run(
-        [str(environment.python), "-m", "pytest", "-n", "logical", "--maxprocesses", "4", "--quiet"],
+        [str(environment.python), "-m", "pytest", "-n", "logical", "--maxprocesses", "4", "--dist", "loadgroup", "--quiet"],
         env=environment.variables,
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
