@@ -13,7 +13,7 @@ except ImportError:
     from airflow.models.dagbag import DagBag
 
 DAGS = Path(__file__).parents[2] / "dags"
-INVOKING = ["bda_document", "bda_wait_in_one_task"]
+INVOKING = ["bda_document", "bda_wait_in_one_task", "bda_submit_with_events"]
 
 
 @pytest.fixture(scope="module")
