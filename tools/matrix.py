@@ -28,6 +28,8 @@ from rows import PYTHON, ROOT, ROWS, Row, pins
 ENVIRONMENTS = ROOT / ".venvs"
 PACKAGE = "airflow-provider-bda"
 DAGS = ROOT / "dags"
+# As `make test` has them.
+PYTEST_OPTIONS = ("-n", "logical", "--maxprocesses", "4", "--dist", "loadgroup", "--quiet")
 
 INSTALLED = """
 import importlib.metadata as metadata, json
@@ -217,7 +219,7 @@ def _check_dags(environment: Environment) -> None:
 
 def _test(environment: Environment) -> None:
     ended = subprocess.run(
-        [str(environment.python), "-m", "pytest", "-n", "logical", "--maxprocesses", "4", "--dist", "loadgroup", "--quiet"],
+        [str(environment.python), "-m", "pytest", *PYTEST_OPTIONS],
         env=environment.variables,
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
