@@ -48,6 +48,8 @@ _OF_AIRFLOW_2 = {
     "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "1",
 }
 _OF_AIRFLOW_3 = {
+    # More of them are processes that multiprocessing starts, which runs the nursery's program again.
+    "AIRFLOW__API__WORKERS": "1",
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "1",
