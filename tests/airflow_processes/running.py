@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 OWN_DAGS = HERE / "dags"
 OWN_DAG_IDS = frozenset({"has_twins", "is_daily", "waits_4"})
-ENDED = frozenset({"success", "failed", "skipped", "upstream_failed"})
+ENDED = frozenset({"success", "failed"})
 
 
 @dataclass(frozen=True)
@@ -238,17 +238,6 @@ class Run:
     def states(self) -> list[str | None]:
         """Give the states of its task instances."""
         return [instance.state for instance in self.instances()]
-
-    def wait_for(self, states: Collection[str], seconds: float = PATIENCE_SECONDS) -> list[Instance]:
-        """Wait until every task instance is in one of the states."""
-        wanted = set(states)
-        eventually(
-            lambda: bool(found := self.states()) and set(found) <= wanted,
-            what=f"{self.run_id} is {' or '.join(sorted(wanted))}",
-            seconds=seconds,
-            describe=lambda: f"It is {self.instances()}.\n{self.airflow.tell_of_logs()}",
-        )
-        return self.instances()
 
     def end(self, seconds: float = PATIENCE_SECONDS) -> list[str | None]:
         """Wait until the run and all of its tasks have ended, and give the tasks' states."""
