@@ -132,23 +132,34 @@ def parse_events(content: str | bytes | Mapping[str, Any]) -> tuple[JobEvent, ..
 
     :raises BdaError: as :meth:`JobEvent.parse`, at the first that is none.
     """
-    source = reading.document(content, "the event")
+    source = _object(content)
     if isinstance(source.get("Records"), list):
         return tuple(JobEvent.parse(record.get("Sns") or record) for record in reading.mappings(source, "Records"))
     return (JobEvent.parse(source),)
 
 
 def _unwrap(content: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
-    source = reading.document(content, "the event")
+    source = _object(content)
     for _ in range(_DEEPEST_WRAPPING):
         if "detail-type" in source:
             return source
         carried = next((source[name] for name in _WRAPPERS if isinstance(source.get(name), (str, Mapping))), None)
         if carried is None:
             break
-        source = reading.document(carried, "the event")
-    raise BdaError(
-        "What came is no EventBridge event: it has no detail-type.",
+        source = _object(carried)
+    raise _no_event("it has no detail-type")
+
+
+def _object(content: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        return reading.document(content, "the event")
+    except BdaError:
+        raise _no_event("it is not a JSON object") from None
+
+
+def _no_event(why: str) -> BdaError:
+    return BdaError(
+        f"What came is no EventBridge event: {why}.",
         remedy=f"Let the rule match the source {SOURCE!r}, and pass the event on as it is, without a transformer.",
     )
 

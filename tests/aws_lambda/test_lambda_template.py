@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import time
 from fnmatch import fnmatchcase
 
 import pytest
@@ -137,28 +136,24 @@ def test_its_role_allows_what_a_job_needs_and_nothing_beyond(bda_emulator):
     assert not [pair for pair in own if fnmatchcase("arn:aws:sqs:us-east-1:123456789012:other", pair[1])]
 
 
-def test_events_come_to_the_second_function(bda_emulator):
-    """From EventBridge by the rule's pattern to the queue, and from there to the function, which counts them."""
+def test_events_come_to_the_second_function(bda_emulator, wait_until):
+    """From the job by EventBridge and the rule's pattern to the queue, and from there to the function."""
+    bda_emulator.configure(created_seconds=0.0, in_progress_seconds=0.0)
     deploy(bda_emulator, Events="function")
-    entry = {
-        "Source": "aws.bedrock",
-        "DetailType": "Bedrock Data Automation Job Succeeded",
-        "Detail": json.dumps({"job_id": "4e36aaaa-1111-2222-3333-444455556666", "job_status": "SUCCESS"}),
-    }
+    uri = bda_emulator.upload(b"no PDF at all", "in/broken.pdf")
+    told: list[dict] = []
 
-    bda_emulator.client("events").put_events(Entries=[entry, {**entry, "DetailType": "Something else"}])
+    def both_were_told() -> bool:
+        events = bda_emulator.client("logs").filter_log_events(logGroupName="/aws/lambda/airflow-bda-events")["events"]
+        told[:] = [json.loads(each["message"]) for each in events if each["message"].startswith("{")]
+        return sum("_aws" in line for line in told) == 2
 
-    lines = []
-    for _ in range(100):
-        lines = bda_emulator.client("logs").filter_log_events(logGroupName="/aws/lambda/airflow-bda-events")["events"]
-        if lines:
-            break
-        time.sleep(0.05)
-    told = [json.loads(line["message"]) for line in lines if line["message"].startswith("{")]
-    (log,) = [line["event"] for line in told if "event" in line]
-    # moto's own events name no account, so the ARN cannot be rebuilt from this one.
-    assert (log["job_id"], log["status"]) == ("4e36aaaa-1111-2222-3333-444455556666", "Success")
-    assert [line["JobsSucceeded"] for line in told if "_aws" in line] == [1]
+    _, body = invoke(bda_emulator, {"inputS3Uri": uri, "outputS3Uri": "s3://bda-test/out", "enableEventBridge": True})
+    wait_until(both_were_told)
+
+    heard = {(line["event"]["invocation_arn"], line["event"]["status"]) for line in told if "event" in line}
+    assert heard == {(body["invocationArn"], "Created"), (body["invocationArn"], "ClientError")}
+    assert sum(line.get("JobsFailedByInput", 0) for line in told) == 1
 
 
 @pytest.mark.parametrize(("events", "made"), [("none", set()), ("queue", {"EventQueue", "EventRule"})])
