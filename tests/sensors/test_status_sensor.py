@@ -137,7 +137,7 @@ def test_timeout_names_the_job_and_that_it_goes_on(bda_emulator, start):
     arn = start()
 
     with pytest.raises(AirflowSensorTimeout) as late:
-        sensor(arn, timeout=0.3).execute(context())
+        sensor(arn, timeout=1).execute(context())
 
     assert isinstance(late.value, BdaTimeoutError)
     assert (late.value.invocation_arn, late.value.status) == (arn, "Created")
