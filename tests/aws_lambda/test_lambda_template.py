@@ -6,9 +6,11 @@ import ast
 import json
 from fnmatch import fnmatchcase
 
+import moto
 import pytest
 from cfnlint.api import ManualArgs, lint
 from deployed_function import deploy
+from packaging.version import Version
 
 from airflow_bda.aws_lambda.template import build_template
 from airflow_bda.service.permissions import caller_permissions
@@ -136,6 +138,9 @@ def test_its_role_allows_what_a_job_needs_and_nothing_beyond(bda_emulator):
     assert not [pair for pair in own if fnmatchcase("arn:aws:sqs:us-east-1:123456789012:other", pair[1])]
 
 
+@pytest.mark.skipif(
+    Version(moto.__version__) < Version("5.2"), reason="moto 5.1 hands a queue's messages to functions escaped for XML"
+)
 def test_events_come_to_the_second_function(bda_emulator, wait_until):
     """From the job by EventBridge and the rule's pattern to the queue, and from there to the function."""
     bda_emulator.configure(created_seconds=0.0, in_progress_seconds=0.0)
