@@ -21,7 +21,7 @@ from airflow_bda.engine.pace import Pace
 from airflow_bda.engine.tasks import error_of, start_apart, start_within
 from airflow_bda.engine.waiter import IdentityChangedError
 from airflow_bda.service.errors import BdaError
-from airflow_bda.service.failures import Failure, call_error, classify, error_code
+from airflow_bda.service.failures import NOT_FOUND_GRACE_SECONDS, Failure, call_error, classify, error_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,9 +37,6 @@ _RETRY_FIRST_SECONDS = 2.0
 _RETRY_LONGEST_SECONDS = 60.0
 # A storm is over when nothing failed for this long: a single good answer in the middle of one is no change.
 _CALM_SECONDS = 10.0
-# AWS does not say whether a status can be asked for right after the invoke. This is long for a replica to lag behind,
-# and short for somebody who mistyped an ARN.
-_NOT_FOUND_GRACE_SECONDS = 60.0
 # A changed connection mostly shows by its old credentials failing. This is for one whose old credentials still work.
 _IDENTITY_CHECK_SECONDS = 300.0
 # The last poll of a wait comes this long before its deadline: time for an answer.
@@ -242,7 +239,7 @@ class Poller:
 
     def _failed(self, watch: _Watch, lease: Lease, error: BaseException) -> None:
         kind = classify(error)
-        if kind is Failure.NOT_FOUND and watch.age < _NOT_FOUND_GRACE_SECONDS:
+        if kind is Failure.NOT_FOUND and watch.age < NOT_FOUND_GRACE_SECONDS:
             self._put_again(watch)
         elif kind is Failure.EXPIRED or (kind is Failure.CREDENTIALS and self._has_worked_for(watch.waiters)):
             self._client.retire(lease)

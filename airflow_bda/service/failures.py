@@ -113,7 +113,8 @@ _KINDS_OF_EXCEPTIONS: tuple[tuple[tuple[type[BaseException], ...], Failure], ...
         Failure.UNREACHABLE,
     ),
 )
-# Not known: whether the service can deny an invocation just after giving its ARN. A minute is generous, and bounded.
+# Not known: whether a status can be asked for right after the invoke. This is long for a replica to lag behind, and short
+# for somebody who mistyped an ARN.
 NOT_FOUND_GRACE_SECONDS = 60.0
 _SERVER_FAULT = 500
 _TOO_MANY_REQUESTS = 429

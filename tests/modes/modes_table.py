@@ -127,7 +127,7 @@ def _begin(task_id: str) -> None:
     _arranged.add(task_id)
     outcome = outcome_of(task_id)
     EMULATOR.faults.set(outcome.faults)
-    poller._NOT_FOUND_GRACE_SECONDS = sensor.NOT_FOUND_GRACE_SECONDS = outcome.grace
+    poller.NOT_FOUND_GRACE_SECONDS = sensor.NOT_FOUND_GRACE_SECONDS = outcome.grace
 
 
 def start_job(task_id: str) -> str:

@@ -51,7 +51,7 @@ def _run(airflow_db, server, patch):
     )
     emulator.upload(b"a document", "a document.pdf", bucket="modes")
     for constant in (
-        "airflow_bda.engine.poller._NOT_FOUND_GRACE_SECONDS",
+        "airflow_bda.engine.poller.NOT_FOUND_GRACE_SECONDS",
         "airflow_bda.sensors.bda.NOT_FOUND_GRACE_SECONDS",
     ):
         # The tasks change it, each to what its outcome needs.
