@@ -113,8 +113,8 @@ _KINDS_OF_EXCEPTIONS: tuple[tuple[tuple[type[BaseException], ...], Failure], ...
         Failure.UNREACHABLE,
     ),
 )
-# Not known: whether a status can be asked for right after the invoke. This is long for a replica to lag behind, and short
-# for somebody who mistyped an ARN.
+# Not known: whether a status can be asked for right after the invoke. This is long for a replica to lag behind, and
+# short for somebody who mistyped an ARN.
 NOT_FOUND_GRACE_SECONDS = 60.0
 _SERVER_FAULT = 500
 _TOO_MANY_REQUESTS = 429
