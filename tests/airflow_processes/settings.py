@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.metadata
 import secrets
 from typing import TYPE_CHECKING
@@ -68,6 +69,8 @@ def airflow_environment(home: Path, *, dags: Path, database: Path, api_port: int
     of_version = _OF_AIRFLOW_2 if IS_AIRFLOW_2 else _OF_AIRFLOW_3 | _api(api_port)
     return {
         "AIRFLOW_HOME": str(home),
+        # As on every real Airflow. Without it, not all processes of 3.0 agree on whether triggers are encrypted.
+        "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         # Many processes share the file; five seconds, the usual patience, are not enough for them on a busy machine.
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}?timeout=60",

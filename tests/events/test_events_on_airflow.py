@@ -62,6 +62,8 @@ def airflow(tmp_path_factory, airflow_db, emulator):
         environment={
             **emulator.environment,
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            # Airflow 3.0 starts a watcher when it reads the file for the second time.
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
             "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "True",
         },
         dags=dags,
