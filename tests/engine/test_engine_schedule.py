@@ -65,19 +65,25 @@ def test_noticing_takes_at_most_half_the_calls_of_five_seconds():
     assert ours <= fixed / 2
 
 
-@given(st.lists(st.floats(min_value=0.0, max_value=5.0), min_size=2, max_size=50), st.sets(st.integers(0, 49)))
-def test_no_pace_is_faster_than_the_full_one_or_stops(pauses, refused):
-    pace = Pace(2.0)
-    now, earlier = 100.0, None
+@given(
+    rate=st.floats(min_value=0.1, max_value=50.0),
+    pauses=st.lists(st.floats(min_value=0.0, max_value=2.0), min_size=2, max_size=200),
+    refused=st.sets(st.integers(0, 199)),
+)
+def test_no_second_sees_more_than_the_full_pace_and_no_refusal_stops_it(rate, pauses, refused):
+    pace = Pace(rate)
+    spent = [100.0]
+    pace.spend(100.0)
     for number, pause in enumerate(pauses):
-        now = max(now + pause, pace.next_at)
-        if earlier is not None:
-            assert now - earlier >= 0.5 - 1e-9
+        now = max(spent[-1] + pause, pace.next_at)
+        assert now - spent[-1] <= max(1.0, 16 / rate) + pause + 1e-9
         pace.spend(now)
-        assert pace.next_at - now <= 16 / 2.0 + 1e-9
-        earlier = now
+        spent.append(now)
         if number in refused:
             pace.slow_down(now)
+    together = max(1, int(rate))
+    for earlier, later in zip(spent, spent[together:], strict=False):
+        assert later - earlier >= max(1.0, together / rate) - 1e-9
 
 
 def test_refusals_that_come_together_halve_the_pace_once():
