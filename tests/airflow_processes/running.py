@@ -20,7 +20,7 @@ import psutil
 from airflow_processes.eventually import PATIENCE_SECONDS, eventually
 from airflow_processes.processes import AirflowProcess, kill
 from airflow_processes.reports import FOLDER_VARIABLE
-from airflow_processes.settings import IS_AIRFLOW_2, airflow_environment
+from airflow_processes.settings import IS_AIRFLOW_2, RETRIES_A_KILLED_PROCESS, airflow_environment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -55,8 +55,11 @@ class Start:
     parent_pid: int
 
     def kill(self) -> None:
-        """Kill the task's process, as the kernel does when memory runs out."""
-        kill(_alive(self.pid))
+        """Kill the task's process, as the kernel does when memory runs out, in a way that Airflow tries again after."""
+        if RETRIES_A_KILLED_PROCESS:
+            kill(_alive(self.pid))
+        else:
+            self.kill_with_worker()
 
     def kill_with_worker(self) -> None:
         """Kill also what watches over the task, so that nobody is left to report its end."""
@@ -286,11 +289,11 @@ class Run:
             self.run_id,
             key,
         )
-        return [_decoded(value) for (value,) in rows]
+        return [decoded(value) for (value,) in rows]
 
 
-def _decoded(value: Any) -> Any:
-    """Airflow 3 puts JSON, as a text, into a column of JSON; Airflow 2 puts it there once."""
+def decoded(value: Any) -> Any:
+    """Give an XCom's value: Airflow 3 puts JSON, as a text, into a column of JSON; Airflow 2 puts it there once."""
     while isinstance(value, bytes) or (isinstance(value, str) and value[:1] in '"{['):
         value = json.loads(value)
     return value

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import modes_table
 import pytest
+from airflow_processes.running import decoded
 from modes_table import MAY_NOT_ASK, OUTCOMES, SKIPPING
 
 from airflow_bda._compat import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
@@ -63,27 +66,16 @@ def _run(airflow_db, server, patch):
         bag = DagBag(str(folder))
         assert bag.import_errors == {}
         instances = bag.dags["modes"].test().get_task_instances()
-        return {ti.task_id: (str(ti.state), _xcoms(ti)) for ti in instances}
+        return {ti.task_id: (str(ti.state), _xcoms(airflow_db, ti.task_id)) for ti in instances}
     finally:
         shutil.rmtree(folder)
         emulator.reset()
 
 
-def _xcoms(ti):
-    from airflow.utils.session import create_session
-
-    try:
-        from airflow.models.xcom import XComModel
-    except ImportError:
-        from airflow.models.xcom import XCom as XComModel
-    with create_session() as session:
-        found = (
-            session.query(XComModel)
-            .filter_by(dag_id=ti.dag_id, run_id=ti.run_id, task_id=ti.task_id)
-            .order_by(XComModel.key)
-            .all()
-        )
-        return {xcom.key: XComModel.deserialize_value(xcom) for xcom in found}
+def _xcoms(database, task_id):
+    with closing(sqlite3.connect(database)) as connection:
+        rows = connection.execute("SELECT key, value FROM xcom WHERE dag_id = 'modes' AND task_id = ?", (task_id,))
+        return {key: decoded(value) for key, value in rows}
 
 
 @pytest.mark.parametrize("mode", [*SENSORS, *OPERATORS])
