@@ -12,8 +12,11 @@ try:
 except ImportError:
     from airflow.models.dagbag import DagBag
 
+from airflow_bda._compat import HAS_EVENT_TRIGGERS
+from airflow_bda.emulator import EMULATOR
+
 DAGS = Path(__file__).parents[2] / "dags"
-INVOKING = ["bda_document", "bda_wait_in_one_task", "bda_submit_with_events"]
+INVOKING = ["bda_document", "bda_wait_in_one_task"]
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +69,16 @@ def test_params_lead_to_another_document(dag_bag, samples, bda_emulator, sample_
     assert job.input_s3_uri == other
     assert job.output_metadata_uri.startswith("s3://bda-output/else/")
     assert "//" not in job.output_metadata_uri.removeprefix("s3://")
+
+
+def test_submits_and_waits_for_nothing(dag_bag, samples, bda_emulator):
+    """What its event starts is tested on a whole Airflow, in tests/events."""
+    EMULATOR.faults.add("stuck_job")
+    run = dag_bag.dags["bda_submit_with_events"].test()
+
+    assert str(run.state) == "success"
+    assert [(job.input_s3_uri, str(job.status)) for job in bda_emulator.jobs] == [(samples, "Created")]
+
+
+def test_what_an_event_starts_needs_airflow_3(dag_bag):
+    assert ("bda_on_event" in dag_bag.dags) is HAS_EVENT_TRIGGERS
