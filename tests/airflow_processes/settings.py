@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 AIRFLOW_VERSION = tuple(int(part) for part in importlib.metadata.version("apache-airflow").split(".")[:2])
 IS_AIRFLOW_2 = AIRFLOW_VERSION < (3, 0)
-COUNTS_CLEARS_OF_RUNNING_TASKS = AIRFLOW_VERSION >= (3, 1)
 # Airflow 3.0 fails a task for good when its process ends by a signal and what watches over it lives on to tell.
 RETRIES_A_KILLED_PROCESS = AIRFLOW_VERSION[0] != 3 or AIRFLOW_VERSION >= (3, 1)
 HAS_TASK_STATE_STORE = AIRFLOW_VERSION >= (3, 3)
