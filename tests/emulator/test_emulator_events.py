@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
+import zipfile
 
 import boto3
 import pytest
 
 from airflow_bda.emulator import EMULATOR
+from airflow_bda.emulator.functions.configuration import InvocationResult
+from airflow_bda.emulator.functions.moto_lambda import install, uninstall
 from airflow_bda.service.events import JobEvent
 
 ASKED_FOR = {"notificationConfiguration": {"eventBridgeConfiguration": {"eventBridgeEnabled": True}}}
@@ -191,3 +195,42 @@ def test_the_server_delivers_too(steered_emulator):
     )["invocationArn"]
 
     assert [message["detail"]["job_id"] for message in inbox.wait_for(2)] == [job_id(arn)] * 2
+
+
+class Recorder:
+    """Runs no function, and keeps what each was called with."""
+
+    def __init__(self):
+        self.payloads = []
+
+    def invoke(self, configuration, invocation):
+        self.payloads.append(json.loads(invocation.payload))
+        return InvocationResult(b"null", is_error=False, log="")
+
+
+@pytest.fixture
+def recorder():
+    recorder = Recorder()
+    install(recorder)
+    yield recorder
+    uninstall(recorder)
+
+
+def test_a_function_is_called_with_the_event(bda, inbox, recorder):
+    """A function may stand before a queue among a rule's targets, and gets the very same."""
+    role = in_process("iam").create_role(RoleName="f", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as files:
+        files.writestr("f.py", "")
+    function = in_process("lambda").create_function(
+        FunctionName="f", Runtime="python3.12", Role=role, Handler="f.f", Code={"ZipFile": archive.getvalue()}
+    )
+    in_process("events").put_targets(Rule="inbox", Targets=[{"Id": "function", "Arn": function["FunctionArn"]}])
+    bda.wait(bda.invoke(**ASKED_FOR))
+    messages = inbox.wait_for(2)
+    give_up = time.monotonic() + 10
+    while len(recorder.payloads) < 2:
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+    assert sorted(recorder.payloads, key=str) == sorted(messages, key=str)
