@@ -61,7 +61,7 @@ def event(job_id, status="Success", prefix="p"):
 
 async def until(look):
     """Wait for what happens on the same loop."""
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + 60
     while not look():
         assert time.monotonic() < give_up
         await asyncio.sleep(0.01)
