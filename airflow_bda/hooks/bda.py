@@ -226,8 +226,15 @@ class BdaHook(AwsBaseHook):
         return _arn_of(self.conn.invoke_data_automation_async(**request.to_api()))
 
     def _invoke_error(self, error: BaseException, request: InvocationRequest) -> BdaError:
-        remedy = explain_denial(request, self.client_of) if classify(error) is Failure.PERMISSION else None
+        remedy = self._denial(request) if classify(error) is Failure.PERMISSION else None
         return call_error(error, operation=INVOKE, input_s3_uri=request.input_s3_uri, remedy=remedy)
+
+    def _denial(self, request: InvocationRequest) -> str | None:
+        try:
+            return explain_denial(request, self.client_of)
+        except Exception:  # an explanation that fails must not hide what it was to explain
+            self.log.warning("The cause of the refusal could not be looked for.", exc_info=True)
+            return None
 
     # -- statuses
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from airflow_bda.hooks.simulation import find_missing
 from airflow_bda.service.arns import Arn
@@ -35,12 +36,13 @@ def explain_denial(request: InvocationRequest, client: Callable[[str], Any]) -> 
     :param client: gives a boto3 client of a service, with the credentials that the invoke was signed with.
     """
     s3 = client("s3")
+    absent = _absent_input(s3, request.input_s3_uri) or _absent_output(s3, request.output_s3_uri)
+    if absent:
+        return absent
     workload = _workload(request, s3)
     missing = _ask_iam(workload, client)
     return (
-        _absent_input(s3, request.input_s3_uri)
-        or _absent_output(s3, request.output_s3_uri)
-        or (_not_allowed(missing) if missing else None)
+        (_not_allowed(missing) if missing else None)
         or _unreadable_input(s3, request.input_s3_uri)
         or (_other_causes(workload) if missing is None else _BEYOND_IAM)
     )
@@ -114,7 +116,7 @@ def _ask_iam(workload: Workload, client: Callable[[str], Any]) -> tuple[Missing,
     try:
         caller = client("sts").get_caller_identity()["Arn"]
         return find_missing(client("iam"), caller, caller_permissions(workload), region=workload.region)
-    except (ClientError, BotoCoreError):
+    except (ClientError, BotoCoreError, ResponseParserError):
         return None
 
 
