@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from airflow_processes.eventually import eventually
-from airflow_processes.settings import HAS_TASK_STATE_STORE
+from airflow_processes.settings import AIRFLOW_VERSION, HAS_TASK_STATE_STORE
 
 pytestmark = pytest.mark.xdist_group("airflow_processes")
 
@@ -132,8 +132,11 @@ class TestAUserClears:
             (4, 2),
         ]
 
+    @pytest.mark.skipif(
+        AIRFLOW_VERSION == (3, 0), reason="this Airflow leaves a running task that is cleared restarting"
+    )
     def test_a_running_task_and_gets_a_new_job_if_airflow_counts_that_as_a_clear(self, airflow, service):
-        """It does so in 3.3. In 2.11, 3.0 and 3.2 this looks like a retry, which finds the job that runs."""
+        """It does so in 3.3. In 2.11 and 3.2 this looks like a retry, which finds the job that runs."""
         service.upload("a.pdf")
         service.hold_jobs()
         run = airflow.trigger("blocks", key="a.pdf")
