@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # botocore's pool holds 10 connections unless told otherwise; more requests would only queue inside the client.
 _MOST_IN_FLIGHT = 10
+# Making and signing a request takes a millisecond or two, and the loop serves nobody meanwhile.
+_MOST_STARTS_A_TURN = 4
 # A status is a small answer. Without a limit, ten requests that hang would stop every wait of this identity.
 _REQUEST_SECONDS = 30.0
 _RETRY_FIRST_SECONDS = 2.0
@@ -170,12 +172,15 @@ class Poller:
         return None
 
     def _tick(self) -> None:
-        """Start all that may start now, and set the timer for what comes next."""
+        """Start what may start now, a few at a time, and set the timer for what comes next."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while (pause := self._pause()) <= 0:
+        for _ in range(_MOST_STARTS_A_TURN):
+            if self._pause() > 0:
+                break
             self._advance()
+        pause = max(0.0, self._pause())
         if pause < inf:
             self._timer = self._loop.call_later(pause, self._tick)
 
