@@ -12,7 +12,7 @@ from airflow_bda.hooks.limits import in_seconds
 from airflow_bda.operators.one_job import start_anew, start_once
 from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.request import request_warnings
-from airflow_bda.triggers.bda import STILL_RUNNING, BdaStatusTrigger, check_storable
+from airflow_bda.triggers.bda import STILL_RUNNING, BdaStatusTrigger, belongs_to_an_earlier_try, check_storable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -141,6 +141,22 @@ class BdaInvokeOperator(AwsBaseOperator[BdaHook]):
 
     def execute(self, context: Context) -> str:
         """Start the job, and wait for it in the way that was asked for."""
+        return self._run(context)
+
+    def execute_complete(
+        self, context: Context, event: dict[str, Any] | None = None, deferred_in_try: int | None = None
+    ) -> str:
+        """Resume with what the trigger saw."""
+        if belongs_to_an_earlier_try(context, deferred_in_try):
+            return self._run(context)
+        return self._conclude(context, JobOutcome.from_event(event))
+
+    def on_kill(self) -> None:
+        """Say that the job goes on: BDA cannot cancel."""
+        if self._invocation_arn:
+            self.log.warning(STILL_RUNNING, self._invocation_arn)
+
+    def _run(self, context: Context) -> str:
         deadline = datetime.now(timezone.utc) + self.max_wait
         with task_errors():
             poll_interval = in_seconds(self.poll_interval)
@@ -150,18 +166,9 @@ class BdaInvokeOperator(AwsBaseOperator[BdaHook]):
             if not self.wait_for_completion:
                 return invocation_arn
             if self.deferrable:
-                self._defer(invocation_arn, deadline, poll_interval)
+                self._defer(context, invocation_arn, deadline, poll_interval)
             outcome = self.hook.outcome(invocation_arn, deadline=deadline, poll_interval=poll_interval)
         return self._conclude(context, outcome)
-
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
-        """Resume with what the trigger saw."""
-        return self._conclude(context, JobOutcome.from_event(event))
-
-    def on_kill(self) -> None:
-        """Say that the job goes on: BDA cannot cancel."""
-        if self._invocation_arn:
-            self.log.warning(STILL_RUNNING, self._invocation_arn)
 
     def _start(self, context: Context, deadline: datetime) -> str:
         request = self._request()
@@ -194,7 +201,9 @@ class BdaInvokeOperator(AwsBaseOperator[BdaHook]):
             client_token=self.client_token,
         )
 
-    def _defer(self, invocation_arn: str, deadline: datetime, poll_interval: float | None) -> NoReturn:
+    def _defer(
+        self, context: Context, invocation_arn: str, deadline: datetime, poll_interval: float | None
+    ) -> NoReturn:
         check_storable(self.botocore_config)
         self.defer(
             trigger=BdaStatusTrigger(
@@ -207,6 +216,7 @@ class BdaInvokeOperator(AwsBaseOperator[BdaHook]):
                 botocore_config=self.botocore_config,
             ),
             method_name="execute_complete",
+            kwargs={"deferred_in_try": context["ti"].try_number},
             # Airflow 3 does not hold a deferred task to its execution_timeout.
             timeout=self.execution_timeout,
         )

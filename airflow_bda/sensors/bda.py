@@ -21,7 +21,7 @@ from airflow_bda.hooks.limits import in_seconds
 from airflow_bda.service.failures import NOT_FOUND_GRACE_SECONDS, is_absence, is_passing
 from airflow_bda.service.invocations import check_invocation_arn, region_of
 from airflow_bda.service.outcomes import JobOutcome
-from airflow_bda.triggers.bda import BdaStatusTrigger
+from airflow_bda.triggers.bda import BdaStatusTrigger, belongs_to_an_earlier_try
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +87,7 @@ class BdaStatusSensor(AwsBaseSensor[BdaHook]):
         """Wait in the mode that was asked for."""
         self._check()
         if self.deferrable:
-            self._defer()
+            self._defer(context)
         self.silent_fail = False
         try:
             return super().execute(context)
@@ -104,8 +104,12 @@ class BdaStatusSensor(AwsBaseSensor[BdaHook]):
             return False
         return PokeReturnValue(is_done=True, xcom_value=self._conclude(JobOutcome.of_state(state)))
 
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str | None:  # noqa: ARG002
+    def execute_complete(
+        self, context: Context, event: dict[str, Any] | None = None, deferred_in_try: int | None = None
+    ) -> str | None:
         """Resume with what the trigger saw."""
+        if belongs_to_an_earlier_try(context, deferred_in_try):
+            self._defer(context)
         return self._conclude(JobOutcome.from_event(event))
 
     def _check(self) -> None:
@@ -115,7 +119,7 @@ class BdaStatusSensor(AwsBaseSensor[BdaHook]):
         except BdaError as error:
             self._give_up(error)
 
-    def _defer(self) -> NoReturn:
+    def _defer(self, context: Context) -> NoReturn:
         self.defer(
             trigger=BdaStatusTrigger(
                 invocation_arn=self.invocation_arn,
@@ -127,6 +131,7 @@ class BdaStatusSensor(AwsBaseSensor[BdaHook]):
                 botocore_config=self.botocore_config,
             ),
             method_name="execute_complete",
+            kwargs={"deferred_in_try": context["ti"].try_number},
             # Airflow 3 does not hold a deferred task to its execution_timeout.
             timeout=self.execution_timeout,
         )

@@ -90,6 +90,18 @@ class BdaStatusTrigger(BaseTrigger):
         self.log.warning(STILL_RUNNING, self.invocation_arn)
 
 
+def belongs_to_an_earlier_try(context: Mapping[str, Any], deferred_in_try: int | None) -> bool:
+    """
+    Tell whether a task is resumed with the event of an earlier try.
+
+    Airflow 3.0 does not forget, when a task that was deferred fails, how it was to be resumed: all further tries are
+    resumed with the first one's event, and would end as it did.
+
+    :param deferred_in_try: which try deferred; None where an older release of this package stored none.
+    """
+    return deferred_in_try is not None and deferred_in_try != context["ti"].try_number
+
+
 def check_storable(botocore_config: Mapping[str, Any] | None) -> None:
     """
     Refuse a botocore configuration that holds a secret: Airflow stores the arguments of triggers in clear.

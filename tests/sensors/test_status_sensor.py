@@ -23,7 +23,7 @@ PROJECT = "arn:aws:bedrock:us-east-1:aws:data-automation-project/public-default"
 
 
 def context():
-    return {"ti": SimpleNamespace(get_first_reschedule_date=lambda context: None)}
+    return {"ti": SimpleNamespace(try_number=1, get_first_reschedule_date=lambda context: None)}
 
 
 def sensor(invocation_arn=ARN, **arguments):
@@ -165,6 +165,17 @@ def test_skipping_is_the_same_with_and_without_the_triggerer(bda_emulator, start
         deferring.execute(context())
     with pytest.raises(raised):
         deferring.execute_complete(context(), event_of(deferred.value.trigger))
+
+
+def test_a_try_that_is_resumed_with_the_event_of_another_waits_anew():
+    """Airflow 3.0 does that to each retry of a task that was deferred."""
+    waiting = sensor(deferrable=True)
+    with pytest.raises(TaskDeferred) as deferred:
+        waiting.execute(context())
+    retry = {"ti": SimpleNamespace(try_number=2)}
+
+    with pytest.raises(TaskDeferred):
+        waiting.execute_complete(retry, {"status": "error"}, **deferred.value.kwargs)
 
 
 def event_of(trigger):
