@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 unexport PYTHONDONTWRITEBYTECODE
 
 # One test process a core; more than four gain nothing here. Tests of one group share what takes long to start.
-PYTEST := .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadgroup
+PYTEST := .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 ARGS ?=
 FILES ?=
 ROWS ?=

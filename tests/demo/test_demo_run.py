@@ -68,6 +68,15 @@ def test_a_failure_is_told_and_does_not_stop_the_others(workplace, documents, mo
     assert not (workplace.root / "users").exists()
 
 
+@pytest.fixture
+def _interruptible():
+    """A process that was started in the background ignores interrupts, and so do its children, unless told."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupt_ends_it_with_all_its_processes(workplace, documents):
     with subprocess.Popen(
         [*DEMO, "--state", str(workplace.root), *map(str, documents)],
