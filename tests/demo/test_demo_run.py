@@ -70,7 +70,7 @@ def test_a_failure_is_told_and_does_not_stop_the_others(workplace, documents, mo
 
 @pytest.fixture
 def _interruptible():
-    """A process that was started in the background ignores interrupts, and so do its children, unless told."""
+    """Let interrupts through: a process that was started in the background ignores them, and so do its children."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
