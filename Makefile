@@ -7,8 +7,8 @@ MAKEFLAGS += --no-print-directory
 # Where it is set, every Airflow process compiles all of Airflow again, which takes longer than its work.
 unexport PYTHONDONTWRITEBYTECODE
 
-# One test process a core; more than four gain nothing here. In the order of the folders, which puts the tests of a whole
-# Airflow, long and mostly waiting, before the many short ones: the cores end at about the same time. Tests of one group share what takes long to start.
+# One test process a core; more than four gain nothing here. A file is one process's, since its tests share what takes
+# long to start. In the folders' order, in which the long tests of a whole Airflow come before the many short ones.
 PYTEST := .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 ARGS ?=
 FILES ?=
