@@ -169,8 +169,9 @@ async def call_barely(calls: int, seconds: float, endpoint: str) -> Cost:
     """
     Make calls with a bare client, and nothing else.
 
-    They are spread over the same time as ours: a call that finds the processor's caches cold costs nearly twice as much
-    as one of many in a row.
+    A call that finds the processor's caches cold costs nearly twice as much as one of many in a row.
+
+    :param seconds: the time that the calls are spread over, evenly; 0 makes them in a row.
     """
     from aiobotocore.session import get_session
 
