@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 
 import modes_table
@@ -26,6 +27,13 @@ pytestmark = pytest.mark.xdist_group("modes")
 SENSORS = ("poke", "reschedule", "deferrable_sensor")
 OPERATORS = ("blocking", "deferrable")
 FAIL_AT_ONCE = (BdaClientError, BdaRequestError)
+
+
+@pytest.fixture(autouse=True)
+def _leave_out_what_airflow_cannot(request):
+    """In 3.0 ``dag.test()`` hands a rescheduled sensor its start as text, and Airflow's own sensor fails on that."""
+    if request.node.callspec.params["mode"] == "reschedule" and version("apache-airflow").startswith("3.0."):
+        pytest.skip("Airflow 3.0's dag.test() cannot reschedule a sensor twice")
 
 
 @pytest.fixture(scope="module")
