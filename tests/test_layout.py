@@ -15,7 +15,7 @@ import airflow_bda
 
 PACKAGE = Path(airflow_bda.__file__).parent
 
-WITHOUT_AIRFLOW = frozenset({"service", "engine", "emulator", "aws_lambda", "__init__"})
+WITHOUT_AIRFLOW = frozenset({"service", "engine", "emulator", "archive", "aws_lambda", "mwaa", "__init__"})
 
 # Room (a folder or a module of the package) to the rooms that it may import besides itself.
 BELOW = {
@@ -24,7 +24,9 @@ BELOW = {
     "service": set(),
     "exceptions": {"_compat", "service"},
     "engine": {"service"},
-    "aws_lambda": {"service"},
+    "archive": set(),
+    "aws_lambda": {"archive", "service"},
+    "mwaa": {"archive"},
     "emulator": {"service"},
 }
 BELOW["hooks"] = {"_compat", "exceptions", "service", "engine"}
@@ -32,11 +34,12 @@ BELOW["links"] = BELOW["hooks"]
 BELOW["triggers"] = BELOW["hooks"] | {"hooks"}
 BELOW["operators"] = BELOW["sensors"] = BELOW["triggers"] | {"triggers", "links"}
 # What stands above all the rest.
-BELOW["demo"] = BELOW["commands"] = BELOW["operators"] | {"operators", "sensors", "aws_lambda", "emulator"}
+BELOW["demo"] = BELOW["commands"] = BELOW["operators"] | {"operators", "sensors", "aws_lambda", "mwaa", "emulator"}
 BELOW["cli"] = BELOW["commands"] | {"commands", "demo"}
 
 # What a room may import from outside the standard library, where that is not everything.
 ONLY = {"service": {"botocore"}, "engine": {"botocore"}, "aws_lambda": {"boto3", "botocore"}, "__init__": set()}
+ONLY["archive"] = ONLY["mwaa"] = set()
 
 # `service` describes BDA and does nothing: no client, no network, no process, no file of its own.
 ACTING = frozenset(

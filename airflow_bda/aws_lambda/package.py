@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import io
-import stat
-import zipfile
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from airflow_bda.archive import build_zip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,10 +22,6 @@ HANDLER = "airflow_bda.aws_lambda.handler.handle"
 JOB_EVENTS_HANDLER = "airflow_bda.aws_lambda.job_events.handle"
 
 _PACKAGE = "airflow_bda"
-# The earliest time that a zip can tell; a real one would change the bytes.
-_TIME = (1980, 1, 1, 0, 0, 0)
-_PERMISSIONS = stat.S_IFREG | 0o644
-_UNIX = 3
 _BOTO3 = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
 # Of botocore's service models, which are most of its weight, the one that is called.
 _SERVICE_DATA = "data/bedrock-data-automation-runtime"
@@ -64,16 +59,12 @@ def build_package(*, with_boto3: bool = False) -> Package:
     files = {_path_of(name): _file_of(name) for name in packaged_modules()}
     if with_boto3:
         files |= dict(_boto3_files())
+    contents = {path: file.read_bytes() for path, file in files.items()}
     sizes: dict[str, int] = {}
-    buffer = io.BytesIO()
-    # Stored, not compressed: how well something is compressed depends on the machine's library, and so would the bytes.
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for path in sorted(files):
-            content = files[path].read_bytes()
-            archive.writestr(_entry(path), content)
-            top = path.partition("/")[0]
-            sizes[top] = sizes.get(top, 0) + len(content)
-    return Package(buffer.getvalue(), sizes, _boto3_version() if with_boto3 else None)
+    for path, content in contents.items():
+        top = path.partition("/")[0]
+        sizes[top] = sizes.get(top, 0) + len(content)
+    return Package(build_zip(contents), sizes, _boto3_version() if with_boto3 else None)
 
 
 def packaged_modules() -> tuple[str, ...]:
@@ -151,10 +142,3 @@ def _boto3_version() -> str:
     import boto3
 
     return str(boto3.__version__)
-
-
-def _entry(path: str) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(path, _TIME)
-    entry.external_attr = _PERMISSIONS << 16
-    entry.create_system = _UNIX
-    return entry
