@@ -4,13 +4,15 @@ The parent of all processes of one Airflow: imports once what each of them would
 A program of its own, ``nursery.py FD``. Reads JSON lines from standard input, does each in a fork, and answers it with
 one line on the file descriptor FD, since Airflow writes to the usual ones what it likes:
 
-- ``{"launch": ["scheduler"], "log": "scheduler.log"}`` starts ``airflow scheduler`` and gives its process id;
+- ``{"launch": ["scheduler"], "log": "scheduler.log"}`` starts ``airflow scheduler`` and gives its process id; the
+  signal ``TELL_WHERE_YOU_ARE`` has it write the stacks of its threads into its log;
 - ``{"run": ["backfill", …], "log": …}`` runs an ``airflow`` command to its end;
 - ``{"do": "trigger", …}`` calls one of the functions below.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import importlib
 import json
@@ -27,6 +29,7 @@ from airflow.api.common.trigger_dag import trigger_dag
 from airflow.models import TaskInstance
 from airflow.models.taskinstance import clear_task_instances
 from airflow.utils.session import create_session
+from airflow_processes.processes import TELL_WHERE_YOU_ARE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +119,7 @@ def _run_airflow(command: list[str], log: str) -> None:
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, sys.stdout.fileno())
     os.dup2(output, sys.stderr.fileno())
+    faulthandler.register(TELL_WHERE_YOU_ARE, file=output)
     sys.argv = ["airflow", *command]
     with suppress(SystemExit):
         airflow()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,9 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+# None that Airflow uses.
+TELL_WHERE_YOU_ARE = signal.SIGRTMIN
 
 
 class AirflowProcess:
@@ -26,6 +31,12 @@ class AirflowProcess:
     @property
     def is_alive(self) -> bool:
         return self._process.is_running()
+
+    def tell_where_it_is(self) -> None:
+        """Have it write the stacks of its threads into its log."""
+        with suppress(psutil.NoSuchProcess):
+            self._process.send_signal(TELL_WHERE_YOU_ARE)
+            time.sleep(0.2)
 
     def kill(self) -> None:
         """End it as the kernel does when memory runs out: at once, with all its children."""

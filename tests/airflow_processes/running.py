@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import sqlite3
@@ -13,6 +14,7 @@ import urllib.request
 import uuid
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +22,17 @@ import psutil
 from airflow_processes.eventually import PATIENCE_SECONDS, eventually
 from airflow_processes.processes import AirflowProcess, kill
 from airflow_processes.reports import FOLDER_VARIABLE
-from airflow_processes.settings import IS_AIRFLOW_2, RETRIES_A_KILLED_PROCESS, airflow_environment
+from airflow_processes.settings import (
+    IS_AIRFLOW_2,
+    RETRIES_A_KILLED_PROCESS,
+    SCHEDULER_SILENCE_SECONDS,
+    airflow_environment,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+
+log = logging.getLogger(__name__)
 
 HERE = Path(__file__).parent
 OWN_DAGS = HERE / "dags"
@@ -112,6 +121,7 @@ class RunningAirflow:
             "PYTHONUNBUFFERED": "1",
         }
         self.triggerers: list[AirflowProcess] = []
+        self._scheduler: AirflowProcess
         self._others: list[AirflowProcess] = []
         reading, writing = os.pipe()
         self._answers = os.fdopen(reading)
@@ -133,7 +143,7 @@ class RunningAirflow:
         if not IS_AIRFLOW_2:
             self._others.append(self._launch("api-server", "--apps", "execution", "--host", "127.0.0.1"))
             self._others.append(self._launch("dag-processor"))
-        self._others.append(self._launch("scheduler", "--skip-serve-logs"))
+        self._scheduler = self._launch("scheduler", "--skip-serve-logs")
         self.start_triggerer()
         eventually(self._has_dags, what="the DAGs are read", describe=self.tell_of_logs)
         if not IS_AIRFLOW_2:
@@ -158,6 +168,7 @@ class RunningAirflow:
 
     def trigger(self, dag_id: str, **conf: Any) -> Run:
         """Start a run."""
+        self._mend_the_scheduler()
         run = Run(self, dag_id, f"{dag_id}-{uuid.uuid4()}")
         self._ask(do="trigger", dag_id=dag_id, run_id=run.run_id, conf=conf)
         return run
@@ -180,8 +191,19 @@ class RunningAirflow:
         seen = [json.loads(report.read_text()) for report in self._reports.glob("*.json")]
         return sorted(seen, key=lambda start: start["try_number"])
 
+    def _mend_the_scheduler(self) -> None:
+        """Replace a scheduler that hangs, as what watches over an Airflow does, so that one fault is not all tests'."""
+        ((beat,),) = self.query("SELECT max(latest_heartbeat) FROM job WHERE job_type = 'SchedulerJob'")
+        silence = datetime.now(tz=timezone.utc) - datetime.fromisoformat(beat).replace(tzinfo=timezone.utc)
+        if silence.total_seconds() > SCHEDULER_SILENCE_SECONDS:
+            log.warning("The scheduler was silent for %s, and is replaced.\n%s", silence, self.tell_of_logs())
+            self._scheduler.kill()
+            self._scheduler = self._launch("scheduler", "--skip-serve-logs")
+
     def tell_of_logs(self) -> str:
-        """Give the ends of all logs, for the message of a test that fails."""
+        """Give the ends of all logs, with the stacks of all processes, for the message of a test that fails."""
+        for process in self._processes:
+            process.tell_where_it_is()
         return "\n".join(f"--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted(self._logs.glob("*.log")))
 
     def clear(self, run: Run, task_id: str) -> None:
@@ -202,8 +224,12 @@ class RunningAirflow:
         log = self._logs / f"{name}.log"
         return AirflowProcess(self._ask(launch=[name, *arguments], log=str(log)), log)
 
+    @property
+    def _processes(self) -> list[AirflowProcess]:
+        return [*self._others, self._scheduler, *self.triggerers]
+
     def _has_dags(self) -> bool:
-        for process in [*self._others, *self.triggerers]:
+        for process in self._processes:
             assert process.is_alive, f"{process.log.stem} ended at once: {process.log.read_text()[-5000:]}"
         errors = self.query("SELECT stacktrace FROM import_error")
         assert not errors, errors[0][0]

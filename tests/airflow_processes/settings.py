@@ -21,6 +21,8 @@ PARALLEL_TASKS = 4
 # A worker, and a triggerer, that has not been heard of for this long is taken for dead.
 WORKER_SILENCE_SECONDS = 6
 TRIGGERER_SILENCE_SECONDS = 6
+# A scheduler beats every second; one that was not heard of for this long hangs.
+SCHEDULER_SILENCE_SECONDS = 30
 
 _OF_ALL = {
     "CORE__EXECUTOR": "LocalExecutor",
