@@ -14,7 +14,7 @@ ARGS ?=
 FILES ?=
 ROWS ?=
 
-.PHONY: help setup demo test lint format test-matrix test-chaos bench dist clean
+.PHONY: help setup demo test lint lint-template format test-matrix test-chaos bench dist clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ lint: setup ## Check style and types
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+
+lint-template: setup ## Have checkov look at the Lambda template
+	@.venv/bin/python tools/check_template.py
 
 format: setup ## Put the style right where a tool can
 	.venv/bin/ruff check --fix

@@ -28,6 +28,8 @@ def main() -> None:
     arguments = _arguments()
     if "build" in arguments.rows:
         _lock_build(upgrade=arguments.upgrade)
+    if "checkov" in arguments.rows:
+        _lock_checkov(upgrade=arguments.upgrade)
     for row in ROWS:
         if row.name not in arguments.rows:
             continue
@@ -38,7 +40,7 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    names = ["build", *(row.name for row in ROWS)]
+    names = ["build", "checkov", *(row.name for row in ROWS)]
     parser = argparse.ArgumentParser(description="Write the pins in constraints/ anew.")
     parser.add_argument("rows", nargs="*", default=names, metavar="ROW", help=f"which: {', '.join(names)} (all)")
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that fit")
@@ -52,6 +54,14 @@ def _lock_build(*, upgrade: bool) -> None:
         wanted.write("hatchling>=1.27\nuv\n")
         wanted.flush()
         _compile(CONSTRAINTS / "build.txt", wanted.name, "--universal", "--python-version=3.10", upgrade=upgrade)
+
+
+def _lock_checkov(*, upgrade: bool) -> None:
+    """Pin what looks at the Lambda template, which fits into no environment of ours."""
+    with tempfile.NamedTemporaryFile("w", suffix=".in") as wanted:
+        wanted.write("checkov>=3.2\n")
+        wanted.flush()
+        _compile(CONSTRAINTS / "checkov.txt", wanted.name, "--universal", "--python-version=3.10", upgrade=upgrade)
 
 
 def _lock_newest(row: Row, *, upgrade: bool) -> None:
