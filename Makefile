@@ -13,8 +13,9 @@ PYTEST := .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 ARGS ?=
 FILES ?=
 ROWS ?=
+AIRFLOW ?=
 
-.PHONY: help setup demo test lint lint-template format test-matrix test-chaos bench dist clean
+.PHONY: help setup demo test lint lint-template format test-matrix test-chaos bench dist mwaa clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +53,9 @@ bench: setup ## Run the benchmarks and print `name value` lines beside their tab
 
 dist: setup ## Build wheel and sdist into dist/ and check them
 	@.venv/bin/python tools/build.py
+
+mwaa: dist ## Write and try plugins.zip and requirements.txt for Amazon MWAA; AIRFLOW=3.0.6 picks its version
+	@.venv/bin/python tools/mwaa.py $(AIRFLOW)
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .venvs .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

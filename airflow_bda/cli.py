@@ -43,6 +43,7 @@ COMMANDS = (
     Command("doctor", "airflow_bda.commands.doctor", "find what would make jobs fail, before the first of them"),
     Command("policy", "airflow_bda.commands.policy", "print the policies that let jobs run, filled in"),
     Command("lambda", "airflow_bda.aws_lambda.command", "make what runs the same jobs from AWS Lambda"),
+    Command("mwaa", "airflow_bda.commands.mwaa", "make the two files that put this package on Amazon MWAA"),
 )
 
 

@@ -4,7 +4,7 @@ Test the built wheel on each supported Airflow. `make test-matrix` runs this, af
     .venv/bin/python tools/matrix.py [ROW ...]
 
 Each row gets a virtual environment of its own with exactly the row's pins and the wheel, never the source tree; then
-the database, the provider, the example DAGs and the tests.
+the database, the provider, the example DAGs, the files for MWAA where the row is one of its versions, and the tests.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mwaa
 from packaging.utils import canonicalize_name
 from rows import PYTHON, ROOT, ROWS, Row, pins
 
@@ -134,7 +135,7 @@ def _passes(row: Row, wheel: Path) -> bool:
     with tempfile.TemporaryDirectory(prefix=f"airflow-bda-{row.name}-") as home:
         try:
             _run(Environment(row, Path(home)), wheel)
-        except (RowError, subprocess.CalledProcessError) as error:
+        except (RowError, mwaa.InstallError, subprocess.CalledProcessError) as error:
             print(f"matrix: row {row.name}: {error}", flush=True)
             return False
     print(f"matrix: row {row.name} took {time.monotonic() - started:.0f} s", flush=True)
@@ -147,6 +148,7 @@ def _run(environment: Environment, wheel: Path) -> None:
     environment.output("airflow", "db", "migrate")
     _check_provider(environment)
     _check_dags(environment)
+    _check_mwaa_files(environment)
     _test(environment)
 
 
@@ -218,6 +220,12 @@ def _check_dags(environment: Environment) -> None:
     read = {Path(dag["fileloc"]).name for dag in environment.airflow("dags", "list", *parse)}
     if missed := {file.name for file in DAGS.glob("*.py")} - read:
         raise RowError(f"Airflow finds no DAG in {', '.join(sorted(missed))}")
+
+
+def _check_mwaa_files(environment: Environment) -> None:
+    """Let the installed package make its own files for MWAA, as a user without a checkout does, and install them."""
+    if environment.row.wanted:
+        mwaa.check(environment.row, (str(environment.folder / "bin" / "airflow-bda"), "mwaa"))
 
 
 def _test(environment: Environment) -> None:
