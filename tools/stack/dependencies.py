@@ -1,0 +1,43 @@
+"""
+Write what the package needs in an image that has Airflow already: requirements.txt and constraints.txt.
+
+What the image has keeps its version, which is the one that Airflow's maintainers tested with all the rest of it. What it
+lacks gets the version of our own tests, and so does the AWS SDK, whose parts fit only one another.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+AWS_SDK = frozenset({"aiobotocore", "aioitertools", "boto3", "botocore", "s3transfer"})
+
+
+def main() -> None:
+    """Read pyproject.toml and our pins in this script's folder, and write beside them."""
+    project = tomllib.loads((FOLDER / "pyproject.toml").read_text())["project"]
+    requirements = [*project["dependencies"], *project["optional-dependencies"]["local"]]
+    _write("requirements.txt", requirements)
+    present = {_canonical(found.name): found.version for found in metadata.distributions() if found.name}
+    kept = {name: version for name, version in present.items() if name not in AWS_SDK}
+    ours = [line for line in (FOLDER / "newest.txt").read_text().splitlines() if _name(line) not in kept]
+    _write("constraints.txt", [*(f"{name}=={version}" for name, version in sorted(kept.items())), *ours])
+
+
+def _name(pin: str) -> str:
+    return _canonical(pin.partition("==")[0])
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _write(name: str, lines: list[str]) -> None:
+    (FOLDER / name).write_text("".join(f"{line}\n" for line in lines))
+
+
+if __name__ == "__main__":
+    main()
