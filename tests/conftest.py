@@ -6,7 +6,6 @@ import fcntl
 import functools
 import importlib
 import importlib.metadata
-import inspect
 import os
 import shutil
 import sqlite3
@@ -16,8 +15,8 @@ import tempfile
 import warnings
 from pathlib import Path
 
-import botocore.session
 import pytest
+from airflow_processes.cheap_clients import make_clients_cheap
 
 # Airflow reads where its home is when it is imported. So this stands before any test module, and each process of
 # pytest-xdist has a home of its own.
@@ -55,19 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if _has(module, name):
             for ours in ("airflow_bda", "unusual_prefix_"):  # Airflow's prefix for the modules of DAG files
                 config.addinivalue_line("filterwarnings", f"error::{module}.{name}:{ours}")
-    _spare_what_each_client_costs()
-
-
-def _spare_what_each_client_costs() -> None:
-    """
-    Make clients for a fifth of the time, in this process that makes hundreds.
-
-    botocore's sessions share the files that they have read. The Amazon provider looks through the stack twice for each
-    client, to say in its user agent who made it, and has Python find the source of every frame, of which it reads
-    nothing.
-    """
-    botocore.session.create_loader = functools.cache(botocore.loaders.create_loader)
-    inspect.stack = functools.partial(inspect.stack, 0)
+    make_clients_cheap()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -126,11 +126,11 @@ def bda_server() -> Iterator[EmulatorServer]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def airflow(
     tmp_path_factory: pytest.TempPathFactory, airflow_db: Path, bda_server: EmulatorServer
 ) -> Iterator[RunningAirflow]:
-    """Start an Airflow, shared by the tests of a session: that takes a quarter of a minute."""
+    """Start an Airflow, shared by the tests of a file: that takes a quarter of a minute, and its idling costs too."""
     running = RunningAirflow(
         tmp_path_factory.mktemp("airflow"), database=airflow_db, environment=Service(bda_server).environment
     )

@@ -23,12 +23,14 @@ import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import psutil
 from airflow.__main__ import main as airflow
 from airflow.api.common.trigger_dag import trigger_dag
 from airflow.models import TaskInstance
 from airflow.models.taskinstance import clear_task_instances
 from airflow.utils.session import create_session
+from airflow_processes.cheap_clients import make_clients_cheap
 from airflow_processes.processes import TELL_WHERE_YOU_ARE
 
 if TYPE_CHECKING:
@@ -59,8 +61,8 @@ IMPORTED_BY_MANY = (
     "airflow_bda.operators.bda",
     "airflow_bda.sensors.bda",
     "airflow_bda.triggers.bda",
-    "boto3",
 )
+USED_BY_MANY = ("bedrock-data-automation-runtime", "s3", "sts")
 
 
 def trigger(*, dag_id: str, run_id: str, conf: dict[str, Any]) -> None:
@@ -146,6 +148,9 @@ def main() -> None:
     for module in IMPORTED_BY_MANY:
         with suppress(ModuleNotFoundError):
             importlib.import_module(module)
+    make_clients_cheap()
+    for service in USED_BY_MANY:
+        boto3.Session().client(service, region_name="us-east-1")
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:

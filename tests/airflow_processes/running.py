@@ -320,7 +320,7 @@ class Run:
 
 def decoded(value: Any) -> Any:
     """Give an XCom's value: Airflow 3 puts JSON, as a text, into a column of JSON; Airflow 2 puts it there once."""
-    while isinstance(value, bytes) or (isinstance(value, str) and value[:1] in '"{['):
+    while isinstance(value, bytes) or (isinstance(value, str) and value.startswith(('"', "{", "["))):
         value = json.loads(value)
     return value
 
