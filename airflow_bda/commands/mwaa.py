@@ -34,6 +34,10 @@ already, put these files' contents into them instead.
 """
 
 
+class _OccupiedError(Exception):
+    """Another file is where one would be written."""
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument(
@@ -73,7 +77,7 @@ def run(args: Namespace) -> int:
         built = build_files(wheel, args.airflow, args.web_server)
         plugins, requirements = args.output / "plugins.zip", args.output / "requirements.txt"
         _write({plugins: built.plugins, requirements: built.requirements.encode()}, overwrite=args.overwrite)
-    except (WheelError, FileExistsError) as error:
+    except (WheelError, _OccupiedError) as error:
         sys.stderr.write(f"airflow-bda mwaa: {error}\n")
         return 1
     except OSError as error:
@@ -106,11 +110,11 @@ def _write(files: dict[Path, bytes], *, overwrite: bool) -> None:
     """
     Write all files, or none.
 
-    :raises FileExistsError: if one is there with another content, and may not be replaced.
+    :raises _OccupiedError: if one is there with another content, and may not be replaced.
     """
     for file, content in files.items():
         if not overwrite and file.exists() and file.read_bytes() != content:
-            raise FileExistsError(
+            raise _OccupiedError(
                 f"{file} is there already, with another content; nothing was written. "
                 "Use --overwrite, or another folder with -o"
             )

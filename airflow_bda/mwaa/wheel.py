@@ -8,18 +8,19 @@ to pass it on, and gets the very version that runs here.
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import zipfile
 from dataclasses import dataclass
 from email.parser import BytesParser
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_bda.archive import build_zip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from importlib.metadata import Distribution, PackagePath
-    from pathlib import Path
+    from importlib.metadata import Distribution
 
 DISTRIBUTION = "airflow-provider-bda"
 
@@ -87,46 +88,54 @@ def rebuild_wheel(installed: Distribution) -> Wheel:
     :param installed: the package, as ``importlib.metadata`` finds it.
     :raises WheelError: if it is installed from a checkout, or is not what was installed.
     """
-    paths = {str(path): path for path in installed.files or () if _is_of_the_wheel(path)}
-    if f"{_PACKAGE}/__init__.py" not in paths:
+    digests = {path: digest for path, digest in _recorded(installed).items() if _is_of_the_wheel(path)}
+    if f"{_PACKAGE}/__init__.py" not in digests:
         raise WheelError(
             f"{DISTRIBUTION} runs from a checkout here, so there is nothing to make its wheel from; "
             "use `make mwaa` in the checkout, or `make dist` and --wheel"
         )
-    files = {name: _content(path) for name, path in paths.items()}
-    info = next(name.rpartition("/")[0] for name in files if name.endswith(".dist-info/METADATA"))
+    files = {path: _content(Path(str(installed.locate_file(path))), digest) for path, digest in digests.items()}
+    info = next(path.rpartition("/")[0] for path in files if path.endswith(".dist-info/METADATA"))
     files[f"{info}/RECORD"] = _record(files, f"{info}/RECORD")
     return Wheel(_FILE_NAME.format(version=installed.version), installed.version, build_zip(files))
 
 
-def _is_of_the_wheel(path: PackagePath) -> bool:
+def _recorded(installed: Distribution) -> dict[str, str]:
+    """
+    Read what was installed: path to digest.
+
+    From the record itself: ``Distribution.files`` leaves out what has gone missing, from Python 3.12 on.
+    """
+    rows = csv.reader((installed.read_text("RECORD") or "").splitlines())
+    return {path: digest for path, digest, _ in rows}
+
+
+def _is_of_the_wheel(path: str) -> bool:
     """Tell what came with the wheel from what was compiled, and from scripts and notes of the installer."""
-    top, *inner = path.parts
+    top, *inner = path.split("/")
     if top.endswith(".dist-info"):
-        return inner[0] == _LICENSES or path.name in _METADATA
+        return inner[0] == _LICENSES or inner[-1] in _METADATA
     return top == _PACKAGE and "__pycache__" not in inner
 
 
-def _content(path: PackagePath) -> bytes:
+def _content(file: Path, digest: str) -> bytes:
     """
     Read an installed file.
 
-    :raises WheelError: if it is not what was installed.
+    :param digest: what it was when it was installed.
+    :raises WheelError: if it is not that any more.
     """
-    try:
-        content = path.read_binary()
-    except OSError:
-        content = b""
-    if path.hash is None or path.hash.value != _digest(content):
-        raise WheelError(f"{path.locate()} is not what was installed: install {DISTRIBUTION} again, or use --wheel")
+    content = file.read_bytes() if file.is_file() else b""
+    if _digest(content) != digest:
+        raise WheelError(f"{file} is not what was installed: install {DISTRIBUTION} again, or use --wheel")
     return content
 
 
 def _record(files: Mapping[str, bytes], own_path: str) -> bytes:
     """https://packaging.python.org/en/latest/specifications/recording-installed-packages/#the-record-file."""
-    lines = [f"{path},sha256={_digest(content)},{len(content)}\n" for path, content in sorted(files.items())]
+    lines = [f"{path},{_digest(content)},{len(content)}\n" for path, content in sorted(files.items())]
     return "".join([*lines, f"{own_path},,\n"]).encode()
 
 
 def _digest(content: bytes) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
