@@ -63,6 +63,11 @@ INVOKE_CHECKS_THE_INVOCATION = True
 # What such a job is called while its id is not known; policies have a wildcard there.
 INVOCATION_BEFORE_IT_IS = "00000000-0000-0000-0000-000000000000"
 
+# With IAM enforced, for a bucket of another account: its policy must let in the caller, in whose name BDA works, and
+# BDA's service principal too, for the account in aws:SourceAccount. Which of the two the service looks at is not known;
+# what has both works either way. Within one account nobody asks for the principal.
+OTHER_ACCOUNTS_BUCKETS_NAME_BDA = True
+
 # Permissions are asked about before the request is looked at any further, S3's and KMS's with them; once, at the
 # invoke, and not again when the job reads and writes.
 

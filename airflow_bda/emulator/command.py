@@ -38,7 +38,7 @@ Ctrl-C ends it; nothing is kept.
 """
 _FUNCTIONS_RUN = "Lambda functions (Python) run in processes of their own, as you: no sandbox"
 _FUNCTIONS_DO_NOT_RUN = "Lambda functions are kept but not run (--run-functions lets them)"
-_IAM_ENFORCED = "users and roles are held to their own policies, other policies are not read"
+_IAM_ENFORCED = "users and roles are held to their policies, and to those of buckets and keys"
 _IAM_NOT_ENFORCED = "permissions are not checked (--enforce-iam has them checked)"
 _OPEN_TO_OTHERS = """\
 It listens on {host}: whoever can reach this machine can read and change all that it holds.

@@ -49,10 +49,18 @@ def explain_denial(request: InvocationRequest, client: Callable[[str], Any]) -> 
 
 
 _WHOLE_POLICY = "`airflow-bda policy caller` prints the whole policy, and `airflow-bda doctor` checks the rest."
+# IAM does not see the policies of buckets and keys, and one account cannot read another's.
+_OTHER_ACCOUNTS = (
+    "A bucket or a key of another account has a policy that must let in the identity, and bedrock.amazonaws.com: "
+    "s3:GetObject and s3:ListBucket on the input's bucket (`airflow-bda policy input-bucket --principal ROLE` prints "
+    "it), s3:PutObject and s3:ListBucket on the output's (`airflow-bda policy output-bucket --principal ROLE`), "
+    "kms:CreateGrant, kms:Decrypt, kms:DescribeKey and kms:GenerateDataKey on a key (`airflow-bda policy kms "
+    "--principal ROLE`)."
+)
 # What is left when the identity's own policies allow all that can be known beforehand.
 _BEYOND_IAM = (
-    "The identity's policies allow all of the request. What is left: kms:GenerateDataKey and kms:Decrypt on the key of "
-    "the output's bucket; the policies of the buckets, of a key or of the organization; a KMS key that is disabled."
+    f"The identity's policies allow all of the request. What is left: {_OTHER_ACCOUNTS} kms:GenerateDataKey and "
+    "kms:Decrypt on the key of the output's bucket; the policies of the organization; a KMS key that is disabled."
 )
 
 
@@ -78,7 +86,7 @@ def _other_causes(workload: Workload) -> str:
     return (
         "The input can be read and the output's bucket is there, so what is missing is one of: "
         f"{'; '.join(causes)}. Allow iam:SimulatePrincipalPolicy to the identity, and the next error names it. "
-        f"{_WHOLE_POLICY}"
+        f"{_WHOLE_POLICY} {_OTHER_ACCOUNTS}"
     )
 
 
@@ -142,7 +150,8 @@ def _unreadable_input(s3: Any, uri: str) -> str | None:
         return None
     return (
         f"The input object {uri} cannot be read with these credentials (or does not exist, which S3 tells only those "
-        "who may s3:ListBucket): allow s3:GetObject on it and kms:Decrypt on its bucket's key."
+        "who may s3:ListBucket): allow s3:GetObject on it and kms:Decrypt on its bucket's key. "
+        f"{_OTHER_ACCOUNTS}"
     )
 
 

@@ -59,12 +59,14 @@ def lambda_policy(workload: Workload, options: PolicyOptions | None = None) -> D
 
 def input_bucket_policy(workload: Workload, options: PolicyOptions | None = None) -> Document:
     """Give the policy of the input's bucket."""
-    return _bucket_policy(workload, workload.input_uri.bucket, {READ: input_objects(workload)}, options)
+    grants = _Grants(workload.input_uri.bucket, input_objects(workload), service=(READ,), caller=(READ,))
+    return _bucket_policy(workload, grants, options)
 
 
 def output_bucket_policy(workload: Workload, options: PolicyOptions | None = None) -> Document:
-    """Give the policy of the output's bucket."""
-    return _bucket_policy(workload, workload.output_uri.bucket, {WRITE: output_objects(workload)}, options)
+    """Give the policy of the output's bucket; the caller also reads the results."""
+    grants = _Grants(workload.output_uri.bucket, output_objects(workload), service=(WRITE,), caller=(WRITE, READ))
+    return _bucket_policy(workload, grants, options)
 
 
 def key_policy(workload: Workload, options: PolicyOptions | None = None) -> Document:
@@ -76,8 +78,9 @@ def key_policy(workload: Workload, options: PolicyOptions | None = None) -> Docu
     if len(workload.key_arns) != 1:
         found = ", ".join(workload.key_arns) or "none"
         raise ValueError(f"A key's policy is about one key; given: {found}. Pass the ARN of one as --kms-key.")
-    root = f"arn:{workload.partition}:iam::{workload.account}:root"
-    caller = (options and options.principal) or root
+    # The key's own account keeps it; the calls may come from another one.
+    root = _root(workload, workload.key_arns[0].split(":")[4])
+    caller = (options and options.principal) or _root(workload, workload.account)
     services = ["bedrock"] if workload.kms_key_arn else []
     services += ["s3"] if workload.input_key_arn or workload.output_key_arn else []
     return _document(
@@ -167,25 +170,36 @@ def _function_log(workload: Workload, options: PolicyOptions | None) -> Permissi
     )
 
 
-def _bucket_policy(
-    workload: Workload, bucket: str, objects: Mapping[str, str], options: PolicyOptions | None
-) -> Document:
+@dataclass(frozen=True)
+class _Grants:
+    """
+    What a bucket's policy allows on its objects.
+
+    :param objects: their ARN, or the pattern of it.
+    :param service: the actions of BDA itself.
+    :param caller: the actions of the identity that makes the calls.
+    """
+
+    bucket: str
+    objects: str
+    service: tuple[str, ...]
+    caller: tuple[str, ...]
+
+
+def _bucket_policy(workload: Workload, grants: _Grants, options: PolicyOptions | None) -> Document:
     source = {"Condition": {"StringEquals": {"aws:SourceAccount": workload.account}}}
-    callers: list[tuple[str, Any, Any]] = [("Bda", {"Service": BDA_PRINCIPAL}, source)]
+    callers: list[tuple[str, Any, tuple[str, ...], Any]] = [("Bda", {"Service": BDA_PRINCIPAL}, grants.service, source)]
     if options and options.principal:
-        callers.append(("Caller", {"AWS": options.principal}, {}))
+        callers.append(("Caller", {"AWS": options.principal}, grants.caller, {}))
     statements = []
-    for name, principal, condition in callers:
-        statements += [
-            _bucket_statement(f"{name}Objects", principal, action, resource, condition)
-            for action, resource in objects.items()
-        ]
-        statements.append(_bucket_statement(f"{name}List", principal, LIST, bucket_arn(workload, bucket), condition))
+    for name, principal, actions, condition in callers:
+        for sid, allowed, resource in (
+            ("Objects", actions, grants.objects),
+            ("List", (LIST,), bucket_arn(workload, grants.bucket)),
+        ):
+            on = {"Action": _one_or_list(allowed), "Resource": resource, **condition}
+            statements.append({"Sid": f"{name}{sid}", "Effect": "Allow", "Principal": principal, **on})
     return _document(statements)
-
-
-def _bucket_statement(sid: str, principal: Any, action: str, resource: str, condition: Any) -> Document:
-    return {"Sid": sid, "Effect": "Allow", "Principal": principal, "Action": action, "Resource": resource, **condition}
 
 
 def _statement(permission: Permission) -> Document:
@@ -201,6 +215,10 @@ def _statement(permission: Permission) -> Document:
 
 def _document(statements: Iterable[Document]) -> Document:
     return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def _root(workload: Workload, account: str) -> str:
+    return f"arn:{workload.partition}:iam::{account}:root"
 
 
 def _one_or_list(values: Iterable[str]) -> str | list[str]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
+import boto3
 import pytest
 
 ACCOUNT = "123456789012"
 PROJECT = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:data-automation-project/0123456789ab"
 BLUEPRINT = "arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-public-invoice"
+
+ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
 
 class Guarded:
@@ -48,12 +52,37 @@ class Guarded:
             "output_key": self.keys["output"],
         }
 
+    def administrator_of(self, account: str, *services: str):
+        """Give clients of a role that may do all in another account."""
+        role = f"arn:aws:iam::{account}:role/administrator"
+        session = self.emulator.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+        connection = {
+            "region_name": "us-east-1",
+            "endpoint_url": self.emulator.endpoint_url,
+            "aws_access_key_id": session["AccessKeyId"],
+            "aws_secret_access_key": session["SecretAccessKey"],
+            "aws_session_token": session["SessionToken"],
+        }
+        iam = boto3.client("iam", **connection)
+        trust = {"Version": "2012-10-17", "Statement": []}
+        self.emulator.configure(enforce_iam=False)
+        iam.create_role(RoleName="administrator", AssumeRolePolicyDocument=json.dumps(trust))
+        iam.put_role_policy(
+            RoleName="administrator",
+            PolicyName="all",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [ALL]}),
+        )
+        self.emulator.configure(enforce_iam=True)
+        return [boto3.client(service, **connection) for service in services]
+
     def hook(self, *policies: dict[str, object], role: str = "worker"):
         """Give a hook that acts in a role with these policies and no others."""
         from airflow_bda.hooks import BdaHook
 
         trust = {"Version": "2012-10-17", "Statement": []}
-        arn = self.iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        with suppress(self.iam.exceptions.EntityAlreadyExistsException):
+            self.iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(trust))
+        arn = f"arn:aws:iam::{ACCOUNT}:role/{role}"
         for number, policy in enumerate(policies):
             self.iam.put_role_policy(RoleName=role, PolicyName=f"p{number}", PolicyDocument=json.dumps(policy))
         session = self.emulator.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]

@@ -4,5 +4,5 @@ IAM in the emulator, when it is asked to enforce it: whose call it is, what its 
 moto can enforce policies itself, but knows no resources of most services and few conditions, and its administrator
 must be made first. Here a key that belongs to no user and no role is the account's own, which may do all; so a test
 sets things up as it always does, and only what it does as a user or in a role is held to policies. Signatures are not
-checked; policies of buckets and keys, boundaries and session policies are not read.
+checked; boundaries and session policies are not read.
 """

@@ -8,13 +8,21 @@ the caller's permissions, as https://docs.aws.amazon.com/bedrock/latest/userguid
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.emulator import assumptions
 from airflow_bda.emulator.errors import ApiError, access_denied
 from airflow_bda.emulator.permissions.evaluation import Decision, Question
 from airflow_bda.emulator.permissions.keys import key_of_bucket, key_of_object, key_question, resolve_key
+from airflow_bda.emulator.permissions.resource_policies import (
+    may_use_bucket,
+    may_use_key,
+    place_of_bucket,
+    service_may_use_bucket,
+)
 from airflow_bda.service.arns import INVOCATION, PROFILE, Arn
+from airflow_bda.service.policies import BDA_PRINCIPAL
 from airflow_bda.service.profiles import ANY_REGION, DESTINATIONS_OF_REGION
 from airflow_bda.service.s3 import S3Uri
 
@@ -36,7 +44,7 @@ def check_access(caller: Caller, operation: str, params: Mapping[str, Any], plac
     action = f"bedrock:{operation}"
     for resource in _bedrock_resources(operation, params, place):
         refuse_unless_allowed(caller, Question(action, resource))
-    if operation in _INVOKES and not all(caller.may(question) for question in _forwarded(params, place)):
+    if operation in _INVOKES and not _may_forward(caller, params, place):
         raise access_denied()
 
 
@@ -84,20 +92,47 @@ def _routed_profiles(profile_arn: str, place: Place) -> Iterator[str]:
         yield str(Arn(profile.partition, region, profile.account, PROFILE, profile.resource_id))
 
 
-def _forwarded(params: Mapping[str, Any], place: Place) -> Iterator[Question]:
-    """Give what BDA does in its caller's name."""
-    source = _location(params.get("inputConfiguration"))
+def _may_forward(caller: Caller, params: Mapping[str, Any], place: Place) -> bool:
+    """Whether the caller may do what BDA does in its name; for another account's bucket, whether BDA may too."""
+    return (
+        all(
+            may_use_bucket(caller, question, bucket, place) and _is_bda_let_in(question, bucket, place)
+            for question, bucket in _on_buckets(params, place)
+        )
+        and all(_is_bda_let_in(question, bucket, place) for question, bucket in _listings(params, place))
+        and all(may_use_key(caller, question) for question in _on_keys(params, place))
+    )
+
+
+def _is_bda_let_in(question: Question, bucket: str, place: Place) -> bool:
+    if place_of_bucket(bucket, place).account == place.account or not assumptions.OTHER_ACCOUNTS_BUCKETS_NAME_BDA:
+        return True
+    asked = replace(question, context={"aws:SourceAccount": place.account})
+    return service_may_use_bucket(BDA_PRINCIPAL, asked, bucket, place)
+
+
+def _on_buckets(params: Mapping[str, Any], place: Place) -> Iterator[tuple[Question, str]]:
+    source, target = _location(params.get("inputConfiguration")), _location(params.get("outputConfiguration"))
     if source:
-        yield Question("s3:GetObject", _object_arn(place, source))
-        if key := key_of_object(source, place):
-            yield key_question("kms:Decrypt", key, "s3", place)
-    target = _location(params.get("outputConfiguration"))
+        yield Question("s3:GetObject", _object_arn(place, source)), source.bucket
     if target:
         folder = f"{target.key.rstrip('/')}/" if target.key else ""
         result = S3Uri(target.bucket, f"{folder}{assumptions.INVOCATION_BEFORE_IT_IS}/job_metadata.json")
-        yield Question("s3:PutObject", _object_arn(place, result))
-        if key := key_of_bucket(target.bucket, place):
-            yield key_question("kms:GenerateDataKey", key, "s3", place)
+        yield Question("s3:PutObject", _object_arn(place, result)), target.bucket
+
+
+def _listings(params: Mapping[str, Any], place: Place) -> Iterator[tuple[Question, str]]:
+    for name in ("inputConfiguration", "outputConfiguration"):
+        if location := _location(params.get(name)):
+            yield Question("s3:ListBucket", f"arn:{place.partition}:s3:::{location.bucket}"), location.bucket
+
+
+def _on_keys(params: Mapping[str, Any], place: Place) -> Iterator[Question]:
+    source, target = _location(params.get("inputConfiguration")), _location(params.get("outputConfiguration"))
+    if source and (key := key_of_object(source, place)):
+        yield key_question("kms:Decrypt", key, "s3", place)
+    if target and (key := key_of_bucket(target.bucket, place)):
+        yield key_question("kms:GenerateDataKey", key, "s3", place)
     if job_key := (params.get("encryptionConfiguration") or {}).get("kmsKeyId"):
         key = resolve_key(job_key, place)
         for action in _KEY_ACTIONS:

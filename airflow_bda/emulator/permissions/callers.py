@@ -38,10 +38,22 @@ class Caller:
     An identity.
 
     :param policies: the documents of its policies; None for the account itself, which may do all.
+    :param role: the role of a session, which policies name beside the session itself.
     """
 
     arn: str
     policies: tuple[Document, ...] | None = None
+    role: str | None = None
+
+    @property
+    def account(self) -> str:
+        """The account that it belongs to."""
+        return self.arn.split(":")[4]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the policies of buckets and keys may call it."""
+        return (self.arn, self.role) if self.role else (self.arn,)
 
     def decide(self, question: Question) -> Decision:
         """Say whether it may do something."""
@@ -62,9 +74,11 @@ def caller_of(headers: Mapping[str, str], place: Place) -> Caller:
             return Caller(user.arn, tuple(_user_policies(iam, user)))
     for session in sts_backends[place.account][place.partition].assumed_roles:
         if session.access_key_id == key:
-            role = iam.get_role(session.role_arn.rpartition("/")[2])
-            arn = f"arn:{place.partition}:sts::{place.account}:assumed-role/{role.name}/{session.session_name}"
-            return Caller(arn, tuple(_policies(role)))
+            name = session.role_arn.rpartition("/")[2]
+            arn = f"arn:{place.partition}:sts::{place.account}:assumed-role/{name}/{session.session_name}"
+            # moto lets anybody act in a role that was never made; there such a role has no policies.
+            role = next((role for role in iam.roles.values() if role.name == name), None)
+            return Caller(arn, tuple(_policies(role)) if role else (), session.role_arn)
     return Caller(f"arn:{place.partition}:iam::{place.account}:root")
 
 

@@ -19,6 +19,7 @@ from moto.utilities.utils import get_partition
 from airflow_bda.emulator.permissions.callers import Caller, Place, caller_of, principal_of
 from airflow_bda.emulator.permissions.evaluation import Question
 from airflow_bda.emulator.permissions.keys import key_of_object, key_question
+from airflow_bda.emulator.permissions.resource_policies import may_use_bucket, may_use_key, place_of_bucket
 from airflow_bda.emulator.state import EMULATOR
 from airflow_bda.service.s3 import S3Uri
 
@@ -51,28 +52,33 @@ def _check_s3(response: Any, bucket: str | None, key: str | None) -> None:
     caller = caller_of(response.headers, place)
     operation = response.data.get("Action", "ListAllMyBuckets")
     action = f"s3:{_ACTION_OF_OPERATION.get(operation, operation)}"
-    if not _may(caller, action, bucket, key, place):
+    expected_owner = response.headers.get("x-amz-expected-bucket-owner")
+    is_theirs = bucket and expected_owner and place_of_bucket(bucket, place).account != expected_owner
+    if is_theirs or not _may(caller, action, bucket, key, place):
         raise BucketAccessDeniedError(bucket) if bucket else S3AccessDeniedError()
 
 
 def _may(caller: Caller, action: str, bucket: str | None, key: str | None, place: Place) -> bool:
     bucket_arn = f"arn:{place.partition}:s3:::{bucket or '*'}"
-    if not key:
+    if not bucket:
         return caller.may(Question(action, bucket_arn))
-    if not caller.may(Question(action, f"{bucket_arn}/{key}")):
+    if not key:
+        return may_use_bucket(caller, Question(action, bucket_arn), bucket, place)
+    if not may_use_bucket(caller, Question(action, f"{bucket_arn}/{key}"), bucket, place):
         return False
-    uri = S3Uri(bucket or "", key)
+    uri = S3Uri(bucket, key)
     # S3 tells that an object is missing only to those who may list its bucket.
     if action == "s3:GetObject" and not _exists(uri, place):
-        return caller.may(Question("s3:ListBucket", bucket_arn))
+        return may_use_bucket(caller, Question("s3:ListBucket", bucket_arn), bucket, place)
     kms_key = key_of_object(uri, place)
     if kms_key and action in _KEY_ACTION_OF_ACTION:
-        return caller.may(key_question(_KEY_ACTION_OF_ACTION[action], kms_key, "s3", place))
+        return may_use_key(caller, key_question(_KEY_ACTION_OF_ACTION[action], kms_key, "s3", place))
     return True
 
 
 def _exists(uri: S3Uri, place: Place) -> bool:
-    bucket = s3_backends[place.account][place.partition].buckets.get(uri.bucket)
+    owner = place_of_bucket(uri.bucket, place)
+    bucket = s3_backends[owner.account][owner.partition].buckets.get(uri.bucket)
     return bucket is not None and uri.key in bucket.keys
 
 

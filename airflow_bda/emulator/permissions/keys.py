@@ -8,6 +8,7 @@ from moto.kms.models import kms_backends
 from moto.s3.models import s3_backends
 
 from airflow_bda.emulator.permissions.evaluation import Question
+from airflow_bda.emulator.permissions.resource_policies import place_of_bucket
 
 if TYPE_CHECKING:
     from airflow_bda.emulator.permissions.callers import Place
@@ -36,19 +37,21 @@ def resolve_key(key: str, place: Place) -> str:
 
 def key_of_bucket(bucket: str, place: Place) -> str | None:
     """Give the ARN of the customer's key that a bucket encrypts with; None where it has none."""
-    found = s3_backends[place.account][place.partition].buckets.get(bucket)
+    owner = place_of_bucket(bucket, place)
+    found = s3_backends[owner.account][owner.partition].buckets.get(bucket)
     rule: Any = (found.encryption or {}).get("Rule", {}) if found else {}
     default = (rule[0] if isinstance(rule, list) else rule).get("ApplyServerSideEncryptionByDefault", {})
     key = default.get("KMSMasterKeyID")
-    return resolve_key(key, place) if key and default.get("SSEAlgorithm") in _KMS_ALGORITHMS else None
+    return resolve_key(key, owner) if key and default.get("SSEAlgorithm") in _KMS_ALGORITHMS else None
 
 
 def key_of_object(uri: S3Uri, place: Place) -> str | None:
     """Give the ARN of the customer's key that an object is encrypted with: its own, else its bucket's."""
-    bucket = s3_backends[place.account][place.partition].buckets.get(uri.bucket)
+    owner = place_of_bucket(uri.bucket, place)
+    bucket = s3_backends[owner.account][owner.partition].buckets.get(uri.bucket)
     stored = bucket.keys.get(uri.key) if bucket else None
     key = getattr(stored, "kms_key_id", None)
-    return resolve_key(key, place) if key else key_of_bucket(uri.bucket, place)
+    return resolve_key(key, owner) if key else key_of_bucket(uri.bucket, place)
 
 
 def _arn(key_id: str, place: Place) -> str:

@@ -1,0 +1,106 @@
+"""
+What the policies of buckets and keys say, and what they and the caller's own come to together.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html for buckets; for
+keys, whose own policy always has a say, https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from moto.kms.models import kms_backends
+from moto.s3.models import s3_backends
+from moto.utilities.arns import parse_arn
+
+from airflow_bda.emulator.permissions.evaluation import Decision, Question, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_bda.emulator.permissions.callers import Caller, Place
+    from airflow_bda.emulator.permissions.evaluation import Document
+
+
+class _Word(Enum):
+    """What a resource's policy says to a caller."""
+
+    NOTHING = 0
+    DENIED = 1
+    # Its account is let in, which leaves the rest to that account's own policies.
+    LEFT_TO_ITS_ACCOUNT = 2
+    ALLOWED = 3
+
+
+def place_of_bucket(bucket: str, place: Place) -> Place:
+    """Give the account that a bucket is in: its names are shared by all accounts."""
+    _, owner = s3_backends.bucket_accounts.get(bucket, ("", place.account))
+    return replace(place, account=owner)
+
+
+def may_use_bucket(caller: Caller, question: Question, bucket: str, place: Place) -> bool:
+    """Whether a caller may do something with a bucket or what is in it, by its own policies and the bucket's."""
+    owner = place_of_bucket(bucket, place)
+    own, word = caller.decide(question), _word(_policy_of_bucket(bucket, owner), caller, question)
+    if Decision.EXPLICIT_DENY is own or word is _Word.DENIED:
+        return False
+    if caller.account == owner.account:
+        return own is Decision.ALLOWED or word is _Word.ALLOWED
+    return own is Decision.ALLOWED and word is not _Word.NOTHING
+
+
+def may_use_key(caller: Caller, question: Question) -> bool:
+    """Whether a caller may use a key, by its own policies and the key's."""
+    own, word = caller.decide(question), _word(_policy_of_key(question.resource), caller, question)
+    if Decision.EXPLICIT_DENY is own or word is _Word.DENIED:
+        return False
+    if caller.account == parse_arn(question.resource).account and word is _Word.ALLOWED:
+        return True
+    return own is Decision.ALLOWED and word is not _Word.NOTHING
+
+
+def service_may_use_bucket(service: str, question: Question, bucket: str, place: Place) -> bool:
+    """Whether a bucket's policy lets a service in."""
+    policy = _policy_of_bucket(bucket, place_of_bucket(bucket, place))
+    return decide([_naming(policy, "Service", {service})], question) is Decision.ALLOWED
+
+
+def _word(policy: Document | None, caller: Caller, question: Question) -> _Word:
+    account = f"arn:{caller.arn.split(':')[1]}:iam::{caller.account}:root"
+    direct = decide([_naming(policy, "AWS", {*caller.names, "*"})], question)
+    by_account = decide([_naming(policy, "AWS", {account, caller.account})], question)
+    if Decision.EXPLICIT_DENY in {direct, by_account}:
+        return _Word.DENIED
+    if direct is Decision.ALLOWED:
+        return _Word.ALLOWED
+    return _Word.LEFT_TO_ITS_ACCOUNT if by_account is Decision.ALLOWED else _Word.NOTHING
+
+
+def _naming(policy: Document | None, kind: str, names: Iterable[str]) -> Document:
+    """Give the part of a policy that is about some principals."""
+    statements: Any = (policy or {}).get("Statement", [])
+    listed = statements if isinstance(statements, list) else [statements]
+    return {"Statement": [each for each in listed if not _principals(each, kind).isdisjoint(names)]}
+
+
+def _principals(statement: Any, kind: str) -> set[str]:
+    if "Principal" not in statement:
+        raise NotImplementedError("The emulator's IAM does not know NotPrincipal.")
+    principal = statement["Principal"]
+    found = ("*" if kind == "AWS" else []) if principal == "*" else principal.get(kind, [])
+    return {found} if isinstance(found, str) else set(found)
+
+
+def _policy_of_bucket(bucket: str, owner: Place) -> Document | None:
+    found = s3_backends[owner.account][owner.partition].buckets.get(bucket)
+    text = found.policy if found else None
+    return json.loads(text) if text else None
+
+
+def _policy_of_key(arn: str) -> Document | None:
+    key = parse_arn(arn)
+    found = kms_backends[key.account][key.region].keys.get(key.resource_id)
+    return json.loads(found.policy) if found else None
