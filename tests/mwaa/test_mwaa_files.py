@@ -70,15 +70,15 @@ def test_no_address_is_in_the_requirements(wheel, web_server):
     assert "://" not in build_files(wheel, "3.3.1", web_server).requirements
 
 
-def test_the_supported_versions_are_those_that_the_package_is_tested_on():
+def tested_rows() -> list[list[str]]:
+    """Read tools/rows.py: of each MWAA version its Airflow, amazon provider, common.compat, boto3 and aiobotocore."""
     tree = ast.parse((ROOT / "tools" / "rows.py").read_text())
-    rows = [
-        node.args[0].value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_mwaa"
-    ]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_mwaa"]
+    return [[argument.value for argument in call.args] for call in calls]
 
-    assert rows == list(SUPPORTED)
+
+def test_the_supported_versions_are_those_that_the_package_is_tested_on():
+    assert [row[0] for row in tested_rows()] == list(SUPPORTED)
 
 
 @pytest.mark.parametrize(
@@ -88,3 +88,13 @@ def test_the_supported_versions_are_those_that_the_package_is_tested_on():
 def test_other_versions_are_refused(wheel, airflow, said):
     with pytest.raises(UnsupportedAirflowError, match=said):
         build_files(wheel, airflow, "private")
+
+
+def test_the_manuals_table_has_the_versions_that_the_package_is_tested_on():
+    """Airflow, amazon provider and boto3 of each."""
+    page = (ROOT / "docs" / "how-to" / "mwaa.md").read_text()
+    lines = re.findall(r"^\| (\S+) \| (yes|no) \| (\S+) \| (\S+) \|", page, re.MULTILINE)
+
+    works = [(airflow, amazon, boto3) for airflow, works, amazon, boto3 in lines if works == "yes"]
+    assert works == [(airflow, amazon, boto3) for airflow, amazon, _, boto3, _ in tested_rows()]
+    assert [line[0] for line in lines if line[1] == "no"] == ["2.11.0"]
