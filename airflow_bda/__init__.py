@@ -44,6 +44,8 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["airflow_bda.triggers.bda", "airflow_bda.triggers.bda_events"],
             }
         ],
+        # Airflow 2.11 loads no link that is not named here.
+        "extra-links": ["airflow_bda.links.bda.BdaInputLink", "airflow_bda.links.bda.BdaOutputLink"],
         "config": {
             "bda": {
                 "description": "How often the jobs of Amazon Bedrock Data Automation are looked at.",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from airflow.sdk import PokeReturnValue, conf
+    from airflow.sdk import BaseOperatorLink, PokeReturnValue, conf
     from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
     from airflow.triggers.base import BaseEventTrigger
     from airflow.triggers.shared_stream import SharedStreamProducer
@@ -32,8 +32,9 @@ else:
     except ImportError:
         from airflow.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
     try:  # Airflow 3.0 and later
-        from airflow.sdk import PokeReturnValue
+        from airflow.sdk import BaseOperatorLink, PokeReturnValue
     except ImportError:
+        from airflow.models.baseoperatorlink import BaseOperatorLink
         from airflow.sensors.base import PokeReturnValue
     try:  # Airflow 3.0 and later
         from airflow.triggers.base import BaseEventTrigger
@@ -56,6 +57,7 @@ __all__ = [
     "AwsBaseOperator",
     "AwsBaseSensor",
     "BaseEventTrigger",
+    "BaseOperatorLink",
     "BaseTrigger",
     "PokeReturnValue",
     "SharedStreamProducer",
@@ -63,6 +65,7 @@ __all__ = [
     "aws_template_fields",
     "conf",
     "first_poke_at",
+    "read_xcom",
     "task_state_store",
 ]
 
@@ -70,6 +73,19 @@ __all__ = [
 def task_state_store(context: Mapping[str, Any]) -> Any | None:
     """Give the task's own store, which outlives its tries; None before Airflow 3.3, which has none."""
     return context.get("task_state_store")
+
+
+def read_xcom(key: str, ti_key: Any) -> Any | None:
+    """
+    Give what a task instance pushed: in Airflow 3 to one of its tasks, in Airflow 2 to its web server too.
+
+    :param ti_key: whatever names the task instance: its key, or itself.
+    """
+    try:  # Airflow 3
+        from airflow.sdk.execution_time.xcom import XCom
+    except ImportError:
+        from airflow.models import XCom
+    return XCom.get_value(key=key, ti_key=ti_key)
 
 
 def first_poke_at(context: Mapping[str, Any]) -> datetime | None:

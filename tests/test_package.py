@@ -11,8 +11,10 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from airflow.providers_manager import ProvidersManager
 
 import airflow_bda
+import airflow_bda.links
 
 INFO = airflow_bda.get_provider_info()
 ROOMS = ("hooks", "operators", "sensors", "triggers")
@@ -47,7 +49,13 @@ def test_provider_info_names_the_module_of_every_public_class(room):
     assert homes <= set(ours(INFO[room]))
 
 
-@pytest.mark.parametrize("room", ROOMS)
+def test_provider_info_names_every_link():
+    """Airflow 2.11 shows no other."""
+    assert set(INFO["extra-links"]) == {f"airflow_bda.links.bda.{name}" for name in airflow_bda.links.__all__}
+    assert set(INFO["extra-links"]) <= set(ProvidersManager().extra_links_class_names)
+
+
+@pytest.mark.parametrize("room", [*ROOMS, "links"])
 def test_a_name_that_a_room_lacks_is_an_attribute_error(room):
     """The lazy import keeps to what Python expects of modules."""
     with pytest.raises(AttributeError, match="NoSuchName"):

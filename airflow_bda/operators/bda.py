@@ -9,6 +9,7 @@ from airflow_bda._compat import AwsBaseOperator, aws_template_fields, conf
 from airflow_bda.exceptions import task_errors
 from airflow_bda.hooks.bda import DEFAULT_MAX_WAIT, BdaHook
 from airflow_bda.hooks.limits import in_seconds
+from airflow_bda.links.bda import BdaInputLink, BdaOutputLink, link_job
 from airflow_bda.operators.one_job import start_anew, start_once
 from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.request import request_warnings
@@ -76,6 +77,7 @@ class BdaInvokeOperator(AwsBaseOperator[BdaHook]):
     """
 
     aws_hook_class = BdaHook
+    operator_extra_links = (BdaOutputLink(), BdaInputLink())
     template_fields: Sequence[str] = aws_template_fields(
         "input_s3_uri",
         "output_s3_uri",
@@ -163,6 +165,7 @@ class BdaInvokeOperator(AwsBaseOperator[BdaHook]):
             invocation_arn = self._start(context, deadline)
             self._invocation_arn = invocation_arn
             self.log.info("Invocation: %s", invocation_arn)
+            link_job(context, invocation_arn, input_s3_uri=self.input_s3_uri, output_s3_uri=self.output_s3_uri)
             if not self.wait_for_completion:
                 return invocation_arn
             if self.deferrable:

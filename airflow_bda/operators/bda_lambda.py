@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_bda._compat import aws_template_fields
 from airflow_bda.exceptions import task_errors
+from airflow_bda.links.bda import BdaInputLink, BdaOutputLink, link_job
 from airflow_bda.operators.one_job import start_anew, start_once
 from airflow_bda.service.errors import BdaConnectionError, BdaError
 from airflow_bda.service.failures import Failure, call_error, classify
@@ -81,6 +82,7 @@ class BdaLambdaInvokeOperator(LambdaInvokeFunctionOperator):
     :raises BdaConnectionError: the function could not be reached, fell over, or was throttled.
     """
 
+    operator_extra_links = (BdaOutputLink(), BdaInputLink())
     template_fields: Sequence[str] = aws_template_fields(
         "function_name",
         "qualifier",
@@ -153,6 +155,7 @@ class BdaLambdaInvokeOperator(LambdaInvokeFunctionOperator):
                 invocation_arn = start_anew(request, submit=self._submit)
         self._invocation_arn = invocation_arn
         self.log.info("Invocation: %s", invocation_arn)
+        link_job(context, invocation_arn, input_s3_uri=self.input_s3_uri, output_s3_uri=self.output_s3_uri)
         return invocation_arn
 
     def on_kill(self) -> None:

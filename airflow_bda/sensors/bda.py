@@ -18,6 +18,7 @@ from airflow_bda._compat import (
 from airflow_bda.exceptions import BdaError, as_sensor_error
 from airflow_bda.hooks.bda import BdaHook
 from airflow_bda.hooks.limits import in_seconds
+from airflow_bda.links.bda import BdaInputLink, BdaOutputLink, link_like_upstream, link_results
 from airflow_bda.service.failures import NOT_FOUND_GRACE_SECONDS, is_absence, is_passing
 from airflow_bda.service.invocations import check_invocation_arn, region_of
 from airflow_bda.service.outcomes import JobOutcome
@@ -60,6 +61,7 @@ class BdaStatusSensor(AwsBaseSensor[BdaHook]):
     """
 
     aws_hook_class = BdaHook
+    operator_extra_links = (BdaOutputLink(), BdaInputLink())
     template_fields: Sequence[str] = aws_template_fields("invocation_arn")
     ui_color = "#dcebf9"
 
@@ -86,6 +88,7 @@ class BdaStatusSensor(AwsBaseSensor[BdaHook]):
     def execute(self, context: Context) -> Any:
         """Wait in the mode that was asked for."""
         self._check()
+        link_like_upstream(context, self, self.invocation_arn)
         if self.deferrable:
             self._defer(context)
         self.silent_fail = False
@@ -95,14 +98,14 @@ class BdaStatusSensor(AwsBaseSensor[BdaHook]):
             if isinstance(end, BdaError) or isinstance(end.__cause__, BdaError):
                 raise
             # Airflow's own words for a time-out name neither the job nor its state.
-            return self._conclude(self._timed_out())
+            return self._conclude(context, self._timed_out())
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Look at the job once."""
         state = self._look(context)
         if state is None or not state.status.is_terminal:
             return False
-        return PokeReturnValue(is_done=True, xcom_value=self._conclude(JobOutcome.of_state(state)))
+        return PokeReturnValue(is_done=True, xcom_value=self._conclude(context, JobOutcome.of_state(state)))
 
     def execute_complete(
         self, context: Context, event: dict[str, Any] | None = None, deferred_in_try: int | None = None
@@ -110,7 +113,7 @@ class BdaStatusSensor(AwsBaseSensor[BdaHook]):
         """Resume with what the trigger saw."""
         if belongs_to_an_earlier_try(context, deferred_in_try):
             self._defer(context)
-        return self._conclude(JobOutcome.from_event(event))
+        return self._conclude(context, JobOutcome.from_event(event))
 
     def _check(self) -> None:
         try:
@@ -160,10 +163,11 @@ class BdaStatusSensor(AwsBaseSensor[BdaHook]):
             self.invocation_arn, deadline=datetime.now(timezone.utc), last_state=self._last_state
         )
 
-    def _conclude(self, outcome: JobOutcome) -> str | None:
+    def _conclude(self, context: Context, outcome: JobOutcome) -> str | None:
         if outcome.error is not None:
             self._give_up(outcome.error)
         self.log.info("Invocation %s succeeded: %s", outcome.invocation_arn, outcome.output_metadata_uri)
+        link_results(context, outcome.invocation_arn, outcome.output_metadata_uri)
         return outcome.output_metadata_uri
 
     def _give_up(self, error: BdaError) -> NoReturn:

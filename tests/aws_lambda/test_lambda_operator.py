@@ -10,7 +10,7 @@ from deployed_function import create_function, deploy
 
 from airflow_bda._compat import AirflowFailException
 from airflow_bda.exceptions import BdaConnectionError, BdaError, BdaPermissionError, BdaRequestError
-from airflow_bda.operators import BdaLambdaInvokeOperator
+from airflow_bda.operators import BdaInvokeOperator, BdaLambdaInvokeOperator
 from airflow_bda.service.lambda_interface import Answer
 from airflow_bda.service.statuses import JobStatus
 
@@ -22,6 +22,7 @@ class Run:
 
     def __init__(self, operator, *, retries: int = 3) -> None:
         self.operator = operator
+        self.xcoms = {}
         self.ti = SimpleNamespace(
             dag_id="dag",
             run_id="manual__2026-01-05T00:00:00+00:00",
@@ -30,6 +31,7 @@ class Run:
             try_number=0,
             max_tries=retries,
             task=SimpleNamespace(retries=retries),
+            xcom_push=lambda key, value: self.xcoms.update({key: value}),
         )
 
     def next_try(self) -> str:
@@ -65,6 +67,18 @@ def test_the_function_starts_the_job(make, bda_emulator):
     assert (job.invocation_arn, job.blueprint_arns) == (arn, (INVOICE,))
     assert job.output_s3_uri == "s3://bda-test/out"
     assert len(job.client_token) == 64
+
+
+def test_it_has_the_links_of_the_operator_without_a_function(make):
+    run = Run(make())
+    job_id = run.next_try().rpartition("/")[2]
+
+    console = "https://us-east-1.console.aws.amazon.com/s3"
+    assert run.xcoms == {
+        "_link_BdaInputLink": f"{console}/object/bda-test?region=us-east-1&prefix=in/a.pdf",
+        "_link_BdaOutputLink": f"{console}/buckets/bda-test?region=us-east-1&prefix=out/{job_id}/",
+    }
+    assert BdaLambdaInvokeOperator.operator_extra_links == BdaInvokeOperator.operator_extra_links
 
 
 def test_tries_share_a_job_and_clearing_starts_another(make, bda_emulator):

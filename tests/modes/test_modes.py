@@ -86,6 +86,29 @@ def _xcoms(database, task_id):
         return {key: decoded(value) for key, value in rows}
 
 
+def links(xcoms):
+    """Give the links that are no empty texts: Airflow 3 stores those too."""
+    return {key: value for key, value in xcoms.items() if key.startswith("_link_") and value}
+
+
+def expected_links(outcome, mode, xcoms):
+    """Give an operator's links to its job, whatever becomes of that; a sensor that follows none has results to show."""
+    console = "https://us-east-1.console.aws.amazon.com/s3"
+    if mode in SENSORS:
+        arn = modes_table.jobs[f"{outcome.name}-{mode}"] if outcome.error is None else None
+    else:
+        arn = (
+            xcoms["return_value"]
+            if outcome.error is None
+            else modes_table.errors[f"{outcome.name}-{mode}"].invocation_arn
+        )
+    output = f"{console}/buckets/modes?region=us-east-1&prefix=results/{str(arn).rpartition('/')[2]}/"
+    given = {"_link_BdaOutputLink": output} if arn else {}
+    if mode in OPERATORS:
+        given["_link_BdaInputLink"] = f"{console}/object/modes?region=us-east-1&prefix=a%20document.pdf"
+    return given
+
+
 @pytest.mark.parametrize("mode", [*SENSORS, *OPERATORS])
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: outcome.name)
 def test_an_outcome_is_the_same_in_every_mode(run, outcome, mode):
@@ -93,6 +116,7 @@ def test_an_outcome_is_the_same_in_every_mode(run, outcome, mode):
     state, xcoms = run[task_id]
 
     assert state == ("success" if outcome.error is None else "failed")
+    assert links(xcoms) == expected_links(outcome, mode, xcoms)
     if outcome.error is None:
         uri = xcoms["return_value" if mode in SENSORS else modes_table.METADATA_XCOM]
         assert uri.startswith("s3://modes/results/")

@@ -167,13 +167,40 @@ def test_defers_with_all_that_the_trigger_needs(bda_emulator, make, monkeypatch)
     assert deferred.value.timeout == timedelta(minutes=3)
 
 
+def test_links_are_there_while_the_task_is_deferred(bda_emulator, make):
+    run = Run(make(wait_for_completion=True, deferrable=True))
+
+    with pytest.raises(TaskDeferred):
+        run.next_try()
+
+    (job,) = bda_emulator.jobs
+    console = "https://us-east-1.console.aws.amazon.com/s3"
+    assert run.xcoms == {
+        "_link_BdaInputLink": f"{console}/object/bda-test?region=us-east-1&prefix=a.pdf",
+        "_link_BdaOutputLink": (
+            f"{console}/buckets/bda-test?region=us-east-1&prefix=out/{job.invocation_arn.rpartition('/')[2]}/"
+        ),
+    }
+
+
+def test_a_link_that_cannot_be_stored_fails_no_task(bda_emulator, make):
+    run = Run(make())
+
+    def refuse(key, value):
+        raise OSError("no XComs today")
+
+    run.ti.xcom_push = refuse
+
+    assert run.next_try() == arns(bda_emulator)[0]
+
+
 def test_waiting_in_the_task_pushes_the_metadata_uri(bda_emulator, make):
     run = Run(make(wait_for_completion=True, deferrable=False))
 
     arn = run.next_try()
 
     assert arn == arns(bda_emulator)[0]
-    assert run.xcoms == {"output_metadata_uri": f"s3://bda-test/out/{arn.rpartition('/')[2]}/job_metadata.json"}
+    assert run.xcoms["output_metadata_uri"] == f"s3://bda-test/out/{arn.rpartition('/')[2]}/job_metadata.json"
 
 
 def test_retry_gets_the_job_of_the_try_before(bda_emulator, make):

@@ -11,8 +11,13 @@ import pytest
 from airflow_bda._compat import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 from airflow_bda.exceptions import BdaClientError, BdaRequestError, BdaServiceError, BdaTimeoutError
 from airflow_bda.hooks import BdaHook
+from airflow_bda.operators import BdaInvokeOperator
 from airflow_bda.sensors import BdaStatusSensor
 
+try:
+    from airflow.sdk import DAG
+except ImportError:
+    from airflow import DAG
 try:
     from airflow.sdk.exceptions import TaskDeferred
 except ImportError:
@@ -22,8 +27,17 @@ ARN = "arn:aws:bedrock:eu-west-1:123456789012:data-automation-invocation/4e36000
 PROJECT = "arn:aws:bedrock:us-east-1:aws:data-automation-project/public-default"
 
 
-def context():
-    return {"ti": SimpleNamespace(try_number=1, get_first_reschedule_date=lambda context: None)}
+def context(xcoms=None):
+    """Give a task's context that can be asked for the date of its first poke, and for XComs."""
+    xcoms = {} if xcoms is None else xcoms
+    ti = SimpleNamespace(
+        try_number=1,
+        map_index=-1,
+        get_first_reschedule_date=lambda context: None,
+        xcom_push=lambda key, value: xcoms.update({("wait", key): value}),
+        xcom_pull=lambda task_ids, key, map_indexes: xcoms.get((task_ids, key)),
+    )
+    return {"ti": ti}
 
 
 def sensor(invocation_arn=ARN, **arguments):
@@ -94,6 +108,48 @@ def test_defers_to_execute_complete_with_an_absolute_deadline():
     }
     assert deferred.value.method_name == "execute_complete"
     assert deferred.value.timeout == timedelta(hours=2)
+
+
+@pytest.fixture
+def waiting_after_invoke():
+    """Give a sensor that follows an operator, and what the operator pushed."""
+    with DAG("links", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)):
+        invoke = BdaInvokeOperator(task_id="invoke", input_s3_uri="s3://a/b", output_s3_uri="s3://a/c")
+        waiting = sensor(deferrable=True)
+        invoke >> waiting
+    return waiting, {
+        ("invoke", "return_value"): ARN,
+        ("invoke", "_link_BdaInputLink"): "https://input",
+        ("invoke", "_link_BdaOutputLink"): "https://output",
+    }
+
+
+def test_links_are_there_while_it_is_deferred(waiting_after_invoke):
+    waiting, xcoms = waiting_after_invoke
+
+    with pytest.raises(TaskDeferred):
+        waiting.execute(context(xcoms))
+
+    assert xcoms["wait", "_link_BdaInputLink"] == "https://input"
+    assert xcoms["wait", "_link_BdaOutputLink"] == "https://output"
+
+
+def test_no_links_are_taken_from_a_task_with_another_job(waiting_after_invoke):
+    waiting, xcoms = waiting_after_invoke
+    xcoms["invoke", "return_value"] = ARN.replace("4e36", "0000")
+
+    with pytest.raises(TaskDeferred):
+        waiting.execute(context(xcoms))
+
+    assert {value for (task, _), value in xcoms.items() if task == "wait"} == {""}
+
+
+def test_links_that_cannot_be_read_keep_nobody_from_waiting(waiting_after_invoke):
+    waiting, _ = waiting_after_invoke
+    without_xcoms = {"ti": SimpleNamespace(try_number=1, map_index=-1)}
+
+    with pytest.raises(TaskDeferred):
+        waiting.execute(without_xcoms)
 
 
 def test_asks_in_the_region_of_the_arn():

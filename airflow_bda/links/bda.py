@@ -1,0 +1,132 @@
+"""
+The extra links of operators and sensor: a job's output folder and its input object, in the AWS console.
+
+A link is stored as the XCom that Airflow 3's web server reads links from, as soon as the job is known. So it is there
+while the task runs, while it is deferred, and when it has failed; Airflow itself would store it at the task's end only.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda._compat import BaseOperatorLink, read_xcom
+from airflow_bda.service.arns import Arn
+from airflow_bda.service.console import folder_url, object_url
+from airflow_bda.service.s3 import S3Uri
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+log = logging.getLogger(__name__)
+
+_RETURN_VALUE = "return_value"
+
+
+class BdaOutputLink(BaseOperatorLink):
+    """The folder that the job writes its results to."""
+
+    name = "BDA output folder"
+    xcom_key = "_link_BdaOutputLink"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002  the signature is Airflow's
+        """Give the address, or an empty text where none is known."""
+        return _stored(self.xcom_key, ti_key)
+
+
+class BdaInputLink(BaseOperatorLink):
+    """The object that the job reads."""
+
+    name = "BDA input object"
+    xcom_key = "_link_BdaInputLink"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002  the signature is Airflow's
+        """Give the address, or an empty text where none is known."""
+        return _stored(self.xcom_key, ti_key)
+
+
+_KEYS = (BdaOutputLink.xcom_key, BdaInputLink.xcom_key)
+
+
+def link_job(context: Mapping[str, Any], invocation_arn: str, *, input_s3_uri: str, output_s3_uri: str) -> None:
+    """
+    Link the task to its job, from the moment at which the job is started.
+
+    :param output_s3_uri: as in the request; the job's folder in it is named by the job's id.
+    """
+    job = _parsed(invocation_arn)
+    if job is None:
+        return
+    place = {"region": job.region, "partition": job.partition}
+    folder = S3Uri.parse(f"{output_s3_uri.rstrip('/')}/{job.resource_id}")
+    _store(context, BdaOutputLink.xcom_key, folder_url(folder, **place))
+    _store(context, BdaInputLink.xcom_key, object_url(S3Uri.parse(input_s3_uri), **place))
+
+
+def link_results(context: Mapping[str, Any], invocation_arn: str, metadata_uri: str | None) -> None:
+    """
+    Link the task to where its job's results are.
+
+    :param metadata_uri: the URI of ``job_metadata.json``, which lies in the job's folder.
+    """
+    job = _parsed(invocation_arn)
+    if job is None or not metadata_uri:
+        return
+    metadata = S3Uri.parse(metadata_uri)
+    folder = S3Uri(metadata.bucket, metadata.key.rpartition("/")[0])
+    _store(context, BdaOutputLink.xcom_key, folder_url(folder, region=job.region, partition=job.partition))
+
+
+def link_like_upstream(context: Mapping[str, Any], task: Any, invocation_arn: str) -> None:
+    """
+    Give a task that waits for a job the links of the task before it that started the job.
+
+    The service does not tell where a job that runs reads and writes, and a link is worth no call of its own.
+    """
+    try:
+        links = _links_of_starter(context["ti"], task, invocation_arn)
+    except Exception:  # whatever an XCom backend raises, the waiting needs no links
+        log.warning("The links of the tasks before this one could not be read.", exc_info=True)
+        return
+    for key in _KEYS:
+        # An empty text where nothing is known: Airflow 3 would look for one that is missing, and log an error.
+        _store(context, key, links.get(key) or "")
+
+
+def _links_of_starter(ti: Any, task: Any, invocation_arn: str) -> dict[str, str | None]:
+    for task_id in sorted(task.upstream_task_ids):
+        if not _has_links(task.dag.get_task(task_id)):
+            continue
+        # A mapped task follows the instance with its own index; what is not mapped has the index -1.
+        for index in dict.fromkeys((-1 if ti.map_index is None else ti.map_index, -1)):
+            if ti.xcom_pull(task_ids=task_id, key=_RETURN_VALUE, map_indexes=index) == invocation_arn:
+                return {key: ti.xcom_pull(task_ids=task_id, key=key, map_indexes=index) for key in _KEYS}
+    return {}
+
+
+def _has_links(task: Any) -> bool:
+    return any(isinstance(link, BdaOutputLink) for link in task.operator_extra_links)
+
+
+def _parsed(invocation_arn: str) -> Arn | None:
+    try:
+        return Arn.parse(invocation_arn)
+    except ValueError:
+        return None
+
+
+def _store(context: Mapping[str, Any], key: str, url: str | None) -> None:
+    if url is None:
+        return
+    try:
+        context["ti"].xcom_push(key=key, value=url)
+    except Exception:  # whatever an XCom backend raises: a link is no reason to fail a task whose job goes on
+        log.warning("The link %s could not be stored.", key, exc_info=True)
+
+
+def _stored(key: str, ti_key: Any) -> str:
+    try:
+        return str(read_xcom(key, ti_key) or "")
+    except Exception:  # Airflow 3.0 asks for links when a task ends, and lets the task fail of what is raised
+        log.warning("The link %s could not be read.", key, exc_info=True)
+        return ""
