@@ -70,7 +70,7 @@ def test_no_address_is_in_the_requirements(wheel, web_server):
     assert "://" not in build_files(wheel, "3.3.1", web_server).requirements
 
 
-def tested_rows() -> list[list[str]]:
+def rows_of_mwaa() -> list[list[str]]:
     """Read tools/rows.py: of each MWAA version its Airflow, amazon provider, common.compat, boto3 and aiobotocore."""
     tree = ast.parse((ROOT / "tools" / "rows.py").read_text())
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_mwaa"]
@@ -78,7 +78,7 @@ def tested_rows() -> list[list[str]]:
 
 
 def test_the_supported_versions_are_those_that_the_package_is_tested_on():
-    assert [row[0] for row in tested_rows()] == list(SUPPORTED)
+    assert [row[0] for row in rows_of_mwaa()] == list(SUPPORTED)
 
 
 @pytest.mark.parametrize(
@@ -96,5 +96,5 @@ def test_the_manuals_table_has_the_versions_that_the_package_is_tested_on():
     lines = re.findall(r"^\| (\S+) \| (yes|no) \| (\S+) \| (\S+) \|", page, re.MULTILINE)
 
     works = [(airflow, amazon, boto3) for airflow, works, amazon, boto3 in lines if works == "yes"]
-    assert works == [(airflow, amazon, boto3) for airflow, amazon, _, boto3, _ in tested_rows()]
+    assert works == [(airflow, amazon, boto3) for airflow, amazon, _, boto3, _ in rows_of_mwaa()]
     assert [line[0] for line in lines if line[1] == "no"] == ["2.11.0"]
