@@ -15,7 +15,7 @@ FILES ?=
 ROWS ?=
 AIRFLOW ?=
 
-.PHONY: help setup demo test lint lint-template format test-matrix test-chaos bench dist mwaa clean
+.PHONY: help setup demo test lint lint-template format test-matrix test-chaos test-stack bench docs dist mwaa clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,9 +47,16 @@ test-matrix: dist ## Test the built wheel on each supported Airflow; ROWS="3.0.6
 test-chaos: setup ## Run the tests that kill processes and drop connections
 	$(PYTEST) -m chaos $(ARGS)
 
+test-stack: setup ## Bring docker-compose.yaml up, run every example, look at the UI, take it down; needs Docker
+	@.venv/bin/python tools/test_stack.py
+
 bench: setup ## Run the benchmarks and print `name value` lines beside their tables
 	@.venv/bin/python benchmarks/waiting.py
 	@.venv/bin/python benchmarks/detection.py
+
+docs: setup ## Build the manual into docs/_build/html; a warning is an error
+	@.venv/bin/sphinx-build -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
+	@echo "docs: docs/_build/html/index.html"
 
 dist: setup ## Build wheel and sdist into dist/ and check them
 	@.venv/bin/python tools/build.py
@@ -58,5 +65,5 @@ mwaa: dist ## Write and try plugins.zip and requirements.txt for Amazon MWAA; AI
 	@.venv/bin/python tools/mwaa.py $(AIRFLOW)
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venvs .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venvs .tools .demo .stack .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist docs/_build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -18,12 +18,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rows import CONSTRAINTS, ROOT
+import own_environment
 
 from airflow_bda.aws_lambda.template import build_template
 
-ENVIRONMENT = ROOT / ".venvs" / "checkov"
-PINS = CONSTRAINTS / "checkov.txt"
 # Of what checkov looks at, nothing differs from region to region; cfn-lint looks at several.
 REGION = "us-east-1"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/0123"
@@ -48,14 +46,14 @@ PRINTED, WITH_EVERYTHING, SPOILED = "printed", "with everything", "spoiled"
 
 def main() -> int:
     """Return 0 when checkov finds nothing wrong, skips nothing, and finds what was spoiled."""
-    _make_environment()
+    checkov = own_environment.make("checkov") / "checkov"
     printed = build_template(REGION)
     variants = {
         PRINTED: printed,
         WITH_EVERYTHING: _with_everything(printed),
         SPOILED: _spoiled(_with_everything(printed)),
     }
-    results = _look(variants)
+    results = _look(checkov, variants)
     return max(_judge(name, results) for name in variants)
 
 
@@ -72,14 +70,14 @@ def _spoiled(template: dict[str, Any]) -> dict[str, Any]:
     return template
 
 
-def _look(variants: dict[str, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+def _look(checkov: Path, variants: dict[str, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Give what checkov says, by the word for how a check ended."""
     with tempfile.TemporaryDirectory(prefix="templates-") as folder:
         for name, template in variants.items():
             (Path(folder) / f"{name}.json").write_text(json.dumps(template))
         ended = subprocess.run(
             [
-                *(str(ENVIRONMENT / "bin" / "checkov"), "--directory", folder, "--framework", "cloudformation"),
+                *(str(checkov), "--directory", folder, "--framework", "cloudformation"),
                 # Its checks are in it; it need not ask anybody for others.
                 *("--skip-download", "--output", "json"),
             ],
@@ -106,20 +104,6 @@ def _judge(name: str, results: dict[str, list[dict[str, Any]]]) -> int:
     for check in failed:
         print(f"  {check['check_id']} {check['resource']}: {check['check_name']}")
     return 0 if ended["passed_checks"] and not (failed or ended["skipped_checks"]) else 1
-
-
-def _make_environment() -> None:
-    """Make it unless it is there, made from the same pins; the copy of them is written last."""
-    made_from = ENVIRONMENT / "made-from.txt"
-    if made_from.exists() and made_from.read_text() == PINS.read_text():
-        return
-    _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(ENVIRONMENT))
-    _uv("pip", "install", "--quiet", "--python", str(ENVIRONMENT / "bin" / "python"), "--requirements", str(PINS))
-    made_from.write_text(PINS.read_text())
-
-
-def _uv(*arguments: str) -> None:
-    subprocess.run([str(ROOT / "tools" / "uv"), *arguments], check=True)
 
 
 if __name__ == "__main__":

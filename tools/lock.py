@@ -21,6 +21,8 @@ from rows import CONSTRAINTS, PYTHON, ROOT, ROWS, Row
 
 # moto is a test tool here and no part of what runs on MWAA: the emulator needs a newer one than MWAA pins.
 OURS = frozenset({"moto", "py-partiql-parser"})
+# What looks at the Lambda template, which fits into no environment of ours, and what looks at Airflow's UI.
+TOOLS = {"browser": "selenium>=4.30", "checkov": "checkov>=3.2"}
 
 
 def main() -> None:
@@ -28,8 +30,8 @@ def main() -> None:
     arguments = _arguments()
     if "build" in arguments.rows:
         _lock_build(upgrade=arguments.upgrade)
-    if "checkov" in arguments.rows:
-        _lock_checkov(upgrade=arguments.upgrade)
+    for tool in sorted(TOOLS.keys() & set(arguments.rows)):
+        _lock_tool(tool, upgrade=arguments.upgrade)
     for row in ROWS:
         if row.name not in arguments.rows:
             continue
@@ -40,7 +42,7 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    names = ["build", "checkov", *(row.name for row in ROWS)]
+    names = ["build", *TOOLS, *(row.name for row in ROWS)]
     parser = argparse.ArgumentParser(description="Write the pins in constraints/ anew.")
     parser.add_argument("rows", nargs="*", default=names, metavar="ROW", help=f"which: {', '.join(names)} (all)")
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that fit")
@@ -56,12 +58,12 @@ def _lock_build(*, upgrade: bool) -> None:
         _compile(CONSTRAINTS / "build.txt", wanted.name, "--universal", "--python-version=3.10", upgrade=upgrade)
 
 
-def _lock_checkov(*, upgrade: bool) -> None:
-    """Pin what looks at the Lambda template, which fits into no environment of ours."""
+def _lock_tool(name: str, *, upgrade: bool) -> None:
+    """Pin a tool that has a virtual environment of its own."""
     with tempfile.NamedTemporaryFile("w", suffix=".in") as wanted:
-        wanted.write("checkov>=3.2\n")
+        wanted.write(f"{TOOLS[name]}\n")
         wanted.flush()
-        _compile(CONSTRAINTS / "checkov.txt", wanted.name, "--universal", "--python-version=3.10", upgrade=upgrade)
+        _compile(CONSTRAINTS / f"{name}.txt", wanted.name, "--universal", "--python-version=3.10", upgrade=upgrade)
 
 
 def _lock_newest(row: Row, *, upgrade: bool) -> None:

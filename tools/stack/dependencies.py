@@ -1,16 +1,17 @@
 """
 Write what the package needs in an image that has Airflow already: requirements.txt and constraints.txt.
 
-What the image has keeps its version, which is the one that Airflow's maintainers tested with all the rest of it. What it
-lacks gets the version of our own tests, and so does the AWS SDK, whose parts fit only one another.
+What the image has keeps its version, which Airflow's maintainers tested with all the rest of it. What it lacks gets the
+version of our own tests, and so does the AWS SDK, whose parts fit only one another.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from importlib import metadata
 from pathlib import Path
+
+import tomllib
 
 FOLDER = Path(__file__).parent
 AWS_SDK = frozenset({"aiobotocore", "aioitertools", "boto3", "botocore", "s3transfer"})

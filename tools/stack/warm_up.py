@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import suppress
 
 PROGRAMS = (
     "airflow.api_fastapi.main",
@@ -31,10 +32,8 @@ def main() -> None:
     """Import all of them; one that moved only costs time at the start."""
     sys.dont_write_bytecode = False
     for module in PROGRAMS:
-        try:
+        with suppress(ImportError):
             importlib.import_module(module)
-        except ImportError as error:
-            print(f"warm-up: {error}")
 
 
 if __name__ == "__main__":

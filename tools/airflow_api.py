@@ -1,0 +1,77 @@
+"""What a test asks of a running Airflow, by its REST API."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_ANSWER_SECONDS = 60
+ENDED = frozenset({"success", "failed"})
+
+
+class AirflowApi:
+    """
+    A user who has logged in.
+
+    :param base_url: where the UI is.
+    """
+
+    def __init__(self, base_url: str, user: str, password: str) -> None:
+        self._base_url = base_url
+        self._session = requests.Session()
+        # Neither a proxy nor a .netrc of the user's has a part in this.
+        self._session.trust_env = False
+        token = self._ask("POST", "/auth/token", json={"username": user, "password": password})["access_token"]
+        self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def get(self, path: str, **params: Any) -> Any:
+        """Read something."""
+        return self._ask("GET", f"/api/v2{path}", params=params)
+
+    def unpause(self, dag_id: str) -> None:
+        """Let a DAG run."""
+        self._ask("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
+
+    def trigger(self, dag_id: str) -> str:
+        """Start a run with the DAG's own params, and give its id."""
+        run = self._ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None})
+        return str(run["dag_run_id"])
+
+    def state(self, dag_id: str, run_id: str) -> str:
+        """Give the state of a run."""
+        return str(self.get(f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def tasks(self, dag_id: str, run_id: str) -> dict[str, str]:
+        """Give the states of a run's tasks."""
+        found = self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
+        return {instance["task_id"]: str(instance["state"]) for instance in found}
+
+    def _ask(self, method: str, path: str, **options: Any) -> Any:
+        answer = self._session.request(method, f"{self._base_url}{path}", timeout=_ANSWER_SECONDS, **options)
+        answer.raise_for_status()
+        return answer.json()
+
+
+def eventually(
+    look: Callable[[], Any], *, what: str, seconds: float, meanwhile: Iterable[Callable[[], object]] = ()
+) -> Any:
+    """
+    Look until there is something to see, and give that.
+
+    :param what: what is waited for, for the message.
+    :param meanwhile: what else is done at each look.
+    :raises TimeoutError: when there is nothing for so long.
+    """
+    give_up = time.monotonic() + seconds
+    while not (seen := look()):
+        if time.monotonic() > give_up:
+            raise TimeoutError(f"waited {seconds:.0f} s for this: {what}")
+        for work in meanwhile:
+            work()
+        time.sleep(2)
+    return seen

@@ -1,0 +1,159 @@
+"""
+Look at a running Airflow in headless Chromium, as a user does, and keep pictures of it.
+
+    .venvs/browser/bin/python tools/browse_airflow.py URL FOLDER DAG RUN TASK
+
+The password is read from AIRFLOW_ADMIN_PASSWORD. Each page must show what it is for, or the status is 1.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from selenium.common.exceptions import TimeoutException, WebDriverException
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+if TYPE_CHECKING:
+    from selenium.webdriver.remote.webelement import WebElement
+
+PATIENCE_SECONDS = 120
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+OUTPUT_LINK = "BDA output folder"
+CONSOLE = "https://us-east-1.console.aws.amazon.com/s3/"
+
+
+class Visit:
+    """
+    One user's visit.
+
+    :param base_url: where the UI is.
+    :param folder: where the pictures go.
+    """
+
+    def __init__(self, driver: Chrome, base_url: str, folder: Path) -> None:
+        self._driver = driver
+        self._base_url = base_url
+        self._folder = folder
+
+    def log_in(self, user: str, password: str) -> None:
+        """Come to the first page by way of the login's."""
+        self._driver.get(self._base_url)
+        self._see(By.NAME, "username").send_keys(user)
+        self._see(By.NAME, "password").send_keys(password)
+        self._keep("login")
+        self._see(By.CSS_SELECTOR, "button[type=submit]").click()
+        self._see_text("Dags")
+        self._keep("home")
+
+    def look_at_grid(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """See the grid of a DAG's runs, with a task of one of them in it."""
+        self._driver.get(f"{self._base_url}/dags/{dag_id}")
+        self._see(By.CSS_SELECTOR, f'a[href$="/runs/{run_id}/tasks/{task_id}"]')
+        self._see_text("Failed Run", "Failed Runs")
+        self._keep("grid")
+
+    def read_docs(self, headline: str) -> None:
+        """Open the DAG's page of documentation."""
+        self._see(By.CSS_SELECTOR, 'button[aria-label="Dag Docs"]').click()
+        self._see_text(headline)
+        self._keep("docs")
+        self._leave_dialog()
+
+    def open_params_form(self, *titles: str) -> None:
+        """Open the form that starts a run, and see the DAG's params in it."""
+        self._see(By.CSS_SELECTOR, 'button[aria-label="Trigger Dag"]').click()
+        for title in titles:
+            self._see_text(title)
+        self._keep("params")
+        self._leave_dialog()
+
+    def look_at_task(self, dag_id: str, run_id: str, task_id: str) -> str:
+        """See a task of a run with its link into the AWS console, and give that link."""
+        self._driver.get(f"{self._base_url}/dags/{dag_id}/runs/{run_id}/tasks/{task_id}")
+        link = self._see(By.XPATH, f'//a[contains(., "{OUTPUT_LINK}")]').get_attribute("href") or ""
+        self._keep("task")
+        if not link.startswith(CONSOLE):
+            raise AssertionError(f"{OUTPUT_LINK} leads to {link!r}, which is not the console's S3")
+        return link
+
+    def look_at_templates(self, dag_id: str, run_id: str, task_id: str, *values: str) -> None:
+        """See what the task's templates were rendered to."""
+        self._driver.get(f"{self._base_url}/dags/{dag_id}/runs/{run_id}/tasks/{task_id}/rendered_templates")
+        for value in values:
+            self._see_text(value)
+        self._keep("templates")
+
+    def _see(self, by: str, wanted: str) -> WebElement:
+        """Wait until something is there to be seen."""
+
+        def look(driver: Chrome) -> WebElement | None:
+            return next((found for found in driver.find_elements(by, wanted) if found.is_displayed()), None)
+
+        wait = WebDriverWait(self._driver, PATIENCE_SECONDS, ignored_exceptions=[WebDriverException])
+        try:
+            found: WebElement = wait.until(look)
+        except TimeoutException:
+            self._keep("failed")
+            raise AssertionError(f"{self._driver.current_url} does not show {wanted}") from None
+        return found
+
+    def _see_text(self, *texts: str) -> None:
+        """Wait until one of these texts is there to be seen."""
+        self._see(By.XPATH, " | ".join(f'//*[contains(text(), "{text}")]' for text in texts))
+
+    def _leave_dialog(self) -> None:
+        self._driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+        WebDriverWait(self._driver, PATIENCE_SECONDS).until(
+            lambda driver: not driver.find_elements(By.CSS_SELECTOR, '[role=dialog][data-state="open"]')
+        )
+
+    def _keep(self, name: str) -> None:
+        self._driver.save_screenshot(str(self._folder / f"{name}.png"))
+
+
+def main() -> int:
+    """Visit each page once."""
+    base_url, folder, dag_id, run_id, task_id = sys.argv[1:]
+    driver = _chromium()
+    try:
+        visit = Visit(driver, base_url, Path(folder))
+        visit.log_in("admin", os.environ["AIRFLOW_ADMIN_PASSWORD"])
+        visit.look_at_grid(dag_id, run_id, task_id)
+        visit.read_docs("One document in one task")
+        visit.open_params_form("Document", "Results", "Project")
+        link = visit.look_at_task(dag_id, run_id, task_id)
+        visit.look_at_templates(dag_id, run_id, task_id, "s3://bda-input/invoice.pdf", "s3://bda-output/results")
+    except AssertionError as error:
+        print(f"browser: {error}", file=sys.stderr)
+        return 1
+    finally:
+        driver.quit()
+    print(link)
+    return 0
+
+
+def _chromium() -> Chrome:
+    """Start it, or end with what to install."""
+    browser, chromedriver = next(filter(None, map(shutil.which, BROWSERS)), None), shutil.which("chromedriver")
+    if browser is None or chromedriver is None:
+        missing = "Chromium" if browser is None else "chromedriver"
+        sys.exit(f"browser: {missing} is not on PATH. Debian and Ubuntu: apt-get install chromium chromium-driver")
+    options = ChromeOptions()
+    options.binary_location = browser
+    for argument in ("--headless=new", "--window-size=1600,1000", "--disable-dev-shm-usage", "--no-proxy-server"):
+        options.add_argument(argument)
+    if os.geteuid() == 0:
+        # Chromium's sandbox refuses root, as whom tests run in containers.
+        options.add_argument("--no-sandbox")
+    return Chrome(options=options, service=ChromeService(chromedriver))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

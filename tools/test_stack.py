@@ -1,0 +1,231 @@
+"""
+Bring the whole stack of docker-compose.yaml up, use it as its users do, and take it down. `make test-stack` runs this.
+
+Every example DAG is triggered by the REST API, their results are read from the emulator's S3, the triggerer is
+restarted while a task waits in it, and the UI is looked at in headless Chromium. Pictures and, after a failure, the
+logs are kept in .stack/. The stack is a project of its own on free ports; a user's stack and .env are left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import own_environment
+import requests
+from airflow_api import ENDED, AirflowApi, eventually
+from botocore.config import Config
+from composed import ComposedStack, StackError, free_port
+from rows import ROOT
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+KEPT = ROOT / ".stack"
+HEALTHY_SECONDS = 90
+MEMORY_MEBIBYTES = 1536
+RUN_SECONDS = 600
+# Long enough to restart the triggerer and to look around meanwhile.
+SLOW_JOB_SECONDS = 120
+INVOICE_NUMBER = "TR-2026-0417"
+WAITING_DAG, WAITING_TASK = "bda_wait_in_one_task", "process"
+EVENT_DAG = "bda_on_event"
+
+
+class StackTest:
+    """One stack under test."""
+
+    def __init__(self) -> None:
+        self._password = secrets.token_urlsafe()
+        self._airflow_port, self._emulator_port = free_port(), free_port()
+        self.stack = ComposedStack(
+            "events",
+            settings={
+                "AIRFLOW_PORT": str(self._airflow_port),
+                "AIRFLOW_ADMIN_PASSWORD": self._password,
+                "BDA_EMULATOR_PORT": str(self._emulator_port),
+            },
+        )
+        self._most_memory: dict[str, float] = {}
+        self._api: AirflowApi
+
+    def run(self) -> None:
+        """Do all of it, in an order in which the long waits are used."""
+        self.stack.build()
+        seconds = self.stack.up()
+        _tell(f"stack_healthy_seconds {seconds:.0f}")
+        if seconds > HEALTHY_SECONDS:
+            _tell(f"note: two idle cores should do that within {HEALTHY_SECONDS} s")
+        self._check_users()
+        self._api = AirflowApi(self._airflow_url, "admin", self._password)
+        self._run_every_dag()
+        self._check_results()
+        run_id = self._restart_triggerer_while_a_task_waits()
+        self._look_around(run_id)
+        self._check_that_it_ends_with_one_job(run_id)
+        self._check_memory()
+
+    @property
+    def _airflow_url(self) -> str:
+        return f"http://127.0.0.1:{self._airflow_port}"
+
+    @property
+    def _emulator_url(self) -> str:
+        return f"http://127.0.0.1:{self._emulator_port}"
+
+    def _check_users(self) -> None:
+        """PostgreSQL's image begins as root by its own design, and goes on as its own user."""
+        users = self.stack.users()
+        if roots := [name for name, user in users.items() if user in {"", "0", "root"} and name != "postgres"]:
+            raise StackError(f"run as root: {', '.join(roots)}")
+
+    def _run_every_dag(self) -> None:
+        dag_ids = eventually(self._dag_ids, what="every file in dags/ is read", seconds=RUN_SECONDS)
+        if errors := self._api.get("/importErrors")["import_errors"]:
+            raise StackError(f"{errors[0]['filename']}: {errors[0]['stack_trace']}")
+        for dag_id in dag_ids:
+            self._api.unpause(dag_id)
+        runs = {dag_id: self._api.trigger(dag_id) for dag_id in dag_ids}
+        for dag_id, run_id in runs.items():
+            self._end_well(dag_id, run_id)
+        started = self._eventually(self._event_runs, what="the event of a job's end starts a run")
+        for run_id in started:
+            self._end_well(EVENT_DAG, run_id)
+
+    def _dag_ids(self) -> list[str]:
+        """Give the ids of all DAGs once each file's are there."""
+        dags = self._api.get("/dags")["dags"]
+        files = {file.name for file in (ROOT / "dags").glob("*.py")}
+        return [dag["dag_id"] for dag in dags] if files <= {Path(dag["fileloc"]).name for dag in dags} else []
+
+    def _event_runs(self) -> list[str]:
+        runs = self._api.get(f"/dags/{EVENT_DAG}/dagRuns", run_type="asset_triggered")["dag_runs"]
+        return [run["dag_run_id"] for run in runs]
+
+    def _end_well(self, dag_id: str, run_id: str) -> None:
+        state = self._eventually(
+            lambda: found if (found := self._api.state(dag_id, run_id)) in ENDED else None,
+            what=f"{dag_id} has ended",
+        )
+        tasks = self._api.tasks(dag_id, run_id)
+        _tell(f"{dag_id}: {state} ({', '.join(f'{name} {ended}' for name, ended in tasks.items())})")
+        if state != "success":
+            raise StackError(f"{dag_id}, run {run_id}, has failed")
+
+    def _check_results(self) -> None:
+        """Each job's results are in S3, and the events' DAG has collected the fields of its job."""
+        s3 = boto3.client(
+            "s3",
+            endpoint_url=self._emulator_url,
+            region_name="us-east-1",
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",  # noqa: S106  the emulator's: no secret
+            config=Config(s3={"addressing_style": "path"}),
+        )
+        listed = s3.list_objects_v2(Bucket="bda-output")["Contents"]
+        files = {entry["Key"]: s3.get_object(Bucket="bda-output", Key=entry["Key"])["Body"].read() for entry in listed}
+        for job in self._jobs():
+            if job["status"] != "Success" or f"results/{job['job_id']}/job_metadata.json" not in files:
+                raise StackError(f"job {job['job_id']} is {job['status']}, and its results are not in S3")
+        collected = [json.loads(content) for key, content in files.items() if key.startswith("results/collected/")]
+        if not any(INVOICE_NUMBER in [value for _, value in found["fields"]] for found in collected):
+            raise StackError(f"{EVENT_DAG} has not collected the invoice's number: {collected}")
+        _tell(f"{len(self._jobs())} jobs, {len(files)} files of results")
+
+    def _restart_triggerer_while_a_task_waits(self) -> str:
+        slow = {"faults": [{"kind": "slow_job", "seconds": SLOW_JOB_SECONDS, "times": 1}]}
+        requests.put(f"{self._emulator_url}/_bda/faults", json=slow, timeout=60).raise_for_status()
+        self._jobs_before = len(self._jobs())
+        run_id = self._api.trigger(WAITING_DAG)
+        self._eventually(lambda: self._is_deferred(run_id), what="a task waits in the triggerer")
+        self.stack.compose("restart", "triggerer")
+        if not self._is_deferred(run_id):
+            raise StackError("the task did not wait on while the triggerer was restarted")
+        return run_id
+
+    def _is_deferred(self, run_id: str) -> bool:
+        return self._api.tasks(WAITING_DAG, run_id)[WAITING_TASK] == "deferred"
+
+    def _look_around(self, run_id: str) -> None:
+        programs = own_environment.make("browser")
+        script = [str(programs / "python"), str(ROOT / "tools" / "browse_airflow.py")]
+        ended = subprocess.run(
+            [*script, self._airflow_url, str(KEPT), WAITING_DAG, run_id, WAITING_TASK],
+            env={**os.environ, "AIRFLOW_ADMIN_PASSWORD": self._password},
+            check=False,
+        )
+        if ended.returncode:
+            raise StackError("the UI does not show what it should; what the browser says stands above")
+
+    def _check_that_it_ends_with_one_job(self, run_id: str) -> None:
+        self._end_well(WAITING_DAG, run_id)
+        if (more := len(self._jobs()) - self._jobs_before) != 1:
+            raise StackError(f"a restarted triggerer made one job {more}")
+
+    def _check_memory(self) -> None:
+        self._measure()
+        for name, used in sorted(self._most_memory.items()):
+            _tell(f"  {name:<40} {used:>6.0f} MiB")
+        total = sum(self._most_memory.values())
+        _tell(f"stack_memory_mib {total:.0f}")
+        if total > MEMORY_MEBIBYTES:
+            raise StackError(f"the stack uses {total:.0f} MiB; it should stay below {MEMORY_MEBIBYTES}")
+
+    def _measure(self) -> None:
+        """Remember the moment at which all containers together use most."""
+        now = self.stack.memory()
+        if sum(now.values()) > sum(self._most_memory.values()):
+            self._most_memory = now
+
+    def _jobs(self) -> list[dict[str, Any]]:
+        return list(requests.get(f"{self._emulator_url}/_bda/jobs", timeout=60).json()["jobs"])
+
+    def _eventually(self, look: Any, *, what: str) -> Any:
+        return eventually(look, what=what, seconds=RUN_SECONDS, meanwhile=[self._measure])
+
+
+def main() -> int:
+    """Return 0 when everything is as it should be; take the stack down in any case."""
+    # `kill` and a closed terminal end it like Ctrl-C does: with the stack taken down.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    shutil.rmtree(KEPT, ignore_errors=True)
+    KEPT.mkdir()
+    began = time.monotonic()
+    try:
+        test = StackTest()
+    except StackError as error:
+        _tell(f"test-stack: {error}")
+        return 1
+    try:
+        test.run()
+    except (StackError, TimeoutError, requests.RequestException) as error:
+        test.stack.write_logs(KEPT / "containers.log")
+        _tell(f"test-stack: {error}. The containers' logs: {KEPT / 'containers.log'}")
+        return 1
+    finally:
+        test.stack.down()
+        _tell(f"screenshots: {KEPT}")
+    _tell(f"test-stack: all is well, after {time.monotonic() - began:.0f} s")
+    return 0
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _tell(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
