@@ -66,4 +66,9 @@ def _subject(args: Namespace) -> Subject:
 def _print(report: Report, *, as_json: bool) -> None:
     lines = [json.dumps(report.to_json(), indent=2)] if as_json else [str(check) for check in report.checks]
     sys.stdout.write("".join(f"{line}\n" for line in lines))
-    sys.stderr.write(f"{len(report.checks)} checks: {len(report.faults)} faults, {len(report.hints)} hints\n")
+    counts = [_counted(len(report.faults), "fault"), _counted(len(report.hints), "hint")]
+    sys.stderr.write(f"{len(report.checks)} checks: {', '.join(counts)}\n")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from airflow_bda.hooks.encryption import key_of_bucket, key_of_object
 from airflow_bda.hooks.simulation import find_missing
 from airflow_bda.service.arns import Arn
 from airflow_bda.service.permissions import caller_permissions, output_objects
@@ -96,27 +97,9 @@ def _workload(request: InvocationRequest, s3: Any) -> Workload:
     workload = workload_of(request, region=profile.region, account=profile.account)
     return replace(
         workload,
-        input_key_arn=_key_of_object(s3, workload.input_uri),
-        output_key_arn=_key_of_bucket(s3, workload.output_uri.bucket),
+        input_key_arn=key_of_object(s3, workload.input_uri),
+        output_key_arn=key_of_bucket(s3, workload.output_uri.bucket),
     )
-
-
-def _key_of_object(s3: Any, uri: S3Uri) -> str | None:
-    try:
-        key: str | None = s3.head_object(Bucket=uri.bucket, Key=uri.key).get("SSEKMSKeyId")
-    except (ClientError, BotoCoreError):
-        return None
-    return key
-
-
-def _key_of_bucket(s3: Any, bucket: str) -> str | None:
-    try:
-        rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
-    except (ClientError, BotoCoreError):
-        return None
-    keys = [rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID") for rule in rules]
-    # A key may be named by its id alone, which says too little to ask IAM about it.
-    return next((key for key in keys if key and key.startswith("arn:")), None)
 
 
 def _ask_iam(workload: Workload, client: Callable[[str], Any]) -> tuple[Missing, ...] | None:

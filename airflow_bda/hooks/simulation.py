@@ -12,6 +12,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
+from airflow_bda.service.failures import error_code
 from airflow_bda.service.profiles import ANY_REGION
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_bda.service.permissions import Permission
 
 ALLOWED = "allowed"
+_NO_SUCH_ENTITY = "NoSuchEntity"
 _SESSION = re.compile(
     r"arn:(?P<partition>[a-z-]+):sts::(?P<account>[0-9]{12}):assumed-role/(?P<role>[^/]+)/(?P<session>.+)"
 )
@@ -47,7 +51,7 @@ def policy_source(caller_arn: str) -> str:
     """
     Give the user or the role whose policies a caller has.
 
-    :param caller_arn: as STS gives it. The path of a role is not in it; such a role is not found by IAM.
+    :param caller_arn: as STS gives it. The path of a role is not in it; by this ARN IAM does not find such a role.
     """
     session = _SESSION.fullmatch(caller_arn)
     return f"arn:{session['partition']}:iam::{session['account']}:role/{session['role']}" if session else caller_arn
@@ -61,7 +65,28 @@ def find_missing(iam: Any, caller_arn: str, permissions: Iterable[Permission], *
     :param region: what stands for any region.
     :raises ClientError: when IAM refuses to say, or does not know the caller.
     """
-    source = policy_source(caller_arn)
+    asked = tuple(permissions)
+    try:
+        return _missing(iam, policy_source(caller_arn), asked, region)
+    except ClientError as error:
+        source = _role_with_its_path(iam, caller_arn) if error_code(error) == _NO_SUCH_ENTITY else None
+        if source is None:
+            raise
+    return _missing(iam, source, asked, region)
+
+
+def _role_with_its_path(iam: Any, caller_arn: str) -> str | None:
+    """Give the role of a session by its whole ARN: roles that services make have a path, which sessions do not show."""
+    session = _SESSION.fullmatch(caller_arn)
+    if session is None:
+        return None
+    try:
+        return str(iam.get_role(RoleName=session["role"])["Role"]["Arn"])
+    except ClientError:
+        return None
+
+
+def _missing(iam: Any, source: str, permissions: Iterable[Permission], region: str) -> tuple[Missing, ...]:
     return tuple(
         missing for permission in permissions for missing in _missing_of(iam, source, permission, region=region)
     )

@@ -8,13 +8,17 @@ from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pytest
+from botocore.stub import Stubber
 
 from airflow_bda.cli import main
-from airflow_bda.hooks.preflight.environment import check_clock
+from airflow_bda.hooks.preflight.environment import check_clock, check_versions
+from airflow_bda.hooks.preflight.limits import check_quotas
 from airflow_bda.hooks.preflight.runner import run_preflight
-from airflow_bda.hooks.preflight.subject import Subject
+from airflow_bda.hooks.preflight.subject import Scene, Subject
+from airflow_bda.hooks.simulation import find_missing
 from airflow_bda.service.checks import Level
-from airflow_bda.service.policies import caller_policy, input_bucket_policy
+from airflow_bda.service.permissions import Permission
+from airflow_bda.service.policies import PolicyOptions, caller_policy, input_bucket_policy
 from airflow_bda.service.workload import plan_workload
 
 STANDARD = {"document": {}}
@@ -164,6 +168,138 @@ def test_the_write_probe_leaves_nothing(guarded, subject, policy):
 
 def test_a_write_probe_that_is_refused_is_a_fault(guarded, subject):
     assert "write probe" in said(run_preflight(guarded.hook(), replace(subject, write_probe=True)), Level.FAULT)
+
+
+def test_in_a_bucket_with_versions_the_probe_leaves_nothing_either(guarded, subject):
+    from airflow_bda.hooks import BdaHook
+
+    guarded.s3.put_bucket_versioning(Bucket="outputs", VersioningConfiguration={"Status": "Enabled"})
+
+    report = run_preflight(BdaHook(), replace(subject, write_probe=True))
+
+    assert "write probe" in said(report, Level.OK)
+    left = guarded.s3.list_object_versions(Bucket="outputs")
+    assert not left.get("Versions")
+    assert not left.get("DeleteMarkers")
+
+
+def test_without_the_probe_it_is_said_that_nothing_was_written(guarded, subject):
+    from airflow_bda.hooks import BdaHook
+
+    report = run_preflight(BdaHook(), subject)
+
+    assert "--write-probe" in said(report, Level.HINT)["write probe"].remedy
+    assert guarded.s3.list_objects_v2(Bucket="outputs")["KeyCount"] == 0
+
+
+def test_a_bucket_that_is_not_there_has_no_policy_to_tell_of(guarded, subject):
+    from airflow_bda.hooks import BdaHook
+
+    report = run_preflight(BdaHook(), replace(subject, output_uri="s3://no-such-bucket-here/x"))
+
+    assert "output bucket policy" not in {check.name for check in report.checks}
+
+
+def test_a_bucket_of_another_account_is_told(guarded, subject):
+    (theirs,) = guarded.administrator_of("210987654321", "s3")
+    theirs.create_bucket(Bucket="theirs")
+    place = {"input_uri": "s3://theirs/a.pdf", "output_uri": OUTPUT, "region": "us-east-1", "account": "123456789012"}
+    workload = plan_workload(**place)
+    document = input_bucket_policy(workload, PolicyOptions(principal="arn:aws:iam::123456789012:role/worker"))
+    theirs.put_bucket_policy(Bucket="theirs", Policy=json.dumps(document))
+
+    report = run_preflight(guarded.hook(caller_policy(workload)), Subject(input_uri="s3://theirs/a.pdf"))
+
+    told = said(report, Level.HINT)["input bucket"]
+    assert "another account" in told.text
+    assert "airflow-bda policy input-bucket --principal" in told.remedy
+
+
+def test_a_key_that_is_not_there_is_a_fault(guarded, subject):
+    from airflow_bda.hooks import BdaHook
+
+    report = run_preflight(BdaHook(), replace(subject, kms_key="alias/none"))
+
+    assert "does not exist" in said(report, Level.FAULT)["KMS key"].text
+
+
+def test_keys_are_asked_about_that_nobody_named(guarded, subject, policy):
+    """An alias stands for a key, and the buckets tell theirs: without the keys' permissions jobs would fail."""
+    guarded.kms.create_alias(AliasName="alias/docs", TargetKeyId=guarded.keys["job"])
+    policy["Statement"] = [each for each in policy["Statement"] if "kms:Decrypt" not in each["Action"]]
+    look_at_keys = {"Effect": "Allow", "Action": ["kms:DescribeKey", "s3:GetEncryptionConfiguration"], "Resource": "*"}
+    hook = guarded.hook(policy, LOOK, {"Version": "2012-10-17", "Statement": look_at_keys})
+
+    report = run_preflight(hook, replace(subject, kms_key="alias/docs", input_key=None, output_key=None))
+
+    missed = " ".join(check.text for check in report.faults if check.name == "permissions")
+    assert all(key in missed for key in (guarded.keys["job"], guarded.keys["output"]))
+    assert "kms:GenerateDataKey" in missed
+
+
+def test_a_role_with_a_path_is_found(guarded):
+    """Sessions do not show it, and the roles that MWAA makes have one."""
+    arn = guarded.iam.create_role(RoleName="made", Path="/service-role/", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    needed = [Permission("Read", ("s3:GetObject",), ("arn:aws:s3:::in/a.pdf",), "r")]
+    session = "arn:aws:sts::123456789012:assumed-role/made/task"
+
+    assert "service-role" in arn
+    assert [str(each) for each in find_missing(guarded.iam, session, needed, region="us-east-1")] == [
+        "s3:GetObject on arn:aws:s3:::in/a.pdf"
+    ]
+
+
+def test_what_is_too_old_is_a_fault(monkeypatch):
+    monkeypatch.setattr(
+        "importlib.metadata.requires", lambda name: ["boto3>=99", "not-there>=1", 'rich>=99; extra == "local"']
+    )
+
+    assert [(check.level, check.remedy) for check in check_versions()] == [
+        (Level.FAULT, "pip install 'boto3>=99'"),
+        (Level.FAULT, "pip install 'not-there>=1'"),
+    ]
+
+
+def test_what_is_installed_here_is_new_enough():
+    assert {check.level for check in check_versions()} <= {Level.OK}
+
+
+def test_quotas_are_told_by_their_names(bda_emulator):
+    """Against botocore's own model of Service Quotas: moto knows those of one service, and it is not this one."""
+    from airflow_bda.hooks import BdaHook
+
+    client = bda_emulator.client("service-quotas")
+    hook = BdaHook()
+    hook.client_of = {"service-quotas": client}.__getitem__
+    scene = Scene(hook, Subject(input_uri="s3://in/a.mp3"), "us-east-1", "123456789012", "arn")
+    with Stubber(client) as stub:
+        for code, name, value in (("L-3E961CAB", "Concurrent audio jobs", 20.0), ("L-A596AFC0", "Open jobs", 1800.0)):
+            stub.add_response(
+                "get_service_quota",
+                {"Quota": {"QuotaName": name, "Value": value}},
+                {"ServiceCode": "bedrock", "QuotaCode": code},
+            )
+        told = [check.text.partition(" in all")[0] for check in check_quotas(scene)]
+
+    assert told == ["Concurrent audio jobs: 20", "Open jobs: 1800"]
+
+
+def test_an_endpoint_that_nobody_answers_at_is_no_matter_of_credentials(bda_emulator, monkeypatch):
+    from airflow_bda.hooks import BdaHook
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    hook = BdaHook(aws_conn_id=None, config={"retries": {"total_max_attempts": 1}})
+
+    (fault,) = run_preflight(hook, Subject(input_uri=INPUT)).faults
+
+    assert fault.name == "network"
+    assert "AWS_ENDPOINT_URL" in fault.remedy
+
+
+def test_what_was_not_named_is_said_not_to_be_looked_at(bda_emulator):
+    from airflow_bda.hooks import BdaHook
+
+    assert "--input" in said(run_preflight(BdaHook(), Subject()), Level.HINT)["permissions"].remedy
 
 
 def test_without_an_identity_nothing_more_is_looked_at(bda_emulator, monkeypatch):

@@ -25,7 +25,12 @@ from airflow_bda.service.s3 import S3Uri
 
 _SIMULATE = "iam:SimulatePrincipalPolicy"
 # IAM's names of S3's actions, where they differ from the operations'.
-_ACTION_OF_OPERATION = {"HeadBucket": "ListBucket", "ListObjects": "ListBucket", "ListObjectsV2": "ListBucket"}
+_ACTION_OF_OPERATION = {
+    "GetBucketEncryption": "GetEncryptionConfiguration",
+    "HeadBucket": "ListBucket",
+    "ListObjects": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+}
 _KEY_ACTION_OF_ACTION = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
 
 

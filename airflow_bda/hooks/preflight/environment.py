@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
+from importlib import metadata
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import Requirement
 
 from airflow_bda.service.checks import fault, hint, ok
 from airflow_bda.service.errors import BdaRequestError
@@ -16,12 +19,45 @@ if TYPE_CHECKING:
 
     from airflow_bda.service.checks import Check
 
+_DISTRIBUTION = "airflow-provider-bda"
 _INVOKE = "InvokeDataAutomationAsync"
 # Without these the API of today cannot be called at all; the preview had neither.
 _NEEDED_MEMBERS = ("dataAutomationProfileArn", "dataAutomationConfiguration", "blueprints")
 # AWS refuses signatures that are older or newer than this.
 _REFUSED_SKEW = timedelta(minutes=5)
 _WORRYING_SKEW = timedelta(minutes=1)
+
+
+def check_versions() -> Iterator[Check]:
+    """Compare what is installed to what this package asks for: an installer's override, or another tool, may differ."""
+    try:
+        wanted = [Requirement(line) for line in metadata.requires(_DISTRIBUTION) or ()]
+    except metadata.PackageNotFoundError:
+        # It is imported from a folder, such as MWAA's plugins; nothing says what it asks for.
+        return
+    needed = [each for each in wanted if each.marker is None or each.marker.evaluate({"extra": ""})]
+    installed = {each.name: _installed(each.name) for each in needed}
+    lacking = [each for each in needed if not _is_met(each, installed[each.name])]
+    for requirement in lacking:
+        yield fault(
+            "versions",
+            f"{requirement.name} is {installed[requirement.name] or 'not installed'}, and {requirement.specifier} is "
+            "asked for.",
+            f"pip install '{requirement}'",
+        )
+    if not lacking:
+        yield ok("versions", ", ".join(f"{name} {version}" for name, version in installed.items()))
+
+
+def _is_met(requirement: Requirement, version: str | None) -> bool:
+    return version is not None and requirement.specifier.contains(version, prereleases=True)
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def check_libraries() -> Iterator[Check]:

@@ -7,9 +7,11 @@ nobody can ask, because BDA lists no jobs.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from airflow_bda.hooks.encryption import key_of_bucket, key_of_object
 from airflow_bda.hooks.preflight.subject import Refusal, look
 from airflow_bda.hooks.simulation import find_missing
 from airflow_bda.service.checks import fault, hint, ok
@@ -39,6 +41,11 @@ def check_permissions(scene: Scene) -> Iterator[Check]:
     """Ask IAM what the caller's policies lack."""
     subject = scene.subject
     if not subject.input_uri or not subject.output_uri:
+        yield hint(
+            "permissions",
+            "they were not looked at: they are about an input and an output.",
+            "Name both, and the project or the blueprints (--input, --output, --project, --blueprint).",
+        )
         return
     if scene.caller_arn.endswith(":root"):
         yield hint("permissions", "the caller is the account itself, which may do all.", "Use a role that may do less.")
@@ -52,14 +59,33 @@ def check_permissions(scene: Scene) -> Iterator[Check]:
             profile_arn=subject.profile_arn,
             region=scene.region,
             account=scene.account,
-            kms_key=subject.kms_key,
+            kms_key=_key_of_alias(scene, subject.kms_key),
             input_key=subject.input_key,
             output_key=subject.output_key,
         )
+        workload = _with_keys_of_buckets(scene, workload)
     except ValueError as error:
         yield hint("permissions", f"they could not be looked at: {error}")
         return
     yield from _ask(scene, workload)
+
+
+def _key_of_alias(scene: Scene, key: str | None) -> str | None:
+    """Give the key that an alias stands for, where KMS tells; policies name keys."""
+    if key is None or not key.rpartition(":")[2].startswith("alias/"):
+        return key
+    found = look(lambda: scene.client("kms").describe_key(KeyId=key))
+    return key if isinstance(found, Refusal) else str(found["KeyMetadata"]["Arn"])
+
+
+def _with_keys_of_buckets(scene: Scene, workload: Workload) -> Workload:
+    """Add the keys of the buckets that nobody named, where S3 tells them."""
+    s3, source = scene.client("s3"), workload.input_uri
+    input_key = workload.input_key_arn
+    if input_key is None:
+        input_key = (key_of_object(s3, source) if source.key else None) or key_of_bucket(s3, source.bucket)
+    output_key = workload.output_key_arn or key_of_bucket(s3, workload.output_uri.bucket)
+    return replace(workload, input_key_arn=input_key, output_key_arn=output_key)
 
 
 def _ask(scene: Scene, workload: Workload) -> Iterator[Check]:
@@ -68,6 +94,13 @@ def _ask(scene: Scene, workload: Workload) -> Iterator[Check]:
             scene.client("iam"), scene.caller_arn, caller_permissions(workload), region=workload.region
         )
     )
+    if isinstance(found, Refusal) and found.is_absence:
+        yield hint(
+            "permissions",
+            f"IAM does not know {scene.caller_arn}.",
+            "Compare its policies to what `airflow-bda policy caller` says.",
+        )
+        return
     if isinstance(found, Refusal):
         yield hint(
             "permissions",
@@ -99,4 +132,7 @@ def check_quotas(scene: Scene) -> Iterator[Check]:
             )
             return
         quota = found["Quota"]
-        yield ok("quotas", f"{quota.get('QuotaName', code)}: {quota['Value']:g}")
+        yield ok(
+            "quotas",
+            f"{quota.get('QuotaName', code)}: {quota['Value']:g} in all; how much of it is left BDA does not tell",
+        )

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError
 
-from airflow_bda.hooks.preflight.environment import check_clock, check_libraries
+from airflow_bda.hooks.preflight.environment import check_clock, check_libraries, check_versions
 from airflow_bda.hooks.preflight.extraction import check_blueprints, check_project, check_request
 from airflow_bda.hooks.preflight.limits import check_permissions, check_quotas
 from airflow_bda.hooks.preflight.storage import check_bucket_policies, check_input, check_key, check_output
 from airflow_bda.hooks.preflight.subject import Refusal, Scene, look
 from airflow_bda.service.checks import Report, fault, hint, ok
+from airflow_bda.service.failures import Failure
 from airflow_bda.service.profiles import PROFILE_OF_REGION
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ def run_preflight(hook: BdaHook, subject: Subject) -> Report:
 
 
 def _checks(hook: BdaHook, subject: Subject) -> Iterator[Check]:
-    libraries = tuple(check_libraries())
-    yield from libraries
+    yield from check_versions()
+    yield from check_libraries()
     try:
         region = hook.conn_region_name
     except BotoCoreError as error:
@@ -53,7 +54,7 @@ def _checks(hook: BdaHook, subject: Subject) -> Iterator[Check]:
     yield _judge_region(region)
     caller = look(lambda: hook.client_of("sts").get_caller_identity())
     if isinstance(caller, Refusal):
-        yield fault("identity", f"AWS does not know the caller: {caller.text}", _NO_IDENTITY)
+        yield _judge_refused_caller(caller)
         return
     yield ok("identity", caller["Arn"])
     yield from check_clock(caller)
@@ -62,6 +63,16 @@ def _checks(hook: BdaHook, subject: Subject) -> Iterator[Check]:
         yield from check(scene)
 
 
+def _judge_refused_caller(refusal: Refusal) -> Check:
+    if refusal.kind is Failure.UNREACHABLE:
+        return fault("network", f"AWS cannot be reached. {refusal.text}", _NO_WAY)
+    return fault("identity", f"AWS does not know the caller: {refusal.text}", _NO_IDENTITY)
+
+
+_NO_WAY = (
+    "Check the endpoint (--endpoint-url, AWS_ENDPOINT_URL, endpoint_url in the connection's extra), the proxy, and the "
+    "way to AWS of this network."
+)
 _NO_IDENTITY = "Check the Airflow connection, or the environment's or the machine's AWS credentials."
 
 

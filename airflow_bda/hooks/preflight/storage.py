@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_bda.service.s3 import S3Uri
 
 _PROBE = ".airflow-bda-probe"
+_NO_SUCH_BUCKET = "NoSuchBucket"
 _ENABLED, _ENCRYPTS = "Enabled", "ENCRYPT_DECRYPT"
 
 
@@ -31,7 +32,8 @@ def check_input(scene: Scene) -> Iterator[Check]:
     if not uri.key or uri.key.endswith("/"):
         yield from _check_prefix(scene, uri)
         return
-    if not is_known_format(uri.key):
+    # Where the output is known too, the request's check has said so.
+    if not is_known_format(uri.key) and scene.subject.output is None:
         yield hint(
             "input",
             f"{uri} has no extension that BDA lists.",
@@ -70,11 +72,23 @@ def check_output(scene: Scene) -> Iterator[Check]:
     yield from _check_bucket(scene, "output", uri.bucket)
     if scene.subject.write_probe:
         yield from _probe(scene, uri)
+    else:
+        yield hint(
+            "write probe",
+            f"writing below {uri} was not tried; what follows on permissions is what IAM says of it.",
+            "With --write-probe (write_probe=True) an empty object is written there and deleted again.",
+        )
 
 
 def _check_bucket(scene: Scene, name: str, bucket: str) -> Iterator[Check]:
     found = look(lambda: scene.client("s3").head_bucket(Bucket=bucket))
-    if not isinstance(found, Refusal):
+    if not isinstance(found, Refusal) and _is_anothers(scene, bucket):
+        yield hint(
+            f"{name} bucket",
+            f"{bucket} is of another account.",
+            f"Its policy must let in the caller and BDA: airflow-bda policy {name}-bucket --principal ROLE prints it.",
+        )
+    elif not isinstance(found, Refusal):
         yield ok(f"{name} bucket", f"{bucket} can be reached")
     elif found.is_absence:
         yield fault(f"{name} bucket", f"{bucket} does not exist.", "Correct the URI, or create the bucket.")
@@ -84,6 +98,11 @@ def _check_bucket(scene: Scene, name: str, bucket: str) -> Iterator[Check]:
         )
     else:
         yield hint(f"{name} bucket", f"{bucket} could not be reached: {found.text}")
+
+
+def _is_anothers(scene: Scene, bucket: str) -> bool:
+    found = look(lambda: scene.client("s3").head_bucket(Bucket=bucket, ExpectedBucketOwner=scene.account))
+    return isinstance(found, Refusal) and found.is_denial
 
 
 def _probe(scene: Scene, uri: S3Uri) -> Iterator[Check]:
@@ -97,9 +116,15 @@ def _probe(scene: Scene, uri: S3Uri) -> Iterator[Check]:
             f"Allow s3:PutObject on {uri}/*, and kms:GenerateDataKey on the bucket's key.",
         )
         return
-    deleted = look(lambda: scene.client("s3").delete_object(Bucket=uri.bucket, Key=key))
+    # In a bucket with versions, deleting without one would leave the object, and a marker beside it.
+    version = {"VersionId": written["VersionId"]} if "VersionId" in written else {}
+    deleted = look(lambda: scene.client("s3").delete_object(Bucket=uri.bucket, Key=key, **version))
     if isinstance(deleted, Refusal):
-        yield hint("write probe", f"s3://{uri.bucket}/{key} was written and cannot be deleted.", "Delete it by hand.")
+        yield hint(
+            "write probe",
+            f"s3://{uri.bucket}/{key} was written and cannot be deleted.",
+            "Delete it by hand; allow s3:DeleteObject (in a bucket with versions s3:DeleteObjectVersion).",
+        )
     else:
         yield ok("write probe", f"an object was written below {uri} and deleted again")
 
@@ -111,6 +136,8 @@ def check_bucket_policies(scene: Scene) -> Iterator[Check]:
         if uri is None:
             continue
         found = look(lambda uri=uri: scene.client("s3").get_bucket_policy(Bucket=uri.bucket))  # type: ignore[misc]
+        if isinstance(found, Refusal) and found.code == _NO_SUCH_BUCKET:
+            continue
         if isinstance(found, Refusal) and not found.is_absence:
             yield hint(f"{name} bucket policy", f"that of {uri.bucket} could not be read.")
         elif isinstance(found, Refusal) or not _names_bda(found["Policy"]):
@@ -141,8 +168,11 @@ def check_key(scene: Scene) -> Iterator[Check]:
     if not key:
         return
     found = look(lambda: scene.client("kms").describe_key(KeyId=key))
+    if isinstance(found, Refusal) and found.is_absence:
+        yield fault("KMS key", f"{key} does not exist.", "Correct its ARN, id or alias, or create it.")
+        return
     if isinstance(found, Refusal):
-        # KMS answers 400 also to what does not exist; a policy with kms:ViaService lets nobody look directly.
+        # A policy with kms:ViaService lets nobody look directly.
         yield hint(
             "KMS key", f"{key} could not be looked at: {found.text}", "Allow kms:DescribeKey to have it checked."
         )

@@ -84,17 +84,20 @@ class Refusal:
     """
     A look that failed.
 
+    :param code: AWS's own word for it; empty where there was no answer.
     :param http_status: 0 where there was no answer.
     """
 
     kind: Failure
+    code: str
     http_status: int
     text: str
 
     @property
     def is_absence(self) -> bool:
         """Whether what was looked for is not there."""
-        return self.http_status == NOT_FOUND or self.kind is Failure.NOT_FOUND
+        # KMS answers 400, and has a code of its own.
+        return self.http_status == NOT_FOUND or self.kind is Failure.NOT_FOUND or self.code == _NOT_FOUND_OF_KMS
 
     @property
     def is_denial(self) -> bool:
@@ -103,6 +106,7 @@ class Refusal:
 
 
 _FORBIDDEN = 403
+_NOT_FOUND_OF_KMS = "NotFoundException"
 
 
 def look(call: Callable[[], Any]) -> Any:
@@ -111,6 +115,7 @@ def look(call: Callable[[], Any]) -> Any:
         return call()
     except ClientError as error:
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        return Refusal(classify(error), status, f"{error_code(error)}: {error.response['Error'].get('Message', '')}")
+        code = str(error_code(error))
+        return Refusal(classify(error), code, status, f"{code}: {error.response['Error'].get('Message', '')}")
     except (BotoCoreError, OSError) as error:
-        return Refusal(classify(error), 0, f"{type(error).__name__}: {error}")
+        return Refusal(classify(error), "", 0, f"{type(error).__name__}: {error}")
