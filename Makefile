@@ -15,7 +15,7 @@ FILES ?=
 ROWS ?=
 AIRFLOW ?=
 
-.PHONY: help setup demo test lint lint-template format test-matrix test-chaos test-stack bench docs dist mwaa clean
+.PHONY: help setup demo test lint lint-template format test-matrix test-chaos test-stack test-system bench docs dist mwaa clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test-chaos: setup ## Run the tests that kill processes and drop connections
 
 test-stack: setup ## Bring docker-compose.yaml up, run every example, look at the UI, take it down; needs Docker
 	@.venv/bin/python tools/test_stack.py
+
+test-system: setup ## Run the tests on a real AWS account; tests/system/conftest.py says how to name it
+	.venv/bin/python -m pytest tests/system $(ARGS)
 
 bench: setup ## Run the benchmarks and print `name value` lines beside their tables
 	@.venv/bin/python benchmarks/waiting.py
