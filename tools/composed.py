@@ -54,8 +54,8 @@ class ComposedStack:
             raise StackError(f"`{' '.join([*self._command, *arguments])}` failed; what it says stands above")
 
     def build(self) -> None:
-        """Build the image from the source tree."""
-        self.compose("build")
+        """Build the image from the source tree; all services have the same one."""
+        self.compose("build", "migrate")
 
     def up(self) -> float:
         """Start everything, and give the seconds until all of it was healthy."""
