@@ -1,5 +1,7 @@
-"""Docstrings as the manual shows them: references into other projects' manuals become plain names, since nothing is
-fetched to look them up.
+"""
+Docstrings as the manual shows them.
+
+References into other projects' manuals become plain names, since nothing is fetched to look them up.
 """
 
 from __future__ import annotations

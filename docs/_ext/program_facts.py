@@ -113,7 +113,9 @@ def versions() -> str:
         ("newest" if row.name == "newest" else f"MWAA {row.name}", *(row.versions()[name] for name in NAMES))
         for row in ROWS
     ]
-    short = [name.replace("apache-airflow-providers-", "provider ").replace("apache-airflow", "Airflow") for name in NAMES]
+    short = [
+        name.replace("apache-airflow-providers-", "provider ").replace("apache-airflow", "Airflow") for name in NAMES
+    ]
     return _table(("row", *short), rows)
 
 
@@ -139,9 +141,7 @@ def lambda_template() -> str:
     from airflow_bda.aws_lambda.template import build_template
 
     template = build_template("us-east-1")
-    parameters = [
-        (f"`{name}`", parameter["Description"], _default(parameter)) for name, parameter in template["Parameters"].items()
-    ]
+    parameters = [(f"`{name}`", made["Description"], _default(made)) for name, made in template["Parameters"].items()]
     outputs = [(f"`{name}`", output["Description"]) for name, output in template["Outputs"].items()]
     return "\n".join(
         (

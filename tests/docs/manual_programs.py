@@ -1,8 +1,9 @@
 """
 The programs that the manual's shell blocks call.
 
-``airflow-bda`` runs for real, in this process, and what is copied to S3 or deployed goes to the emulator. What would run
-for long, change the machine or needs another service is not run: its arguments are checked against what defines them.
+``airflow-bda`` runs for real, in this process, and what is copied to S3 or deployed goes to the emulator. What would
+run for long, change the machine or needs another service is not run: its arguments are checked against what defines
+them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from airflow_bda.service.s3 import S3Uri
 # They serve, or install, until they are stopped, or need the package to be installed from its wheel: tests of their own
 # run them.
 LONG = {"demo", "emulator", "mwaa"}
-AWS_OPTIONS = {"--region", "--profile", "--query", "--output", "--endpoint-url", "--cli-binary-format", "--no-cli-pager"}
+AWS_OPTIONS = {
+    *("--region", "--profile", "--query", "--output", "--endpoint-url", "--cli-binary-format", "--no-cli-pager"),
+}
 # What the AWS command line adds to the services' own operations.
 AWS_EXTRAS = {
     ("s3", "cp"): {"--recursive"},
@@ -154,7 +157,7 @@ def _check_compose(arguments: list[str]) -> None:
 
 
 def check_files(arguments: list[str]) -> None:
-    """What is named is there, or is the reader's own."""
+    """Let the reader name what is his own."""
     assert arguments
 
 

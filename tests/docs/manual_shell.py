@@ -61,7 +61,8 @@ class Shell:
         # What a checkout has.
         _write(folder / ".ci" / "run", shim)
         _write(folder / ".venv" / "bin" / "activate", "")
-        (self._state / "exports").write_text(f"export PATH={shlex.quote(f'{programs}:{os.environ["PATH"]}')}\n")
+        path = shlex.quote(f"{programs}{os.pathsep}{os.environ['PATH']}")
+        (self._state / "exports").write_text(f"export PATH={path}\n")
 
     def run(self, script: str) -> tuple[int, str]:
         """Run a block, and give its exit status and all that it printed."""

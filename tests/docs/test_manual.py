@@ -33,7 +33,7 @@ SAMPLES = resources.files("airflow_bda.emulator") / "samples"
 class Reader:
     """Somebody who runs a page's blocks, one after the other."""
 
-    def __init__(self, page, request, emulator, folder, dags_folder, document):
+    def __init__(self, page, *, request, emulator, folder, dags_folder, document):
         self.page = page
         self.request = request
         self.emulator = emulator
@@ -51,6 +51,7 @@ class Reader:
             "bash": self.run_shell,
             "text output": self.compare_output,
             "text message": lambda block: None,  # test_troubleshooting.py has the program produce them
+            "ini": check_settings,
             "json": lambda block: json.loads(block.code),
             "yaml": lambda block: list(yaml.load_all(block.code, AnyTag)),
         }
@@ -130,6 +131,14 @@ class Reader:
             rest = rest[found + 1 :]
 
 
+def check_settings(block):
+    """Hold a file of settings against the example that explains each of them."""
+    explained = re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    settings = [line.partition("=")[0] for line in block.code.splitlines() if line.strip()]
+
+    assert set(settings) <= set(explained)
+
+
 class AnyTag(yaml.SafeLoader):
     """Reads CloudFormation's short forms, such as ``!GetAtt``, as what stands behind them."""
 
@@ -138,7 +147,7 @@ AnyTag.add_multi_constructor("!", lambda loader, suffix, node: loader.construct_
 
 
 @pytest.fixture
-def reader_of(request, bda_emulator, tmp_path, airflow_db, sample_pdf, monkeypatch):
+def reader_of(request, bda_emulator, tmp_path, airflow_db, sample_pdf, monkeypatch):  # noqa: PLR0917  fixtures
     """Give a reader in an empty folder; what the page changes in the environment is undone."""
     for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
         monkeypatch.setenv(name, os.environ[name])
@@ -148,8 +157,16 @@ def reader_of(request, bda_emulator, tmp_path, airflow_db, sample_pdf, monkeypat
     readers = []
 
     def make(page):
-        readers.append(Reader(page, request, bda_emulator, tmp_path, dags_folder, sample_pdf))
-        return readers[-1]
+        reader = Reader(
+            page,
+            request=request,
+            emulator=bda_emulator,
+            folder=tmp_path,
+            dags_folder=dags_folder,
+            document=sample_pdf,
+        )
+        readers.append(reader)
+        return reader
 
     yield make
     for reader in readers:
