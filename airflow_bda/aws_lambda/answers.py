@@ -43,7 +43,7 @@ _REMEDY_OF_FAILURE = {
     Failure.PERMISSION: "The service gives this code for many causes: the input object does not exist (mind the "
     "extension); the function's role may not s3:GetObject it, or s3:PutObject under the output; it lacks "
     "bedrock:{operation} on the project, a blueprint or the profile in one of the regions that it routes to; or it may "
-    "not use a KMS key.",
+    "not use a KMS key (kms:CreateGrant, kms:Decrypt, kms:DescribeKey, kms:GenerateDataKey).",
     Failure.OTHER: "The message is the service's own.",
 }
 

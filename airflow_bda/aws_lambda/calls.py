@@ -22,21 +22,28 @@ if TYPE_CHECKING:
 _Answer = TypeVar("_Answer")
 
 _CONNECT_TIMEOUT_SECONDS = 3
-_READ_TIMEOUT_SECONDS = 15
+_LONGEST_READ_SECONDS, _SHORTEST_READ_SECONDS = 15, 1
+_ANSWER_SECONDS = 1
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 8.0
 # What a last try and the answer to the caller may need: a function that is cut off answers nobody.
-RESERVE_SECONDS = 3.0
+RESERVE_SECONDS = float(_CONNECT_TIMEOUT_SECONDS + _SHORTEST_READ_SECONDS + _ANSWER_SECONDS)
+
+
+def bda_client(context: Context) -> Any:
+    """Give a client that waits for an answer no longer than the function may run."""
+    left = context.get_remaining_time_in_millis() // 1000 - _CONNECT_TIMEOUT_SECONDS - _ANSWER_SECONDS
+    return warm_client(max(_SHORTEST_READ_SECONDS, min(_LONGEST_READ_SECONDS, left)))
 
 
 @cache
-def bda_client() -> Any:
-    """Give the client, made once for as long as Lambda keeps the function warm."""
+def warm_client(read_timeout_seconds: int) -> Any:
+    """Give a client, made once for as long as Lambda keeps the function warm."""
     return boto3.client(
         SERVICE,
         config=Config(
             connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-            read_timeout=_READ_TIMEOUT_SECONDS,
+            read_timeout=read_timeout_seconds,
             # botocore would try again without looking at the time that is left.
             retries={"mode": "standard", "total_max_attempts": 1},
             user_agent_extra=f"airflow-bda-lambda/{__version__}",

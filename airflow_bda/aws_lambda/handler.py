@@ -60,7 +60,7 @@ def _invoke(asked: InvokeEvent, context: Context, telemetry: Telemetry) -> dict[
         telemetry.warning(warning, **facts)
 
     def call() -> str:
-        response = bda_client().invoke_data_automation_async(**request.to_api())
+        response = bda_client(context).invoke_data_automation_async(**request.to_api())
         if not response.get("invocationArn"):
             raise UnexpectedAnswerError(f"{_INVOKE} was answered without an invocationArn")
         return str(response["invocationArn"])
@@ -76,7 +76,7 @@ def _invoke(asked: InvokeEvent, context: Context, telemetry: Telemetry) -> dict[
 
 def _status(asked: StatusEvent, context: Context, telemetry: Telemetry) -> dict[str, Any]:
     def call() -> JobState:
-        response = bda_client().get_data_automation_status(invocationArn=asked.invocation_arn)
+        response = bda_client(context).get_data_automation_status(invocationArn=asked.invocation_arn)
         return JobState.from_response(asked.invocation_arn, response)
 
     try:

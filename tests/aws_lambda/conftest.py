@@ -8,7 +8,7 @@ import time
 import pytest
 from lambda_context import LambdaContext
 
-from airflow_bda.aws_lambda.calls import bda_client
+from airflow_bda.aws_lambda.calls import warm_client
 
 
 @pytest.fixture
@@ -29,9 +29,9 @@ def written(capsys):
 @pytest.fixture(autouse=True)
 def _no_warm_function():
     """Make each test a cold start: a client is kept while a function is warm."""
-    bda_client.cache_clear()
+    warm_client.cache_clear()
     yield
-    bda_client.cache_clear()
+    warm_client.cache_clear()
 
 
 @pytest.fixture

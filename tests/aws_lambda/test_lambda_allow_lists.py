@@ -133,6 +133,40 @@ def test_a_list_that_cannot_be_read_allows_nothing(text):
 
 
 @pytest.mark.parametrize(
+    ("uri", "code"),
+    [
+        ("s3://bda-test/in-evil/a.pdf", 403),
+        ("s3://bda-test-evil/in/a.pdf", 403),
+        ("s3://bda-test/IN/a.pdf", 403),
+        ("s3://bda-test/in/../secret/a.pdf", 403),
+        ("s3://bda-test/other/../in/a.pdf", 403),
+        ("s3://bda-test//in/a.pdf", 403),
+        ("s3://bda-test/ in/a.pdf", 403),
+        ("s3://bda-test/\uff49n/a.pdf", 403),
+        # No URI at all to the service, so that there is no question of its being allowed.
+        ("s3://bda-test/in%2F..%2Fsecret/a.pdf", 400),
+        ("s3://bda-test/in/%2e%2e/secret/a.pdf", 400),
+        ("s3://BDA-TEST/in/a.pdf", 400),
+        ("S3://bda-test/in/a.pdf", 400),
+        ("s3://bda-test\\in/a.pdf", 400),
+        ("https://bda-test.s3.amazonaws.com/in/a.pdf", 400),
+        ("s3://bda-test/in\n/a.pdf", 400),
+    ],
+)
+def test_no_trick_with_paths_gets_past_the_function(uri, code, bda_emulator, context, monkeypatch):
+    monkeypatch.setenv("BDA_ALLOWED_INPUT_PREFIXES", "s3://bda-test/in")
+    monkeypatch.setenv("BDA_ALLOWED_OUTPUT_PREFIXES", "s3://bda-test/in")
+
+    for event in (
+        {"inputS3Uri": uri, "outputS3Uri": "s3://bda-test/in"},
+        {"inputS3Uri": "s3://bda-test/in/a.pdf", "outputS3Uri": uri},
+    ):
+        answer = handle(event, context)
+        assert answer["statusCode"] == code, answer
+    assert bda_emulator.calls == {}
+
+
+@pytest.mark.parametrize(
     ("allowed", "code"), [("s3://bda-test/in", 200), ("s3://bda-test/other", 403), ("nonsense", 500)]
 )
 def test_the_function_holds_to_its_lists(allowed, code, bda_emulator, context, monkeypatch):

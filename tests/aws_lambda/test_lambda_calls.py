@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lambda_context import LambdaContext
 
-from airflow_bda.aws_lambda.calls import RESERVE_SECONDS, call_in_time
+from airflow_bda.aws_lambda.calls import RESERVE_SECONDS, bda_client, call_in_time
 
 
 def refusal(code: str) -> ClientError:
@@ -74,6 +74,21 @@ def test_there_is_always_time_left_to_answer(seconds):
     assert context.remaining_seconds >= min(seconds, RESERVE_SECONDS) - 0.001
     if seconds > 2 * RESERVE_SECONDS:
         assert call.made > 1
+
+
+@given(st.floats(RESERVE_SECONDS, 900))
+def test_no_answer_is_waited_for_beyond_the_functions_end(seconds):
+    """A service that takes the call and says nothing: the function is left the time to say so."""
+    config = bda_client(LambdaContext(seconds)).meta.config
+
+    assert config.connect_timeout + config.read_timeout < seconds
+    assert config.read_timeout >= min(15, seconds - RESERVE_SECONDS)
+
+
+def test_a_function_that_stays_warm_keeps_its_client(monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+    assert bda_client(LambdaContext(60)) is bda_client(LambdaContext(45))
 
 
 def test_pauses_grow_and_differ():

@@ -28,6 +28,12 @@ def event(bda_emulator):
     }
 
 
+@pytest.fixture
+def no_second_try(monkeypatch):
+    """Leave time for one call."""
+    monkeypatch.setattr("airflow_bda.aws_lambda.calls.RESERVE_SECONDS", 3600.0)
+
+
 def body_of(answer: dict) -> dict:
     assert set(answer) == {"statusCode", "body"}
     return json.loads(answer["body"])
@@ -183,10 +189,10 @@ def test_every_member_of_the_request_can_be_sent(event, bda_emulator, context):
     assert bda_emulator.calls["InvokeDataAutomationAsync"] == 1
 
 
+@pytest.mark.usefixtures("no_second_try")
 @pytest.mark.parametrize(("fault", "code"), [("throttling", 429), ("server_error", 500)])
 def test_a_failed_call_has_a_code_of_its_kind(fault, code, event, bda_emulator, context):
     bda_emulator.faults.add(fault, operation="InvokeDataAutomationAsync")
-    context.remaining_seconds = 0.0
 
     answer = handle(event, context)
 
@@ -213,9 +219,9 @@ def test_a_job_that_is_not_there(context, bda_emulator):
     assert body_of(answer)["errorType"] == "ResourceNotFoundException"
 
 
+@pytest.mark.usefixtures("no_second_try")
 def test_an_endpoint_that_nobody_answers_at(event, context, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    context.remaining_seconds = 0.0
 
     assert handle(event, context)["statusCode"] == 500
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
+import airflow_bda
 from airflow_bda.aws_lambda.package import build_package, packaged_modules
 from airflow_bda.emulator.functions.libraries import link_libraries
 
@@ -105,6 +108,30 @@ def test_of_the_services_only_ours_comes_along():
     assert services == {"bedrock-data-automation-runtime"}
     assert "botocore/cacert.pem" in names
     assert not [name for name in names if "__pycache__" in name]
+
+
+def test_it_is_the_same_bytes_from_another_folder(tmp_path):
+    """Neither where the package is installed, nor when and with which permissions, is in the zip."""
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(Path(airflow_bda.__file__).parent, copy / "airflow_bda")
+    for file in copy.rglob("*.py"):
+        file.chmod(0o600)
+        os.utime(file, (0, 0))
+    code = (
+        "import airflow_bda; from airflow_bda.aws_lambda.package import build_package; "
+        "print(airflow_bda.__file__, build_package().sha_256)"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(copy), "PYTHONSAFEPATH": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert ended.stdout.split() == [str(copy / "airflow_bda" / "__init__.py"), build_package().sha_256]
 
 
 @pytest.mark.parametrize("options", ["", "with_boto3=True"])
