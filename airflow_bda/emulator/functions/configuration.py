@@ -14,6 +14,7 @@ class FunctionConfiguration:
     :param timeout_seconds: how long one invocation may take.
     :param memory_mb: how much memory the process may use, in MiB.
     :param variables: the function's environment, as sorted pairs.
+    :param credentials: the environment variables of its role's session; empty where it acts as the account itself.
     :param code_sha_256: of the code.
     :param code: the zip.
     """
@@ -27,6 +28,7 @@ class FunctionConfiguration:
     timeout_seconds: int
     memory_mb: int
     variables: tuple[tuple[str, str], ...]
+    credentials: tuple[tuple[str, str], ...]
     code_sha_256: str
     code: bytes = field(repr=False, compare=False)
 

@@ -144,6 +144,7 @@ class ExecutionEnvironment:
             "TZ": ":UTC",
             **dict(configuration.variables),
             **client_environment(endpoint_url, configuration.region),
+            **dict(configuration.credentials),
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{configuration.runtime}",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(configuration.memory_mb),
             "AWS_LAMBDA_FUNCTION_NAME": configuration.name,

@@ -16,9 +16,12 @@ from uuid import uuid4
 
 from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda.models import LambdaFunction
+from moto.sts.models import sts_backends
+from moto.utilities.utils import get_partition
 
 from airflow_bda.emulator.functions.configuration import FunctionConfiguration, Invocation, InvocationResult
 from airflow_bda.emulator.functions.running import TooManyInvocationsError
+from airflow_bda.emulator.state import EMULATOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LOG_TAIL_BYTES = 4096
+_SESSION_SECONDS = 3600
 _LOCK = RLock()
 # As an attribute of a value that is not typed: to replace a method of another's class is what this is about.
 _PATCHED: Any = LambdaFunction
@@ -124,8 +128,24 @@ def _configuration(function: LambdaFunction) -> FunctionConfiguration:
         timeout_seconds=int(function.timeout),
         memory_mb=int(function.memory_size),
         variables=tuple(sorted((str(name), str(value)) for name, value in function.environment_vars.items())),
+        credentials=_credentials(function),
         code_sha_256=hashlib.sha256(code).hexdigest(),
         code=code,
+    )
+
+
+def _credentials(function: LambdaFunction) -> tuple[tuple[str, str], ...]:
+    """Give the credentials of the function's role where roles are held to their policies; one session serves it."""
+    if not EMULATOR.settings.enforce_iam:
+        return ()
+    sts = sts_backends[function.account_id][get_partition(function.region)]
+    name = function.function_name
+    sessions = (each for each in sts.assumed_roles if (each.session_name, each.role_arn) == (name, function.role))
+    session = next(sessions, None) or sts.assume_role(function.region, name, function.role, "", _SESSION_SECONDS, "")
+    return (
+        ("AWS_ACCESS_KEY_ID", session.access_key_id),
+        ("AWS_SECRET_ACCESS_KEY", session.secret_access_key),
+        ("AWS_SESSION_TOKEN", session.session_token),
     )
 
 
