@@ -117,9 +117,9 @@ def _no_state_of_the_developer(tmp_path_factory: pytest.TempPathFactory, monkeyp
 
 
 @pytest.fixture(scope="session")
-def airflow_db(pytestconfig: pytest.Config) -> Path:
+def migrated_database(pytestconfig: pytest.Config) -> Path:
     """
-    Give this process a migrated metadata database, and return its file.
+    Give a migrated metadata database that nobody has used, for copies.
 
     A migration takes seconds, so one is kept in pytest's cache for each Airflow.
     """
@@ -132,7 +132,13 @@ def airflow_db(pytestconfig: pytest.Config) -> Path:
             _migrate(draft)
             _copy(draft, migrated.with_suffix(".part"))
             migrated.with_suffix(".part").rename(migrated)
-    _copy(migrated, AIRFLOW_DATABASE)
+    return migrated
+
+
+@pytest.fixture(scope="session")
+def airflow_db(migrated_database: Path) -> Path:
+    """Give this process a migrated metadata database, which its tests share, and return its file."""
+    _copy(migrated_database, AIRFLOW_DATABASE)
     _share_the_api_of_dag_test()
     return AIRFLOW_DATABASE
 

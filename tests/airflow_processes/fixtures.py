@@ -128,11 +128,11 @@ def bda_server() -> Iterator[EmulatorServer]:
 
 @pytest.fixture(scope="module")
 def airflow(
-    tmp_path_factory: pytest.TempPathFactory, airflow_db: Path, bda_server: EmulatorServer
+    tmp_path_factory: pytest.TempPathFactory, migrated_database: Path, bda_server: EmulatorServer
 ) -> Iterator[RunningAirflow]:
     """Start an Airflow, shared by the tests of a file: that takes a quarter of a minute, and its idling costs too."""
     running = RunningAirflow(
-        tmp_path_factory.mktemp("airflow"), database=airflow_db, environment=Service(bda_server).environment
+        tmp_path_factory.mktemp("airflow"), database=migrated_database, environment=Service(bda_server).environment
     )
     try:
         running.start()

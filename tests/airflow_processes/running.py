@@ -87,7 +87,7 @@ class RunningAirflow:
     One Airflow with a home of its own.
 
     :param home: an empty folder.
-    :param database: a migrated SQLite file.
+    :param database: a migrated SQLite file that nobody has used; it is copied.
     :param environment: how its tasks reach AWS, and Airflow's settings where they are not the usual ones.
     :param dags: the folder of its DAGs.
     :param dag_ids: some of those, which have been read when all have.

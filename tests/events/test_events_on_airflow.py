@@ -50,7 +50,7 @@ def emulator():
 
 
 @pytest.fixture(scope="module")
-def airflow(tmp_path_factory, airflow_db, emulator):
+def airflow(tmp_path_factory, migrated_database, emulator):
     """Give an Airflow that has the example's DAGs, and its queue at the emulator."""
     home = tmp_path_factory.mktemp("airflow")
     dags = home / "dags"
@@ -58,7 +58,7 @@ def airflow(tmp_path_factory, airflow_db, emulator):
     shutil.copy(DAG_FILE, dags)
     running = RunningAirflow(
         home,
-        database=airflow_db,
+        database=migrated_database,
         environment={
             **emulator.environment,
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
