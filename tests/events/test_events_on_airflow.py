@@ -45,6 +45,8 @@ def emulator():
         server.reset()
         emulator = EmulatorForTests(server)
         emulator.client("cloudformation").create_stack(StackName="events", TemplateBody=template())
+        # A killed triggerer's last poll may still take a message; so long it stays away.
+        emulator.client("sqs").set_queue_attributes(QueueUrl=QUEUE_URL, Attributes={"VisibilityTimeout": "5"})
         yield emulator
     emulator.reset()
 
