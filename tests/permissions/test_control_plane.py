@@ -121,6 +121,27 @@ def test_the_same_token_makes_one_project(control):
     )
 
 
+def test_the_token_of_what_was_deleted_makes_it_anew(control):
+    token = str(uuid.uuid4())
+    project, blueprint = create_project(control, clientToken=token), create_blueprint(control, clientToken=token)
+    control.delete_data_automation_project(projectArn=project["projectArn"])
+    control.delete_blueprint(blueprintArn=blueprint["blueprintArn"])
+
+    assert create_project(control, clientToken=token)["projectArn"] != project["projectArn"]
+    assert create_blueprint(control, clientToken=token)["blueprintArn"] != blueprint["blueprintArn"]
+
+
+def test_a_project_is_completed_after_a_while(control, bda_emulator):
+    bda_emulator.configure(project_seconds=0.5)
+    arn = create_project(control)["projectArn"]
+    seen = []
+    while "COMPLETED" not in seen:
+        seen.append(control.get_data_automation_project(projectArn=arn)["project"]["status"])
+        assert len(seen) < 10_000
+
+    assert set(seen) <= {"IN_PROGRESS", "COMPLETED"}
+
+
 def test_a_blueprint_has_stages_and_versions(control):
     blueprint = create_blueprint(control, blueprintStage="LIVE")
     arn = blueprint["blueprintArn"]

@@ -12,6 +12,7 @@ from botocore.stub import Stubber
 
 from airflow_bda.cli import main
 from airflow_bda.hooks.preflight.environment import check_clock, check_versions
+from airflow_bda.hooks.preflight.extraction import check_project
 from airflow_bda.hooks.preflight.limits import check_quotas
 from airflow_bda.hooks.preflight.runner import run_preflight
 from airflow_bda.hooks.preflight.subject import Scene, Subject
@@ -131,6 +132,34 @@ def test_what_is_not_there_is_a_fault(guarded, subject, changes, name):
 
     assert name in said(report, Level.FAULT)
     assert name == "request" or said(report, Level.FAULT)[name].remedy
+
+
+@pytest.mark.parametrize(
+    ("changes", "level"),
+    [
+        ({"status": "FAILED"}, Level.FAULT),
+        ({"status": "IN_PROGRESS"}, Level.FAULT),
+        ({"projectType": "SYNC"}, Level.HINT),
+        ({}, Level.OK),
+    ],
+)
+def test_a_project_is_judged_by_its_state_and_its_type(bda_emulator, changes, level):
+    """Against botocore's model: no project of the emulator's fails."""
+    from airflow_bda.hooks import BdaHook
+
+    arn = "arn:aws:bedrock:us-east-1:123456789012:data-automation-project/0123456789ab"
+    client = bda_emulator.client("bedrock-data-automation")
+    hook = BdaHook()
+    hook.client_of = {"bedrock-data-automation": client}.__getitem__
+    scene = Scene(hook, Subject(project_arn=arn, stage="DEVELOPMENT"), "us-east-1", "123456789012", "arn")
+    project = {"projectArn": arn, "creationTime": 0, "lastModifiedTime": 0, "projectName": "p", "status": "COMPLETED"}
+    with Stubber(client) as stub:
+        asked = {"projectArn": arn, "projectStage": "DEVELOPMENT"}
+        stub.add_response("get_data_automation_project", {"project": project | changes}, asked)
+        (check,) = check_project(scene)
+
+    assert check.level is level
+    assert "DEVELOPMENT" in check.text or "SYNC" in check.text
 
 
 def test_a_project_that_is_not_ready_is_a_fault(guarded, subject):

@@ -222,7 +222,9 @@ class BdaControlBackend(BaseBackend):
         return Project(arn, Arn.parse(arn).resource_id, "ASYNC", {LIVE: ProjectStage({}, ready_at=0)})
 
     def _made_before(self, kind: str, params: Mapping[str, Any]) -> str | None:
-        return self._answer_of_token.get((kind, params.get("clientToken", "")))
+        arn = self._answer_of_token.get((kind, params.get("clientToken", "")))
+        # What was deleted meanwhile is made anew.
+        return arn if arn in self._projects or arn in self._blueprints else None
 
     def _remember(self, kind: str, params: Mapping[str, Any], arn: str) -> None:
         if params.get("clientToken"):
