@@ -7,9 +7,9 @@ MAKEFLAGS += --no-print-directory
 # Where it is set, every Airflow process compiles all of Airflow again, which takes longer than its work.
 unexport PYTHONDONTWRITEBYTECODE
 
-# One test process a core; more than four gain nothing here. A file is one process's, since its tests share what takes
-# long to start. In the folders' order, in which the long tests of a whole Airflow come before the many short ones.
-PYTEST := .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# A file is one process's, since its tests share what takes long to start; tests/conftest.py says how many processes and
+# in which order.
+PYTEST := .venv/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 ARGS ?=
 FILES ?=
 ROWS ?=

@@ -47,6 +47,11 @@ DEPRECATIONS = (
     ("airflow.utils.deprecation_tools", "DeprecatedImportWarning"),
 )
 
+MARKS = (
+    "running_airflow: on the processes of a running Airflow, whose schedulers, heartbeats and kills go by the clock",
+    "takes_long: a file that should not be the last one to start",
+)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Turn the deprecations of Airflow into errors where the package or an example DAG is what uses them."""
@@ -54,19 +59,28 @@ def pytest_configure(config: pytest.Config) -> None:
         if _has(module, name):
             for ours in ("airflow_bda", "unusual_prefix_"):  # Airflow's prefix for the modules of DAG files
                 config.addinivalue_line("filterwarnings", f"error::{module}.{name}:{ours}")
+    for mark in MARKS:
+        config.addinivalue_line("markers", mark)
     make_clients_cheap()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Have one process more than there are cores, since much of the time of a running Airflow is waiting."""
+    return min((os.cpu_count() or 1) + 1, 4)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
-    Try a test of a whole running Airflow a second time: its schedulers, heartbeats and kills go by the clock.
+    Begin with what takes long, so that no core waits at the end, and try what goes by the clock a second time.
 
     A second try is shown in the summary; whatever fails every time still fails.
     """
     for item in items:
-        group = item.get_closest_marker("xdist_group")
-        if group is not None and "airflow_processes" in group.args:
+        if item.get_closest_marker("running_airflow"):
+            item.add_marker("takes_long")
             item.add_marker(pytest.mark.flaky(reruns=1))
+    items.sort(key=lambda item: not item.get_closest_marker("takes_long"))
 
 
 def _has(module: str, name: str) -> bool:

@@ -30,7 +30,7 @@ ENVIRONMENTS = ROOT / ".venvs"
 PACKAGE = "airflow-provider-bda"
 DAGS = ROOT / "dags"
 # As `make test` has them.
-PYTEST_OPTIONS = ("-n", "logical", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder", "--quiet")
+PYTEST_OPTIONS = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder", "--quiet")
 
 # The storms that tests/chaos raises take minutes: `make test` has them, on the newest row's versions.
 LEFT_OUT = ("--ignore=tests/chaos",)

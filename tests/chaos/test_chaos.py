@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from airflow_processes.eventually import PATIENCE_SECONDS, eventually
 
-pytestmark = pytest.mark.xdist_group("airflow_processes")
+pytestmark = pytest.mark.running_airflow
 
 INVOKE = "InvokeDataAutomationAsync"
 GET_STATUS = "GetDataAutomationStatus"

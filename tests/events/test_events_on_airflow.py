@@ -18,7 +18,7 @@ from airflow_bda.emulator.testing import EmulatorForTests
 
 pytestmark = [
     pytest.mark.skipif(IS_AIRFLOW_2, reason="Airflow 2 has no event triggers"),
-    pytest.mark.xdist_group("airflow_processes"),
+    pytest.mark.running_airflow,
 ]
 
 DAG_FILE = Path(__file__).parents[2] / "dags" / "bda_on_event.py"

@@ -22,7 +22,7 @@ try:
 except ImportError:
     from airflow.models.dagbag import DagBag
 
-pytestmark = pytest.mark.xdist_group("modes")
+pytestmark = pytest.mark.takes_long
 
 SENSORS = ("poke", "reschedule", "deferrable_sensor")
 OPERATORS = ("blocking", "deferrable")

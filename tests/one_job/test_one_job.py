@@ -6,7 +6,7 @@ import pytest
 from airflow_processes.eventually import eventually
 from airflow_processes.settings import AIRFLOW_VERSION, HAS_TASK_STATE_STORE
 
-pytestmark = pytest.mark.xdist_group("airflow_processes")
+pytestmark = pytest.mark.running_airflow
 
 INVOKE = "InvokeDataAutomationAsync"
 
