@@ -15,15 +15,18 @@ import tomllib
 
 FOLDER = Path(__file__).parent
 AWS_SDK = frozenset({"aiobotocore", "aioitertools", "boto3", "botocore", "s3transfer"})
+# Celery 5.7 lost a name that Airflow's provider for it imports. What is below that already stays as it is.
+CELERY = "celery<5.7"
+CELERYS_OWN = frozenset({"amqp", "billiard", "celery", "kombu", "redis", "vine"})
 
 
 def main() -> None:
     """Read pyproject.toml and our pins in this script's folder, and write beside them."""
     project = tomllib.loads((FOLDER / "pyproject.toml").read_text())["project"]
-    requirements = [*project["dependencies"], *project["optional-dependencies"]["local"]]
+    requirements = [*project["dependencies"], *project["optional-dependencies"]["local"], CELERY]
     _write("requirements.txt", requirements)
     present = {_canonical(found.name): found.version for found in metadata.distributions() if found.name}
-    kept = {name: version for name, version in present.items() if name not in AWS_SDK}
+    kept = {name: version for name, version in present.items() if name not in AWS_SDK | CELERYS_OWN}
     ours = [line for line in (FOLDER / "newest.txt").read_text().splitlines() if _name(line) not in kept]
     _write("constraints.txt", [*(f"{name}=={version}" for name, version in sorted(kept.items())), *ours])
 
