@@ -29,6 +29,8 @@ MANAGED = "arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-publi
     catchup=False,
     tags=["bda"],
     doc_md=__doc__,
+    # Neither a second invoke nor a second wait starts a second job.
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
     # Params that are lists reach the operator as lists, not as their text.
     render_template_as_native_obj=True,
     params={
@@ -59,8 +61,6 @@ def bda_document() -> None:
         input_s3_uri="{{ params.input_s3_uri }}",
         output_s3_uri="{{ params.output_s3_uri }}",
         blueprints="{{ params.blueprints }}",
-        retries=2,
-        retry_delay=timedelta(seconds=30),
     )
     wait = BdaStatusSensor(task_id="wait", invocation_arn=invoke.output, deferrable=True, timeout=3600)
 
