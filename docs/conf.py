@@ -28,7 +28,6 @@ myst_heading_anchors = 4
 
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "show-inheritance": False}
 python_use_unqualified_type_names = True
 add_module_names = False
 python_maximum_signature_line_length = 88

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-_HELP_COLUMNS = "100"
+# As many as fit into the page beside the menu.
+_HELP_COLUMNS = "84"
 
 
 def commands() -> str:

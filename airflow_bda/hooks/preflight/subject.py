@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from airflow_bda.service.arns import partition_of
 from airflow_bda.service.failures import Failure, classify, error_code
@@ -117,5 +118,8 @@ def look(call: Callable[[], Any]) -> Any:
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         code = str(error_code(error))
         return Refusal(classify(error), code, status, f"{code}: {error.response['Error'].get('Message', '')}")
+    except ResponseParserError as error:
+        # Its text quotes the whole answer, which may be a web page.
+        return Refusal(classify(error), "", 0, "the answer is none of AWS's")
     except (BotoCoreError, OSError) as error:
         return Refusal(classify(error), "", 0, f"{type(error).__name__}: {error}")
