@@ -19,7 +19,7 @@ def run(bda_emulator, tmp_path):
     """Give what runs the system tests, as a user does, in a process of its own."""
     bda_emulator.make_bucket("bda-test")
     environment = {**os.environ, **bda_emulator.environment, "BDA_SYSTEM_TESTS_REPORT": str(tmp_path)}
-    for name in ("AIRFLOW_CONN_AWS_DEFAULT", "PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS"):
+    for name in ("AIRFLOW_CONN_AWS_DEFAULT", "AWS_DEFAULT_REGION", "PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS"):
         environment.pop(name, None)
 
     def run(*arguments, place=PLACE):

@@ -125,7 +125,7 @@ def run_dag(account: Account, document: str, airflow_db: Path) -> Iterator[Any]:
         places = {"input_s3_uri": document, "output_s3_uri": account.uri("out")}
         dag_run = bag.dags[dag_id].test(run_conf={**places, "project_arn": account.place.project_arn, **params})
         xcoms = _xcoms(airflow_db, dag_id)
-        account.started |= {found["return_value"] for task_id, found in xcoms.items() if task_id == "invoke"}
+        account.started |= {xcoms["invoke"]["return_value"]} if "return_value" in xcoms.get("invoke", {}) else set()
         assert str(dag_run.state) == "success"
         return xcoms
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -59,7 +60,8 @@ class Account:
     """
 
     place: Place
-    session: boto3.Session = field(default_factory=boto3.Session)
+    # AWS_REGION is for most AWS SDKs what AWS_DEFAULT_REGION is for boto3.
+    session: boto3.Session = field(default_factory=lambda: boto3.Session(region_name=os.environ.get("AWS_REGION")))
     name: str = field(
         default_factory=lambda: f"bda-system-tests-{datetime.now(timezone.utc):%Y%m%d}-{uuid.uuid4().hex[:8]}"
     )
