@@ -24,6 +24,7 @@ except ImportError:
     from airflow.models.dagbag import DagBag
 
 from airflow_bda._compat import HAS_EVENT_TRIGGERS
+from airflow_bda.emulator.faults import FaultKind
 from airflow_bda.hooks import BdaHook
 
 EMULATOR = "http://127.0.0.1:4566"
@@ -177,6 +178,19 @@ def reader_of(request, bda_emulator, tmp_path, airflow_db, sample_pdf, monkeypat
 
 def test_the_manual_is_there():
     assert {"README.md", "CONTRIBUTING.md", "docs/tutorial.md"} <= {str(page.relative_to(ROOT)) for page in PAGES}
+
+
+def test_contributors_are_told_of_every_target():
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    told = (ROOT / "CONTRIBUTING.md").read_text()
+
+    assert [target for target in targets if f"make {target}" not in told and target != "help"] == []
+
+
+def test_testers_are_told_of_every_fault():
+    told = (ROOT / "docs" / "how-to" / "test-your-dags.md").read_text()
+
+    assert [str(kind) for kind in FaultKind if f"`{kind}`" not in told] == []
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
