@@ -51,7 +51,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -70,6 +70,7 @@ from airflow_bda.triggers import BdaJobEventTrigger
 
 QUEUE_URL = os.environ.get("BDA_EVENTS_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/bda-events")
 MANAGED = "arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-public-"
+RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=30)}
 
 
 @dag(
@@ -78,6 +79,7 @@ MANAGED = "arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-publi
     catchup=False,
     tags=["bda"],
     doc_md=__doc__,
+    default_args=RETRIES,
     # Params that are lists reach the operator as lists, not as their text.
     render_template_as_native_obj=True,
     params={
@@ -109,7 +111,6 @@ def bda_submit_with_events() -> None:
         output_s3_uri="{{ params.output_s3_uri }}",
         blueprints="{{ params.blueprints }}",
         event_bridge_enabled=True,
-        retries=2,
     )
 
 
@@ -121,7 +122,14 @@ if AssetWatcher is not None:
         watchers=[AssetWatcher("bda_events", trigger=BdaJobEventTrigger(sqs_queue_url=QUEUE_URL))],
     )
 
-    @dag(schedule=[ended_jobs], start_date=datetime(2026, 1, 1), catchup=False, tags=["bda"], doc_md=__doc__)
+    @dag(
+        schedule=[ended_jobs],
+        start_date=datetime(2026, 1, 1),
+        catchup=False,
+        tags=["bda"],
+        doc_md=__doc__,
+        default_args=RETRIES,
+    )
     def bda_on_event() -> None:
         """Collect what the jobs found whose ends started this run."""
 
@@ -131,7 +139,7 @@ if AssetWatcher is not None:
             payloads = [event.extra["payload"] for event in triggering_asset_events[ended_jobs]]
             return list({payload["key"]: payload for payload in payloads}.values())
 
-        @task(retries=2)
+        @task
         def collect(job: dict) -> str | None:
             """Write one job's results where a second time would write them again."""
             if job["status"] != "Success":

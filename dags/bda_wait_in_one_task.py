@@ -28,6 +28,8 @@ PUBLIC = "arn:aws:bedrock:us-east-1:aws:data-automation-project/public-default"
     catchup=False,
     tags=["bda"],
     doc_md=__doc__,
+    # A second try waits for the job of the first.
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
     params={
         "input_s3_uri": Param(
             "s3://bda-input/invoice.pdf",
@@ -59,8 +61,6 @@ def bda_wait_in_one_task() -> None:
         wait_for_completion=True,
         deferrable=True,
         max_wait=timedelta(hours=2),
-        retries=2,
-        retry_delay=timedelta(seconds=30),
     )
 
     @task
