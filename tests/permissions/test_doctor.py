@@ -149,6 +149,8 @@ def test_a_project_is_judged_by_its_state_and_its_type(bda_emulator, changes, le
 
     arn = "arn:aws:bedrock:us-east-1:123456789012:data-automation-project/0123456789ab"
     client = bda_emulator.client("bedrock-data-automation")
+    if not set(changes) <= set(client.meta.service_model.shape_for("DataAutomationProject").members):
+        pytest.skip("the installed botocore is older than projects' types")
     hook = BdaHook()
     hook.client_of = {"bedrock-data-automation": client}.__getitem__
     scene = Scene(hook, Subject(project_arn=arn, stage="DEVELOPMENT"), "us-east-1", "123456789012", "arn")
