@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SYSTEM_TESTS = Path(__file__).parent / "system"
+SYSTEM_TESTS = Path(__file__).parents[1] / "system"
 PLACE = "s3://bda-test/some/prefix arn:aws:bedrock:us-east-1:aws:data-automation-project/public-default"
 
 
