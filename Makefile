@@ -58,7 +58,8 @@ bench: setup ## Run the benchmarks and print `name value` lines beside their tab
 	@.venv/bin/python benchmarks/detection.py
 
 docs: setup ## Build the manual into docs/_build/html; a warning is an error
-	@.venv/bin/sphinx-build -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
+	@# All of it anew, since the pages are made from the program as well.
+	@.venv/bin/sphinx-build -W --keep-going -E -q -b html -d docs/_build/doctrees docs docs/_build/html
 	@echo "docs: docs/_build/html/index.html"
 
 dist: setup ## Build wheel and sdist into dist/ and check them

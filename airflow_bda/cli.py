@@ -87,12 +87,16 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     # The options above take no values, so the first word is the command.
     asked_for = next((argument for argument in arguments if not argument.startswith("-")), None)
     for command in COMMANDS:
-        own = commands.add_parser(command.name, help=command.summary, description=f"{command.summary.capitalize()}.")
+        own = commands.add_parser(command.name, help=command.summary, description=_sentence(command.summary))
         if command.name == asked_for:
             module = import_module(command.module)
             module.add_arguments(own)
             own.set_defaults(run=module.run)
     return parser
+
+
+def _sentence(summary: str) -> str:
+    return f"{summary[0].upper()}{summary[1:]}."
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def errors() -> str:
         again = "no, the task fails at once" if final else "yes, as `retries` says"
         if error is exceptions.BdaTimeoutError:
             again = "yes in an operator, no in a sensor, as Airflow's own time-outs"
-        rows.append((f"`{error.__name__}`", _summary(error), again, error.remedy or "depends on the cause"))
+        rows.append((f"`{error.__name__}`", _summary(error), again, error.remedy or "its text says"))
     return _table(("error", "what happened", "does Airflow try again?", "what to do"), rows)
 
 
