@@ -12,6 +12,7 @@ from airflow_bda.service.permissions import caller_permissions
 from airflow_bda.service.policies import (
     PolicyOptions,
     caller_policy,
+    input_bucket_policy,
     key_policy,
     lambda_policy,
     output_bucket_policy,
@@ -53,7 +54,9 @@ def test_a_profile_of_unknown_routes_is_allowed_everywhere():
 @pytest.mark.parametrize("region", ["us-east-1", "us-gov-west-1"])
 def test_every_arn_is_of_the_partition(region):
     workload = plan_workload(**PLACES, region=region, kms_key="k", input_key="k", output_key="k")
-    documents = [caller_policy(workload), lambda_policy(workload), output_bucket_policy(workload), key_policy(workload)]
+    documents = [
+        make(workload) for make in (caller_policy, lambda_policy, input_bucket_policy, output_bucket_policy, key_policy)
+    ]
 
     arns = [word for word in json.dumps(documents).split('"') if word.startswith("arn:")]
     assert {arn.split(":")[1] for arn in arns} == {partition_of(region)}
