@@ -12,6 +12,7 @@ import contextlib
 import io
 import os
 import re
+import traceback
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -183,8 +184,8 @@ def answer(program: str, arguments: list[str], folder: str, environment: dict[st
         if program == "airflow-bda":
             return run_airflow_bda(arguments)
         CHECKS[program](arguments)
-    except (AssertionError, SystemExit) as error:
-        return 97, f"{program} {' '.join(arguments)}: {error}"
+    except (Exception, SystemExit):  # noqa: BLE001  whatever it is, the test shows it
+        return 97, f"{program} {' '.join(arguments)}\n{traceback.format_exc()}"
     finally:
         os.chdir(home)
         os.environ.clear()

@@ -193,7 +193,7 @@ def test_testers_are_told_of_every_fault():
     assert [str(kind) for kind in FaultKind if f"`{kind}`" not in told] == []
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:Tried to parse AWS:UserWarning")
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: str(page.relative_to(ROOT)))
 def test_its_blocks_run(page, reader_of):
     reader = reader_of(page)
