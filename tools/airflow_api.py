@@ -6,6 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,6 +28,8 @@ class AirflowApi:
         self._session = requests.Session()
         # Neither a proxy nor a .netrc of the user's has a part in this.
         self._session.trust_env = False
+        # A busy machine answers late; what only reads may ask again.
+        self._session.mount(base_url, HTTPAdapter(max_retries=Retry(total=5, allowed_methods=["GET"])))
         token = self._ask("POST", "/auth/token", json={"username": user, "password": password})["access_token"]
         self._session.headers["Authorization"] = f"Bearer {token}"
 

@@ -94,9 +94,8 @@ class StackTest:
             raise StackError(f"{errors[0]['filename']}: {errors[0]['stack_trace']}")
         for dag_id in dag_ids:
             self._api.unpause(dag_id)
-        runs = {dag_id: self._api.trigger(dag_id) for dag_id in dag_ids}
-        for dag_id, run_id in runs.items():
-            self._end_well(dag_id, run_id)
+        for dag_id in dag_ids:
+            self._end_well(dag_id, self._api.trigger(dag_id))
         started = self._eventually(self._event_runs, what="the event of a job's end starts a run")
         for run_id in started:
             self._end_well(EVENT_DAG, run_id)
