@@ -75,8 +75,8 @@ class Visit:
         self._leave_dialog()
 
     def look_at_task(self, dag_id: str, run_id: str, task_id: str) -> str:
-        """See a task of a run with its link into the AWS console, and give that link."""
-        self._driver.get(f"{self._base_url}/dags/{dag_id}/runs/{run_id}/tasks/{task_id}")
+        """See the details of a task in a run, with its link into the AWS console, and give that link."""
+        self._driver.get(f"{self._base_url}/dags/{dag_id}/runs/{run_id}/tasks/{task_id}/details")
         link = self._see(By.XPATH, f'//a[contains(., "{OUTPUT_LINK}")]').get_attribute("href") or ""
         self._keep("task")
         if not link.startswith(CONSOLE):
