@@ -87,7 +87,8 @@ class Visit:
         """See what the task's templates were rendered to."""
         self._driver.get(f"{self._base_url}/dags/{dag_id}/runs/{run_id}/tasks/{task_id}/rendered_templates")
         for value in values:
-            self._see_text(value)
+            # What is coloured as code is in pieces, each an element of its own.
+            self._see(By.XPATH, f'//body[contains(., "{value}")]')
         self._keep("templates")
 
     def _see(self, by: str, wanted: str) -> WebElement:
