@@ -114,6 +114,14 @@ class Guarded:
         return hook.get_results(hook.wait(arn))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _one_pair_for_all_keys():
+    """For a symmetric key too, moto makes a pair of RSA's, which takes longer than most of these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("moto.kms.models.generate_private_key", functools.cache(generate_private_key))
+        yield
+
+
 @pytest.fixture
 def guarded(bda_emulator, monkeypatch, sample_pdf):
     """Give an account with IAM enforced, two encrypted buckets, a key for jobs and a document."""
