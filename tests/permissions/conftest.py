@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from contextlib import suppress
 
 import boto3
 import pytest
+from moto.kms.utils import generate_private_key
 
 ACCOUNT = "123456789012"
 PROJECT = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:data-automation-project/0123456789ab"
