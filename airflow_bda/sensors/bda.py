@@ -46,7 +46,8 @@ class BdaStatusSensor(AwsBaseSensor[BdaHook]):
     :param invocation_arn: the job, as :class:`~airflow_bda.operators.BdaInvokeOperator` returns it. (templated)
     :param poll_interval: with *deferrable*, seconds between looks at the job; None (default) looks often at first and
         less often as the job grows older. The other modes go by ``poke_interval``.
-    :param deferrable: whether to wait in the triggerer; the default is Airflow's ``[operators] default_deferrable``.
+    :param deferrable: whether to wait in the triggerer; the default is Airflow's ``[operators] default_deferrable``. A job
+        that has ended when the task starts is not deferred for.
     :param aws_conn_id: the Airflow connection with AWS credentials, ``aws_default`` by default. (templated)
     :param region_name: the AWS region; None takes the one in *invocation_arn*. (templated)
     :param verify: whether, or with which bundle, TLS certificates are verified; None takes the connection's.
@@ -90,7 +91,7 @@ class BdaStatusSensor(AwsBaseSensor[BdaHook]):
         self._check()
         link_like_upstream(context, self, self.invocation_arn)
         if self.deferrable:
-            self._defer(context)
+            return self._wait_deferred(context)
         self.silent_fail = False
         try:
             return super().execute(context)
@@ -112,7 +113,7 @@ class BdaStatusSensor(AwsBaseSensor[BdaHook]):
     ) -> str | None:
         """Resume with what the trigger saw."""
         if belongs_to_an_earlier_try(context, deferred_in_try):
-            self._defer(context)
+            return self._wait_deferred(context)
         return self._conclude(context, JobOutcome.from_event(event))
 
     def _check(self) -> None:
@@ -121,6 +122,18 @@ class BdaStatusSensor(AwsBaseSensor[BdaHook]):
             in_seconds(self.poll_interval)
         except BdaError as error:
             self._give_up(error)
+
+    def _wait_deferred(self, context: Context) -> str | None:
+        """
+        Defer, unless the job has ended already.
+
+        Then there is no need to; and Airflow now and then fails a task whose trigger fires before its executor has told
+        that it is deferred.
+        """
+        state = self._look(context)
+        if state is None or not state.status.is_terminal:
+            self._defer(context)
+        return self._conclude(context, JobOutcome.of_state(state))
 
     def _defer(self, context: Context) -> NoReturn:
         self.defer(
