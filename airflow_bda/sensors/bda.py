@@ -46,8 +46,8 @@ class BdaStatusSensor(AwsBaseSensor[BdaHook]):
     :param invocation_arn: the job, as :class:`~airflow_bda.operators.BdaInvokeOperator` returns it. (templated)
     :param poll_interval: with *deferrable*, seconds between looks at the job; None (default) looks often at first and
         less often as the job grows older. The other modes go by ``poke_interval``.
-    :param deferrable: whether to wait in the triggerer; the default is Airflow's ``[operators] default_deferrable``. A job
-        that has ended when the task starts is not deferred for.
+    :param deferrable: whether to wait in the triggerer; the default is Airflow's ``[operators] default_deferrable``. A
+        job that has ended when the task starts is not deferred for.
     :param aws_conn_id: the Airflow connection with AWS credentials, ``aws_default`` by default. (templated)
     :param region_name: the AWS region; None takes the one in *invocation_arn*. (templated)
     :param verify: whether, or with which bundle, TLS certificates are verified; None takes the connection's.
