@@ -170,6 +170,12 @@ def test_options_lead_to_aws_past_the_environment(bda_emulator, document, output
     assert not (tmp_path / "airflow").exists()
 
 
+def test_a_status_of_nothing_is_not_asked_for(bda_emulator, capsys):
+    assert main(["status", "nonsense"]) == 1
+    assert "It reads arn:aws:bedrock:<region>" in capsys.readouterr().err
+    assert "GetDataAutomationStatus" not in bda_emulator.calls
+
+
 def test_status_needs_no_region(bda_emulator, document, output, capsys, monkeypatch):
     """The ARN names it."""
     assert main(["invoke", "--input", document, "--output", output, "--project", PROJECT]) == 0

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.commands import connection
-from airflow_bda.service.invocations import region_of
+from airflow_bda.service.invocations import check_invocation_arn, region_of
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -30,6 +30,7 @@ def run(args: Namespace) -> int:
 
     :return: 0, also for a job that failed: the question was answered.
     """
+    check_invocation_arn(args.invocation_arn)
     # The job can be asked for nowhere else.
     args.region = args.region or region_of(args.invocation_arn)
     with connection.hook_of(args) as hook:

@@ -33,6 +33,7 @@ class Failure(Enum):
     NOT_FOUND = "not found"
     PERMISSION = "no permission"
     INVALID = "invalid"
+    NO_REGION = "no region"
     CREDENTIALS = "no credentials"
     OTHER = "other"
 
@@ -98,6 +99,7 @@ _KINDS_OF_EXCEPTIONS: tuple[tuple[tuple[type[BaseException], ...], Failure], ...
     ),
     ((botocore_exceptions.CredentialRetrievalError, botocore_exceptions.TokenRetrievalError), Failure.EXPIRED),
     ((botocore_exceptions.ParamValidationError,), Failure.INVALID),
+    ((botocore_exceptions.NoRegionError,), Failure.NO_REGION),
     (
         # A body that is not JSON reaches the caller as the decoder's own error.
         (
@@ -219,6 +221,11 @@ _EXPLANATIONS: dict[Failure, tuple[type[BdaError], str, str]] = {
         BdaRequestError,
         "was refused by the service's validation",
         "The message names what is wrong; the arguments are those of the API.",
+    ),
+    Failure.NO_REGION: (
+        BdaRequestError,
+        "could not be called, since no AWS region is set",
+        "Pass region_name, or set region_name in the connection's extra or AWS_DEFAULT_REGION in the environment.",
     ),
     Failure.CREDENTIALS: (
         BdaConnectionError,

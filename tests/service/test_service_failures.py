@@ -90,6 +90,7 @@ def test_where_the_code_says_nothing_the_http_status_does(http_status, kind):
         (botocore_exceptions.ProfileNotFound(profile="x"), Failure.CREDENTIALS),
         (botocore_exceptions.CredentialRetrievalError(provider="x", error_msg="y"), Failure.EXPIRED),
         (botocore_exceptions.ParamValidationError(report="x"), Failure.INVALID),
+        (botocore_exceptions.NoRegionError(), Failure.NO_REGION),
         (botocore_exceptions.EndpointConnectionError(endpoint_url="x"), Failure.UNREACHABLE),
         (botocore_exceptions.ConnectTimeoutError(endpoint_url="x"), Failure.UNREACHABLE),
         (botocore_exceptions.ReadTimeoutError(endpoint_url="x"), Failure.UNREACHABLE),
