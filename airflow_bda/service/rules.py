@@ -42,7 +42,7 @@ def holds_template(text: str) -> bool:
 def _one_object(uri: Any) -> Iterator[Problem]:
     try:
         key = S3Uri.parse(uri).key
-    except (AttributeError, ValueError):
+    except (AttributeError, TypeError, ValueError):  # no text, bytes, no URI
         return
     if not key:
         yield _problem("input_s3_uri", uri, "it names a bucket; a call takes one object, s3://bucket/key")

@@ -178,6 +178,12 @@ class RunningAirflow:
         if IS_AIRFLOW_2:
             command = ["dags", "backfill", "--yes", "--start-date", first_day, "--end-date", last_day, dag_id]
         else:
+            # Airflow lets one run at a time for each DAG, and takes half a minute to see that one has ended.
+            eventually(
+                lambda: not self.query("SELECT id FROM backfill WHERE completed_at IS NULL"),
+                what="no other backfill runs",
+                describe=self.tell_of_logs,
+            )
             command = ["backfill", "create", "--dag-id", dag_id, "--from-date", first_day, "--to-date", last_day]
         self._ask(run=command, log=str(self._logs / "backfill.log"))
 

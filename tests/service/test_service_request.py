@@ -421,6 +421,11 @@ def assert_explained(refusal):
         assert regex.search(r" is (missing: .|.*: it |.*: botocore |.*: exactly )", problem, regex.DOTALL)
 
 
+def test_bytes_are_no_uri():
+    with pytest.raises(BdaRequestError, match="input_s3_uri"):
+        build_request(input_s3_uri=b"s3://bucket/a.pdf", output_s3_uri="s3://bucket/out", profile_arn=PROFILE)
+
+
 @given(arguments_of_all_kinds())
 def test_what_is_let_through_is_valid_and_what_is_refused_is_explained(arguments):
     try:
