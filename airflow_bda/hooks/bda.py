@@ -46,6 +46,9 @@ DEFAULT_MAX_WAIT = timedelta(days=1)
 _RETRIES = {"mode": "standard", "total_max_attempts": 4}
 # A valid ARN, for checking the rest of a request before the real one is known.
 _STAND_IN_PROFILE = derive_profile_arn(region="us-east-1", account="000000000000")
+_RESULTS_REMEDY = (
+    "Check the URI, and that the connection may s3:GetObject there (and kms:Decrypt, where there is a key)."
+)
 _ACCOUNT_REMEDY = "Pass profile_arn, which makes this call unnecessary, or mend the connection's credentials."
 # With the pauses between them, some three minutes on average.
 _LOOK_UPS = 10
@@ -402,10 +405,11 @@ def _concluded(invocation_arn: str, waited: WaitOutcome, deadline: datetime) -> 
 
 
 def _results_error(error: BaseException, metadata_uri: str) -> BdaError:
+    concerns_the_file = classify(error) in {Failure.PERMISSION, Failure.NOT_FOUND, Failure.INVALID, Failure.OTHER}
     return call_error(
         error,
         operation=f"Reading the results of {metadata_uri}",
-        remedy="Check the URI, and that the connection may s3:GetObject there (and kms:Decrypt, where a key is used).",
+        remedy=_RESULTS_REMEDY if concerns_the_file else None,
     )
 
 

@@ -82,3 +82,11 @@ def test_malformed_metadata_is_said_with_its_uri(bda_emulator, content):
 
     with pytest.raises(BdaError, match=r"bad\.json"):
         BdaHook().get_results(uri)
+
+
+def test_for_want_of_credentials_the_remedy_is_not_the_file_s(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+
+    with pytest.raises(BdaError, match=r"could not be signed.*Check the Airflow connection"):
+        BdaHook(aws_conn_id=None).get_results("s3://bucket/job_metadata.json")
