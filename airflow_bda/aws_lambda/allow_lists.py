@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_bda.service.errors import BdaError
-from airflow_bda.service.members import member
+from airflow_bda.service.request.members import member
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from airflow_bda.service.request import InvocationRequest
+    from airflow_bda.service.request.request import InvocationRequest
 
 INPUT_PREFIXES = "BDA_ALLOWED_INPUT_PREFIXES"
 OUTPUT_PREFIXES = "BDA_ALLOWED_OUTPUT_PREFIXES"

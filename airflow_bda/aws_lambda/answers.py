@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from airflow_bda.aws_lambda.allow_lists import NotAllowedError
+from airflow_bda.service.aws_errors import Failure, call_error, classify
 from airflow_bda.service.errors import BdaRequestError
-from airflow_bda.service.failures import Failure, call_error, classify
 from airflow_bda.service.lambda_interface import (
     BAD_REQUEST,
     FAILED,
@@ -83,7 +83,7 @@ def failed(error: Exception, *, operation: str, **facts: Any) -> dict[str, Any]:
     Answer that a call failed.
 
     :param operation: as IAM names it.
-    :param facts: what it was about, as :func:`airflow_bda.service.failures.call_error` takes it.
+    :param facts: what it was about, as :func:`airflow_bda.service.aws_errors.call_error` takes it.
     """
     kind = classify(error)
     remedy = _REMEDY_OF_FAILURE.get(kind)

@@ -11,7 +11,7 @@ import boto3
 from botocore.config import Config
 
 from airflow_bda import __version__
-from airflow_bda.service.failures import Failure, classify
+from airflow_bda.service.aws_errors import Failure, classify
 from airflow_bda.service.model import SERVICE
 
 if TYPE_CHECKING:

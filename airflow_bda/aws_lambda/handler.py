@@ -25,7 +25,7 @@ from airflow_bda.service.statuses import JobState, UnexpectedAnswerError
 if TYPE_CHECKING:
     from airflow_bda.aws_lambda.requests import InvokeEvent
     from airflow_bda.aws_lambda.telemetry import Context
-    from airflow_bda.service.failures import Failure
+    from airflow_bda.service.aws_errors import Failure
 
 _INVOKE = "InvokeDataAutomationAsync"
 _GET_STATUS = "GetDataAutomationStatus"

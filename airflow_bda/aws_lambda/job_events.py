@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.aws_lambda.telemetry import Metric, Telemetry
-from airflow_bda.service import reading
+from airflow_bda.service import json_reading
 from airflow_bda.service.errors import BdaError
 from airflow_bda.service.events import JobEvent, parse_events
 from airflow_bda.service.statuses import JobStatus
@@ -39,7 +39,7 @@ def handle(event: Any, context: Context) -> dict[str, Any]:
     """
     telemetry = Telemetry(context)
     if isinstance(event, Mapping) and _is_from_a_queue(event):
-        return _note_messages(reading.mappings(event, "Records"), telemetry)
+        return _note_messages(json_reading.mappings(event, "Records"), telemetry)
     events = parse_events(event if isinstance(event, Mapping) else {})
     for one in events:
         _note(one, telemetry)
@@ -47,7 +47,7 @@ def handle(event: Any, context: Context) -> dict[str, Any]:
 
 
 def _is_from_a_queue(event: Mapping[str, Any]) -> bool:
-    return any(record.get("eventSource") == "aws:sqs" for record in reading.mappings(event, "Records"))
+    return any(record.get("eventSource") == "aws:sqs" for record in json_reading.mappings(event, "Records"))
 
 
 def _note_messages(records: tuple[Mapping[str, Any], ...], telemetry: Telemetry) -> dict[str, Any]:

@@ -17,12 +17,12 @@ from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.invocations import check_invocation_arn
 from airflow_bda.service.lambda_interface import ARGUMENT_OF_KEY, INVOCATION_ARN
 from airflow_bda.service.profiles import UnknownRegionError, derive_profile_arn
-from airflow_bda.service.request import build_request, request_warnings
+from airflow_bda.service.request.request import build_request, request_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_bda.service.request import InvocationRequest
+    from airflow_bda.service.request.request import InvocationRequest
 
 _KEY_OF_ARGUMENT = {argument: key for key, argument in ARGUMENT_OF_KEY.items()}
 _ARGUMENT = re.compile(rf"\b({'|'.join(_KEY_OF_ARGUMENT)})\b")

@@ -7,13 +7,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.commands import connection
-from airflow_bda.service.document_output import DocumentOutput, ImageOutput
-from airflow_bda.service.media_output import AudioOutput, VideoOutput
+from airflow_bda.service.results.document import DocumentOutput, ImageOutput
+from airflow_bda.service.results.media import AudioOutput, VideoOutput
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from airflow_bda.service.results import JobResult, SegmentResult
+    from airflow_bda.service.results.job_result import JobResult, SegmentResult
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -7,15 +7,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.service.document_output import DocumentOutput, ImageOutput
-from airflow_bda.service.media_output import AudioOutput, VideoOutput
+from airflow_bda.service.results.document import DocumentOutput, ImageOutput
+from airflow_bda.service.results.media import AudioOutput, VideoOutput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_bda.service.custom_output import ExtractedField
-    from airflow_bda.service.output_parts import StandardOutput
-    from airflow_bda.service.results import JobResult, SegmentResult
+    from airflow_bda.service.results.custom import ExtractedField
+    from airflow_bda.service.results.job_result import JobResult, SegmentResult
+    from airflow_bda.service.results.parts import StandardOutput
 
 _ITEM = re.compile(r"(?P<item>[^.]+\[\d+\])\.")
 _EXCERPT = 100

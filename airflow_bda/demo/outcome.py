@@ -6,8 +6,8 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.service.job_metadata import JobMetadata
-from airflow_bda.service.results import assemble_result
+from airflow_bda.service.results.job_result import assemble_result
+from airflow_bda.service.results.metadata import JobMetadata
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_bda.demo.inputs import DemoFile
     from airflow_bda.emulator.storage import Storage
     from airflow_bda.emulator.views import JobView
-    from airflow_bda.service.results import JobResult
+    from airflow_bda.service.results.job_result import JobResult
 
 SUCCEEDED = "success"
 

@@ -20,8 +20,8 @@ from airflow_bda.engine.jitter import full_jitter, uniform
 from airflow_bda.engine.pace import Pace
 from airflow_bda.engine.tasks import error_of, start_apart, start_within
 from airflow_bda.engine.waiter import IdentityChangedError
+from airflow_bda.service.aws_errors import NOT_FOUND_GRACE_SECONDS, Failure, call_error, classify, error_code
 from airflow_bda.service.errors import BdaError
-from airflow_bda.service.failures import NOT_FOUND_GRACE_SECONDS, Failure, call_error, classify, error_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,7 +25,7 @@ class StatusSource(Protocol):
         """
         Ask once.
 
-        :raises Exception: as botocore does; :func:`airflow_bda.service.failures.classify` tells what it means.
+        :raises Exception: as botocore does; :func:`airflow_bda.service.aws_errors.classify` tells what it means.
         """
 
     async def close(self) -> None:

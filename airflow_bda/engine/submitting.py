@@ -16,14 +16,14 @@ from botocore import exceptions as botocore_exceptions
 from airflow_bda.engine.jitter import full_jitter
 from airflow_bda.engine.threads import run_to_the_end
 from airflow_bda.engine.waiter import utc_now
+from airflow_bda.service.aws_errors import call_error, classify
 from airflow_bda.service.errors import BdaError, BdaTimeoutError
-from airflow_bda.service.failures import call_error, classify
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
-    from airflow_bda.service.failures import Failure
+    from airflow_bda.service.aws_errors import Failure
 
 _OPERATION = "InvokeDataAutomationAsync"
 # The pauses of AWS's own solutions for this call: 2 s doubling to 300 s, here with full jitter.

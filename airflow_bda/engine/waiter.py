@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from airflow_bda.engine.schedule import PollSchedule
     from airflow_bda.engine.source import OpenSource, ResolveIdentity
-    from airflow_bda.service.failures import Failure
+    from airflow_bda.service.aws_errors import Failure
     from airflow_bda.service.statuses import JobState
 
 # A wait whose deadline passed before it began (a triggerer was down) still looks once: the job may long have ended.

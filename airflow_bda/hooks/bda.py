@@ -24,8 +24,8 @@ from airflow_bda.hooks.identity import identity_digest
 from airflow_bda.hooks.limits import in_seconds, wait_limits
 from airflow_bda.hooks.lookups import shared_look_up
 from airflow_bda.hooks.results import read_result, read_result_async
+from airflow_bda.service.aws_errors import Failure, call_error, classify
 from airflow_bda.service.errors import BdaConnectionError, BdaError, BdaRequestError
-from airflow_bda.service.failures import Failure, call_error, classify
 from airflow_bda.service.model import SERVICE
 from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.profiles import PROFILE_OF_REGION, UnknownRegionError, derive_profile_arn
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Mapping
 
     from airflow_bda.engine.waiting import WaitOutcome
-    from airflow_bda.service.request import InvocationRequest
-    from airflow_bda.service.results import JobResult
+    from airflow_bda.service.request.request import InvocationRequest
+    from airflow_bda.service.results.job_result import JobResult
 
 INVOKE = "InvokeDataAutomationAsync"
 GET_STATUS = "GetDataAutomationStatus"
@@ -127,11 +127,11 @@ class BdaHook(AwsBaseHook):
         :param profile_arn: the data automation profile; None derives it from the connection's region, partition and
             account, which costs one call of STS ``GetCallerIdentity`` a hook.
             https://docs.aws.amazon.com/bedrock/latest/userguide/bda-cris.html
-        :param members: as :func:`airflow_bda.service.request.build_request` takes them, and as
+        :param members: as :func:`airflow_bda.service.request.request.build_request` takes them, and as
             :class:`~airflow_bda.operators.BdaInvokeOperator` names them.
         :raises BdaRequestError: with every problem found.
         """
-        from airflow_bda.service.request import build_request
+        from airflow_bda.service.request.request import build_request
 
         region = self._region()
         if profile_arn is not None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from airflow_bda.hooks.simulation import Missing
-    from airflow_bda.service.request import InvocationRequest
+    from airflow_bda.service.request.request import InvocationRequest
     from airflow_bda.service.workload import Workload
 
 _NOT_FOUND = 404

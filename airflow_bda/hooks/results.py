@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.service.errors import BdaError
-from airflow_bda.service.job_metadata import JobMetadata
-from airflow_bda.service.results import assemble_result
+from airflow_bda.service.results.job_result import assemble_result
+from airflow_bda.service.results.metadata import JobMetadata
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
-    from airflow_bda.service.results import JobResult
+    from airflow_bda.service.results.job_result import JobResult
 
 # botocore's pool holds 10 connections unless told otherwise.
 _AT_ONCE = 10

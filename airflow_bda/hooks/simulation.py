@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from airflow_bda.service.failures import error_code
+from airflow_bda.service.aws_errors import error_code
 from airflow_bda.service.profiles import ANY_REGION
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from airflow_bda.hooks.limits import in_seconds
 from airflow_bda.links.bda import BdaInputLink, BdaOutputLink, link_job
 from airflow_bda.operators.one_job import start_anew, start_once
 from airflow_bda.service.outcomes import JobOutcome
-from airflow_bda.service.request import request_warnings
+from airflow_bda.service.request.request import request_warnings
 from airflow_bda.triggers.bda import STILL_RUNNING, BdaStatusTrigger, belongs_to_an_earlier_try, check_storable
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_bda.service.request import InvocationRequest
+    from airflow_bda.service.request.request import InvocationRequest
 
 OUTPUT_METADATA_URI = "output_metadata_uri"
 

@@ -12,8 +12,8 @@ from airflow_bda._compat import aws_template_fields
 from airflow_bda.exceptions import task_errors
 from airflow_bda.links.bda import BdaInputLink, BdaOutputLink, link_job
 from airflow_bda.operators.one_job import start_anew, start_once
+from airflow_bda.service.aws_errors import Failure, call_error, classify
 from airflow_bda.service.errors import BdaConnectionError, BdaError
-from airflow_bda.service.failures import Failure, call_error, classify
 from airflow_bda.service.lambda_interface import INVOCATION_ARN, NOT_FOUND, Answer, invoke_event
 from airflow_bda.service.profiles import derive_profile_arn
 from airflow_bda.triggers.bda import STILL_RUNNING
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_bda.service.request import InvocationRequest
+    from airflow_bda.service.request.request import InvocationRequest
     from airflow_bda.service.statuses import JobState
 
 # Stands for the function's own profile, which only the function knows, when the rest of a request is checked.
@@ -164,7 +164,7 @@ class BdaLambdaInvokeOperator(LambdaInvokeFunctionOperator):
             self.log.warning(STILL_RUNNING, self._invocation_arn)
 
     def _request(self) -> InvocationRequest:
-        from airflow_bda.service.request import build_request
+        from airflow_bda.service.request.request import build_request
 
         return build_request(
             input_s3_uri=self.input_s3_uri,

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda._compat import task_state_store
+from airflow_bda.service.request.tokens import TaskIdentity, client_token
 from airflow_bda.service.statuses import JobStatus
-from airflow_bda.service.tokens import TaskIdentity, client_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow_bda.service.request import InvocationRequest
+    from airflow_bda.service.request.request import InvocationRequest
     from airflow_bda.service.statuses import JobState
 
 log = logging.getLogger(__name__)

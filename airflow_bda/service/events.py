@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from airflow_bda.service import reading
+from airflow_bda.service import json_reading
 from airflow_bda.service.arns import INVOCATION, Arn, partition_of
 from airflow_bda.service.errors import BdaError
 from airflow_bda.service.formats import Modality
@@ -84,29 +84,29 @@ class JobEvent:
             of an unknown kind is no error: :attr:`is_known` tells.
         """
         source = _unwrap(content)
-        detail = reading.mapping(source, "detail")
-        detail_type = reading.text(source, "detail-type") or ""
-        status_text = reading.text(detail, "job_status") or ""
+        detail = json_reading.mapping(source, "detail")
+        detail_type = json_reading.text(source, "detail-type") or ""
+        status_text = json_reading.text(detail, "job_status") or ""
         status = STATUS_OF_DETAIL_TYPE.get(detail_type) or JobStatus.parse(status_text)
         output = _location(detail, "output_s3_location")
-        job_id = reading.text(detail, "job_id")
+        job_id = json_reading.text(detail, "job_id")
         arn = _invocation_arn(source, job_id)
         return cls(
-            id=reading.text(source, "id"),
+            id=json_reading.text(source, "id"),
             detail_type=detail_type,
             status=status,
             status_text=status_text,
             job_id=job_id,
             invocation_arn=arn,
-            account=reading.text(source, "account"),
-            region=reading.text(source, "region"),
-            time=reading.text(source, "time"),
-            modality=Modality.parse(reading.text(detail, "semantic_modality")),
+            account=json_reading.text(source, "account"),
+            region=json_reading.text(source, "region"),
+            time=json_reading.text(source, "time"),
+            modality=Modality.parse(json_reading.text(detail, "semantic_modality")),
             input_s3_uri=_uri(_location(detail, "input_s3_object")),
             output_s3_uri=_uri(output),
             output_metadata_uri=_metadata_uri(output, job_id) if status is JobStatus.SUCCESS else None,
-            error_message=reading.text(detail, "error_message"),
-            duration_seconds=reading.number(detail, "job_duration_in_seconds"),
+            error_message=json_reading.text(detail, "error_message"),
+            duration_seconds=json_reading.number(detail, "job_duration_in_seconds"),
             key=_key(source, arn or job_id, detail_type),
         )
 
@@ -134,7 +134,7 @@ def parse_events(content: str | bytes | Mapping[str, Any]) -> tuple[JobEvent, ..
     """
     source = _object(content)
     if isinstance(source.get("Records"), list):
-        return tuple(JobEvent.parse(record.get("Sns") or record) for record in reading.mappings(source, "Records"))
+        return tuple(JobEvent.parse(record.get("Sns") or record) for record in json_reading.mappings(source, "Records"))
     return (JobEvent.parse(source),)
 
 
@@ -152,7 +152,7 @@ def _unwrap(content: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _object(content: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
     try:
-        return reading.document(content, "the event")
+        return json_reading.document(content, "the event")
     except BdaError:
         raise _no_event("it is not a JSON object") from None
 
@@ -165,17 +165,19 @@ def _no_event(why: str) -> BdaError:
 
 
 def _invocation_arn(source: Mapping[str, Any], job_id: str | None) -> str | None:
-    region, account = reading.text(source, "region"), reading.text(source, "account")
+    region, account = json_reading.text(source, "region"), json_reading.text(source, "account")
     if not (region and account and job_id):
         return None
     return str(Arn(partition_of(region), region, account, INVOCATION, job_id))
 
 
 def _location(detail: Mapping[str, Any], name: str) -> S3Uri | None:
-    place = reading.mapping(detail, name)
-    bucket = reading.text(place, "s3_bucket")
+    place = json_reading.mapping(detail, name)
+    bucket = json_reading.text(place, "s3_bucket")
     # Events say name; job_metadata.json says s3_key.
-    return S3Uri(bucket, reading.text(place, "name") or reading.text(place, "s3_key") or "") if bucket else None
+    return (
+        S3Uri(bucket, json_reading.text(place, "name") or json_reading.text(place, "s3_key") or "") if bucket else None
+    )
 
 
 def _uri(location: S3Uri | None) -> str | None:
@@ -195,5 +197,5 @@ def _metadata_uri(output: S3Uri | None, job_id: str | None) -> str | None:
 def _key(source: Mapping[str, Any], job: str | None, detail_type: str) -> str:
     if job:
         return f"{job} {detail_type}"
-    own = reading.text(source, "id")
+    own = json_reading.text(source, "id")
     return own or hashlib.sha256(json.dumps(source, sort_keys=True, default=str).encode()).hexdigest()

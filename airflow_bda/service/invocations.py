@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_bda.service.arns import INVOCATION, Arn
 from airflow_bda.service.errors import BdaRequestError
-from airflow_bda.service.rules import TEMPLATE_REMEDY, holds_template
+from airflow_bda.service.request.rules import TEMPLATE_REMEDY, holds_template
 from airflow_bda.service.validation import validate
 
 OPERATION = "GetDataAutomationStatus"

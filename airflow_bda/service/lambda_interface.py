@@ -13,11 +13,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.service.errors import BdaConnectionError, BdaError, BdaPermissionError, BdaRequestError
-from airflow_bda.service.members import member
+from airflow_bda.service.request.members import member
 from airflow_bda.service.statuses import JobState, JobStatus
 
 if TYPE_CHECKING:
-    from airflow_bda.service.request import InvocationRequest
+    from airflow_bda.service.request.request import InvocationRequest
 
 INVOCATION_ARN = "invocationArn"
 ARGUMENT_OF_KEY: Mapping[str, str] = MappingProxyType(

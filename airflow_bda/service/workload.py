@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_bda.service.arns import PROFILE, Arn, partition_of
-from airflow_bda.service.members import member
 from airflow_bda.service.profiles import (
     ANY_REGION,
     PROFILE_OF_REGION,
@@ -14,12 +13,13 @@ from airflow_bda.service.profiles import (
     derive_profile_arn,
     routed_profile_arns,
 )
+from airflow_bda.service.request.members import member
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_bda.service.request import InvocationRequest
+    from airflow_bda.service.request.request import InvocationRequest
 
 AWS_OWNED = "aws"
 

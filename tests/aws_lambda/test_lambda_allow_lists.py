@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_bda.aws_lambda.allow_lists import AllowListError, AllowLists, NotAllowedError, is_under
 from airflow_bda.aws_lambda.handler import handle
-from airflow_bda.service.request import build_request
+from airflow_bda.service.request.request import build_request
 from airflow_bda.service.s3 import S3Uri
 
 PROFILE = "arn:aws:bedrock:us-east-1:123456789012:data-automation-profile/us.data-automation-v1"

@@ -94,11 +94,11 @@ def test_it_holds_what_is_needed_and_no_more():
 
     assert "airflow_bda/aws_lambda/handler.py" in names
     assert "airflow_bda/aws_lambda/job_events.py" in names
-    assert "airflow_bda/service/request.py" in names
+    assert "airflow_bda/service/request/request.py" in names
     rooms = {name.split("/")[1] for name in names}
     assert rooms == {"__init__.py", "aws_lambda", "service"}
     # What only makes or reads what the functions have no part in.
-    assert not {"airflow_bda/aws_lambda/template.py", "airflow_bda/service/custom_output.py"} & set(names)
+    assert not {"airflow_bda/aws_lambda/template.py", "airflow_bda/service/results/custom.py"} & set(names)
 
 
 def test_of_the_services_only_ours_comes_along():

@@ -11,7 +11,7 @@ import pytest
 from airflow_bda._compat import AirflowFailException
 from airflow_bda.exceptions import BdaClientError, BdaRequestError, BdaServiceError
 from airflow_bda.operators import BdaInvokeOperator
-from airflow_bda.service.tokens import TaskIdentity, client_token
+from airflow_bda.service.request.tokens import TaskIdentity, client_token
 
 try:
     from airflow.sdk.exceptions import TaskDeferred

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_bda.service import errors
-from airflow_bda.service.failures import Failure, call_error, classify, error_code
+from airflow_bda.service.aws_errors import Failure, call_error, classify, error_code
 from airflow_bda.service.model import service_model
 from airflow_bda.service.statuses import UnexpectedAnswerError
 

@@ -8,7 +8,7 @@ from airflow_bda.hooks.preflight.subject import Refusal, look
 from airflow_bda.service.checks import fault, hint, ok
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.profiles import PROFILE_OF_REGION, derive_profile_arn
-from airflow_bda.service.request import build_request, request_warnings
+from airflow_bda.service.request.request import build_request, request_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

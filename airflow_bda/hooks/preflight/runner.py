@@ -11,8 +11,8 @@ from airflow_bda.hooks.preflight.extraction import check_blueprints, check_proje
 from airflow_bda.hooks.preflight.limits import check_permissions, check_quotas
 from airflow_bda.hooks.preflight.storage import check_bucket_policies, check_input, check_key, check_output
 from airflow_bda.hooks.preflight.subject import Refusal, Scene, look
+from airflow_bda.service.aws_errors import Failure
 from airflow_bda.service.checks import Report, fault, hint, ok
-from airflow_bda.service.failures import Failure
 from airflow_bda.service.profiles import PROFILE_OF_REGION
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from airflow_bda.service.arns import partition_of
-from airflow_bda.service.failures import Failure, classify, error_code
+from airflow_bda.service.aws_errors import Failure, classify, error_code
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:

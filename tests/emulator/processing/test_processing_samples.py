@@ -10,9 +10,9 @@ from making_inputs import INVOICE, RECEIPT, request
 
 from airflow_bda.emulator.processing import Processor
 from airflow_bda.emulator.processing.reading import ocr
-from airflow_bda.service.custom_output import CustomOutput
 from airflow_bda.service.formats import Modality
-from airflow_bda.service.results import parse_standard_output
+from airflow_bda.service.results.custom import CustomOutput
+from airflow_bda.service.results.job_result import parse_standard_output
 
 SAMPLES = resources.files("airflow_bda.emulator") / "samples"
 MAKER = Path(__file__).parents[3] / "tools" / "make_samples.py"

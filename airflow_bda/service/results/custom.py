@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_bda.service import reading
-from airflow_bda.service.output_parts import BoundingBox
+from airflow_bda.service import json_reading
+from airflow_bda.service.results.parts import BoundingBox
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,15 @@ class CustomOutput:
         :param uri: where it is from, for the error's text.
         :raises BdaError: when it is not a JSON object.
         """
-        source = reading.document(content, uri)
-        split = reading.mapping(source, "split_document")
+        source = json_reading.document(content, uri)
+        split = json_reading.mapping(source, "split_document")
         return cls(
-            matched_blueprint=_blueprint(reading.mapping(source, "matched_blueprint")),
-            document_class=reading.text(reading.mapping(source, "document_class"), "type"),
-            page_indices=reading.integers(split, "page_indices") if split.get("page_indices") is not None else None,
-            inference_result=reading.mapping(source, "inference_result"),
+            matched_blueprint=_blueprint(json_reading.mapping(source, "matched_blueprint")),
+            document_class=json_reading.text(json_reading.mapping(source, "document_class"), "type"),
+            page_indices=json_reading.integers(split, "page_indices")
+            if split.get("page_indices") is not None
+            else None,
+            inference_result=json_reading.mapping(source, "inference_result"),
             explanations=_explanations(source),
             raw=source,
         )
@@ -97,16 +99,18 @@ def _blueprint(source: Mapping[str, Any]) -> MatchedBlueprint | None:
     if not source:
         return None
     return MatchedBlueprint(
-        arn=reading.text(source, "arn"),
-        name=reading.text(source, "name"),
-        version=reading.text(source, "version"),
-        confidence=reading.number(source, "confidence"),
+        arn=json_reading.text(source, "arn"),
+        name=json_reading.text(source, "name"),
+        version=json_reading.text(source, "version"),
+        confidence=json_reading.number(source, "confidence"),
     )
 
 
 def _explanations(source: Mapping[str, Any]) -> Mapping[str, Any]:
     # The service writes a list with one object in it.
-    parts = reading.mappings(source, "explainability_info") or (reading.mapping(source, "explainability_info"),)
+    parts = json_reading.mappings(source, "explainability_info") or (
+        json_reading.mapping(source, "explainability_info"),
+    )
     return {name: explanation for part in parts for name, explanation in part.items()}
 
 
@@ -130,12 +134,12 @@ def _explanation_of_item(explanation: Any, index: int) -> Any:
 
 
 def _field(path: str, value: Any, explanation: Mapping[str, Any]) -> ExtractedField:
-    geometry = next(iter(reading.mappings(explanation, "geometry")), {})
+    geometry = next(iter(json_reading.mappings(explanation, "geometry")), {})
     return ExtractedField(
         path=path,
         value=value,
-        confidence=reading.number(explanation, "confidence"),
-        page=reading.integer(geometry, "page"),
-        box=BoundingBox.parse(reading.mapping(geometry, "boundingBox")),
-        type=reading.text(explanation, "type"),
+        confidence=json_reading.number(explanation, "confidence"),
+        page=json_reading.integer(geometry, "page"),
+        box=BoundingBox.parse(json_reading.mapping(geometry, "boundingBox")),
+        type=json_reading.text(explanation, "type"),
     )

@@ -13,7 +13,7 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow_bda.service.request import InvocationRequest
+    from airflow_bda.service.request.request import InvocationRequest
 
 
 @dataclass(frozen=True)

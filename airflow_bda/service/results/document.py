@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.service import reading
+from airflow_bda.service import json_reading
 from airflow_bda.service.formats import Modality
-from airflow_bda.service.output_parts import Label, Location, StandardOutput, TextSpan
+from airflow_bda.service.results.parts import Label, Location, StandardOutput, TextSpan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,8 +30,8 @@ class Representation:
     @classmethod
     def parse(cls, source: Mapping[str, Any]) -> Representation:
         """Read the ``representation`` of *source*."""
-        formats = reading.mapping(source, "representation")
-        return cls(*(reading.text(formats, name) for name in ("text", "markdown", "html")))
+        formats = json_reading.mapping(source, "representation")
+        return cls(*(json_reading.text(formats, name) for name in ("text", "markdown", "html")))
 
 
 @dataclass(frozen=True)
@@ -98,19 +98,19 @@ class DocumentOutput(StandardOutput):
     @classmethod
     def parse(cls, source: Mapping[str, Any]) -> DocumentOutput:
         """Read ``result.json``."""
-        metadata, whole = reading.mapping(source, "metadata"), reading.mapping(source, "document")
+        metadata, whole = json_reading.mapping(source, "metadata"), json_reading.mapping(source, "document")
         return cls(
             modality=Modality.DOCUMENT,
-            summary=reading.text(whole, "summary"),
+            summary=json_reading.text(whole, "summary"),
             raw=source,
             representation=Representation.parse(whole),
-            description=reading.text(whole, "description"),
-            number_of_pages=reading.integer(metadata, "number_of_pages"),
-            start_page_index=reading.integer(metadata, "start_page_index"),
-            end_page_index=reading.integer(metadata, "end_page_index"),
-            file_type=reading.text(metadata, "file_type"),
-            pages=tuple(map(_page, reading.mappings(source, "pages"))),
-            elements=tuple(map(_element, reading.mappings(source, "elements"))),
+            description=json_reading.text(whole, "description"),
+            number_of_pages=json_reading.integer(metadata, "number_of_pages"),
+            start_page_index=json_reading.integer(metadata, "start_page_index"),
+            end_page_index=json_reading.integer(metadata, "end_page_index"),
+            file_type=json_reading.text(metadata, "file_type"),
+            pages=tuple(map(_page, json_reading.mappings(source, "pages"))),
+            elements=tuple(map(_element, json_reading.mappings(source, "elements"))),
             text_lines=TextSpan.parse_all(source, "text_lines"),
             text_words=TextSpan.parse_all(source, "text_words"),
         )
@@ -138,15 +138,15 @@ class ImageOutput(StandardOutput):
     @classmethod
     def parse(cls, source: Mapping[str, Any]) -> ImageOutput:
         """Read ``result.json``."""
-        metadata, image = reading.mapping(source, "metadata"), reading.mapping(source, "image")
+        metadata, image = json_reading.mapping(source, "metadata"), json_reading.mapping(source, "image")
         return cls(
             modality=Modality.IMAGE,
-            summary=reading.text(image, "summary"),
+            summary=json_reading.text(image, "summary"),
             raw=source,
-            width_pixels=reading.integer(metadata, "image_width_pixels"),
-            height_pixels=reading.integer(metadata, "image_height_pixels"),
-            color_depth=reading.integer(metadata, "color_depth"),
-            encoding=reading.text(metadata, "image_encoding"),
+            width_pixels=json_reading.integer(metadata, "image_width_pixels"),
+            height_pixels=json_reading.integer(metadata, "image_height_pixels"),
+            color_depth=json_reading.integer(metadata, "color_depth"),
+            encoding=json_reading.text(metadata, "image_encoding"),
             categories=Label.parse_all(image, "iab_categories"),
             content_moderation=Label.parse_all(image, "content_moderation"),
             logos=Label.parse_all(image, "logos"),
@@ -157,21 +157,21 @@ class ImageOutput(StandardOutput):
 
 def _page(source: Mapping[str, Any]) -> Page:
     return Page(
-        index=reading.integer(source, "page_index"),
-        detected_page_number=reading.text(source, "detected_page_number"),
+        index=json_reading.integer(source, "page_index"),
+        detected_page_number=json_reading.text(source, "detected_page_number"),
         representation=Representation.parse(source),
     )
 
 
 def _element(source: Mapping[str, Any]) -> Element:
     return Element(
-        id=reading.text(source, "id"),
-        type=reading.text(source, "type"),
-        sub_type=reading.text(source, "sub_type"),
-        reading_order=reading.integer(source, "reading_order"),
-        page_indices=reading.integers(source, "page_indices"),
+        id=json_reading.text(source, "id"),
+        type=json_reading.text(source, "type"),
+        sub_type=json_reading.text(source, "sub_type"),
+        reading_order=json_reading.integer(source, "reading_order"),
+        page_indices=json_reading.integers(source, "page_indices"),
         representation=Representation.parse(source),
         locations=Location.parse_all(source),
-        summary=reading.text(source, "summary"),
-        csv_s3_uri=reading.text(source, "csv_s3_uri"),
+        summary=json_reading.text(source, "summary"),
+        csv_s3_uri=json_reading.text(source, "csv_s3_uri"),
     )

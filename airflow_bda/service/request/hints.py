@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from airflow_bda.service.arns import BLUEPRINT, PROFILE, PROJECT, Arn
 from airflow_bda.service.profiles import PROFILE_OF_REGION
-from airflow_bda.service.rules import TEMPLATE_REMEDY, holds_template
+from airflow_bda.service.request.rules import TEMPLATE_REMEDY, holds_template
 from airflow_bda.service.validation import Problem, Rule, shorten
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.service import reading
+from airflow_bda.service import json_reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +25,8 @@ class BoundingBox:
     @classmethod
     def parse(cls, source: Mapping[str, Any]) -> BoundingBox | None:
         """Read a box; None where one of its four numbers is missing."""
-        left, top = reading.number(source, "left"), reading.number(source, "top")
-        width, height = reading.number(source, "width"), reading.number(source, "height")
+        left, top = json_reading.number(source, "left"), json_reading.number(source, "top")
+        width, height = json_reading.number(source, "width"), json_reading.number(source, "height")
         if left is None or top is None or width is None or height is None:
             return None
         return cls(left, top, width, height)
@@ -47,8 +47,8 @@ class Location:
     def parse_all(cls, source: Mapping[str, Any]) -> tuple[Location, ...]:
         """Read the ``locations`` of *source*."""
         return tuple(
-            cls(reading.integer(item, "page_index"), BoundingBox.parse(reading.mapping(item, "bounding_box")))
-            for item in reading.mappings(source, "locations")
+            cls(json_reading.integer(item, "page_index"), BoundingBox.parse(json_reading.mapping(item, "bounding_box")))
+            for item in json_reading.mappings(source, "locations")
         )
 
 
@@ -66,12 +66,12 @@ class TextSpan:
         """Read a list of words or lines (``text_words``, ``text_lines``)."""
         return tuple(
             cls(
-                text=reading.text(item, "text") or "",
-                id=reading.text(item, "id"),
-                confidence=reading.number(item, "confidence"),
+                text=json_reading.text(item, "text") or "",
+                id=json_reading.text(item, "id"),
+                confidence=json_reading.number(item, "confidence"),
                 locations=Location.parse_all(item),
             )
-            for item in reading.mappings(source, name)
+            for item in json_reading.mappings(source, name)
         )
 
 
@@ -88,11 +88,11 @@ class Label:
         """Read a list of labels; categories and moderation call the name ``category``."""
         return tuple(
             cls(
-                name=reading.text(item, "name") or reading.text(item, "category") or "",
-                confidence=reading.number(item, "confidence"),
+                name=json_reading.text(item, "name") or json_reading.text(item, "category") or "",
+                confidence=json_reading.number(item, "confidence"),
                 locations=Location.parse_all(item),
             )
-            for item in reading.mappings(source, name)
+            for item in json_reading.mappings(source, name)
         )
 
 
@@ -116,4 +116,4 @@ class StandardOutput:
 
 def transcript(source: Mapping[str, Any]) -> str | None:
     """Read the text of a ``transcript``."""
-    return reading.text(reading.mapping(reading.mapping(source, "transcript"), "representation"), "text")
+    return json_reading.text(json_reading.mapping(json_reading.mapping(source, "transcript"), "representation"), "text")

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.service import reading
+from airflow_bda.service import json_reading
 from airflow_bda.service.formats import Modality
-from airflow_bda.service.output_parts import Label, StandardOutput, transcript
+from airflow_bda.service.results.parts import Label, StandardOutput, transcript
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,16 +41,16 @@ class AudioSegment:
         """Read the ``audio_segments`` of *source*."""
         return tuple(
             cls(
-                index=reading.integer(item, "segment_index"),
-                type=reading.text(item, "type"),
-                text=reading.text(item, "text") or "",
-                start_millis=reading.integer(item, "start_timestamp_millis"),
-                end_millis=reading.integer(item, "end_timestamp_millis"),
-                speaker=reading.text(reading.mapping(item, "speaker"), "speaker_label"),
-                channel=reading.text(reading.mapping(item, "channel"), "channel_label"),
-                language=reading.text(item, "language"),
+                index=json_reading.integer(item, "segment_index"),
+                type=json_reading.text(item, "type"),
+                text=json_reading.text(item, "text") or "",
+                start_millis=json_reading.integer(item, "start_timestamp_millis"),
+                end_millis=json_reading.integer(item, "end_timestamp_millis"),
+                speaker=json_reading.text(json_reading.mapping(item, "speaker"), "speaker_label"),
+                channel=json_reading.text(json_reading.mapping(item, "channel"), "channel_label"),
+                language=json_reading.text(item, "language"),
             )
-            for item in reading.mappings(source, "audio_segments")
+            for item in json_reading.mappings(source, "audio_segments")
         )
 
 
@@ -111,21 +111,21 @@ class AudioOutput(StandardOutput):
     @classmethod
     def parse(cls, source: Mapping[str, Any]) -> AudioOutput:
         """Read ``result.json``."""
-        metadata, audio = reading.mapping(source, "metadata"), reading.mapping(source, "audio")
+        metadata, audio = json_reading.mapping(source, "metadata"), json_reading.mapping(source, "audio")
         return cls(
             modality=Modality.AUDIO,
-            summary=reading.text(audio, "summary"),
+            summary=json_reading.text(audio, "summary"),
             raw=source,
             transcript=transcript(audio),
-            duration_millis=reading.integer(metadata, "duration_millis"),
-            format=reading.text(metadata, "format"),
-            codec=reading.text(metadata, "codec"),
-            sample_rate=reading.integer(metadata, "sample_rate"),
-            channels=reading.integer(metadata, "number_of_channels"),
-            language=reading.text(metadata, "dominant_asset_language"),
+            duration_millis=json_reading.integer(metadata, "duration_millis"),
+            format=json_reading.text(metadata, "format"),
+            codec=json_reading.text(metadata, "codec"),
+            sample_rate=json_reading.integer(metadata, "sample_rate"),
+            channels=json_reading.integer(metadata, "number_of_channels"),
+            language=json_reading.text(metadata, "dominant_asset_language"),
             content_moderation=Label.parse_all(audio, "content_moderation"),
             segments=AudioSegment.parse_all(source),
-            topics=tuple(map(_topic, reading.mappings(source, "topics"))),
+            topics=tuple(map(_topic, json_reading.mappings(source, "topics"))),
         )
 
 
@@ -150,50 +150,50 @@ class VideoOutput(StandardOutput):
     @classmethod
     def parse(cls, source: Mapping[str, Any]) -> VideoOutput:
         """Read ``result.json``."""
-        metadata, video = reading.mapping(source, "metadata"), reading.mapping(source, "video")
+        metadata, video = json_reading.mapping(source, "metadata"), json_reading.mapping(source, "video")
         return cls(
             modality=Modality.VIDEO,
-            summary=reading.text(video, "summary"),
+            summary=json_reading.text(video, "summary"),
             raw=source,
             transcript=transcript(video),
-            duration_millis=reading.integer(metadata, "duration_millis"),
-            format=reading.text(metadata, "format"),
-            codec=reading.text(metadata, "codec"),
-            frame_rate=reading.number(metadata, "frame_rate"),
-            frame_width=reading.integer(metadata, "frame_width"),
-            frame_height=reading.integer(metadata, "frame_height"),
-            shots=tuple(map(_shot, reading.mappings(source, "shots"))),
-            chapters=tuple(map(_chapter, reading.mappings(source, "chapters"))),
+            duration_millis=json_reading.integer(metadata, "duration_millis"),
+            format=json_reading.text(metadata, "format"),
+            codec=json_reading.text(metadata, "codec"),
+            frame_rate=json_reading.number(metadata, "frame_rate"),
+            frame_width=json_reading.integer(metadata, "frame_width"),
+            frame_height=json_reading.integer(metadata, "frame_height"),
+            shots=tuple(map(_shot, json_reading.mappings(source, "shots"))),
+            chapters=tuple(map(_chapter, json_reading.mappings(source, "chapters"))),
         )
 
 
 def _topic(source: Mapping[str, Any]) -> Topic:
     return Topic(
-        index=reading.integer(source, "topic_index"),
-        summary=reading.text(source, "summary"),
+        index=json_reading.integer(source, "topic_index"),
+        summary=json_reading.text(source, "summary"),
         transcript=transcript(source),
-        audio_segment_indices=reading.integers(source, "audio_segment_indices"),
+        audio_segment_indices=json_reading.integers(source, "audio_segment_indices"),
     )
 
 
 def _shot(source: Mapping[str, Any]) -> Shot:
     return Shot(
-        index=reading.integer(source, "shot_index"),
-        start_millis=reading.integer(source, "start_timestamp_millis"),
-        end_millis=reading.integer(source, "end_timestamp_millis"),
-        confidence=reading.number(source, "confidence"),
-        chapter_indices=reading.integers(source, "chapter_indices"),
+        index=json_reading.integer(source, "shot_index"),
+        start_millis=json_reading.integer(source, "start_timestamp_millis"),
+        end_millis=json_reading.integer(source, "end_timestamp_millis"),
+        confidence=json_reading.number(source, "confidence"),
+        chapter_indices=json_reading.integers(source, "chapter_indices"),
     )
 
 
 def _chapter(source: Mapping[str, Any]) -> Chapter:
     return Chapter(
-        index=reading.integer(source, "chapter_index"),
-        start_millis=reading.integer(source, "start_timestamp_millis"),
-        end_millis=reading.integer(source, "end_timestamp_millis"),
-        summary=reading.text(source, "summary"),
+        index=json_reading.integer(source, "chapter_index"),
+        start_millis=json_reading.integer(source, "start_timestamp_millis"),
+        end_millis=json_reading.integer(source, "end_timestamp_millis"),
+        summary=json_reading.text(source, "summary"),
         transcript=transcript(source),
-        shot_indices=reading.integers(source, "shot_indices"),
+        shot_indices=json_reading.integers(source, "shot_indices"),
         categories=Label.parse_all(source, "iab_categories"),
         audio_segments=AudioSegment.parse_all(source),
     )

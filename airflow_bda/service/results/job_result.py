@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.service import reading
-from airflow_bda.service.custom_output import CustomOutput
-from airflow_bda.service.document_output import DocumentOutput, ImageOutput
+from airflow_bda.service import json_reading
 from airflow_bda.service.errors import BdaError
 from airflow_bda.service.formats import Modality
-from airflow_bda.service.job_metadata import MATCH, NO_MATCH, Asset, JobMetadata, SegmentPaths
-from airflow_bda.service.media_output import AudioOutput, VideoOutput
-from airflow_bda.service.output_parts import StandardOutput
+from airflow_bda.service.results.custom import CustomOutput
+from airflow_bda.service.results.document import DocumentOutput, ImageOutput
+from airflow_bda.service.results.media import AudioOutput, VideoOutput
+from airflow_bda.service.results.metadata import MATCH, NO_MATCH, Asset, JobMetadata, SegmentPaths
+from airflow_bda.service.results.parts import StandardOutput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,8 +105,8 @@ def parse_standard_output(
     :param modality: the job's, for a document that does not name its own.
     :raises BdaError: when it is not a JSON object.
     """
-    source = reading.document(content, uri)
-    own = Modality.parse(reading.text(reading.mapping(source, "metadata"), "semantic_modality")) or modality
+    source = json_reading.document(content, uri)
+    own = Modality.parse(json_reading.text(json_reading.mapping(source, "metadata"), "semantic_modality")) or modality
     return _OUTPUTS[own].parse(source) if own else StandardOutput(modality=None, raw=source)
 
 

@@ -34,7 +34,7 @@ def to_members(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
     What has no shape that is known here stays as it is, for the check to find.
 
-    :param arguments: by the names of :func:`airflow_bda.service.request.build_request`; None leaves one out.
+    :param arguments: by the names of :func:`airflow_bda.service.request.request.build_request`; None leaves one out.
     """
     members: dict[str, Any] = {}
     for argument, path in MEMBER_OF_ARGUMENT.items():

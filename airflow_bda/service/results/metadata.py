@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.service import reading
+from airflow_bda.service import json_reading
 from airflow_bda.service.formats import Modality
 from airflow_bda.service.s3 import S3Uri
 from airflow_bda.service.statuses import JobStatus
@@ -79,20 +79,24 @@ class JobMetadata:
         :param uri: where it is from.
         :raises BdaError: when it cannot be a job's metadata.
         """
-        source = reading.document(content, uri)
+        source = json_reading.document(content, uri)
         outputs = source.get("output_metadata")
         if "job_id" not in source and outputs is None:
-            raise reading.malformed(uri, "it has neither job_id nor output_metadata, so it is no job_metadata.json")
+            raise json_reading.malformed(
+                uri, "it has neither job_id nor output_metadata, so it is no job_metadata.json"
+            )
         if outputs is not None and not isinstance(outputs, list):
-            raise reading.malformed(uri, f"output_metadata is not a list but {type(outputs).__name__}")
-        status_text = reading.text(source, "job_status") or ""
+            raise json_reading.malformed(uri, f"output_metadata is not a list but {type(outputs).__name__}")
+        status_text = json_reading.text(source, "job_status") or ""
         return cls(
             uri=uri,
-            job_id=reading.text(source, "job_id"),
+            job_id=json_reading.text(source, "job_id"),
             status=JobStatus.parse(status_text),
             status_text=status_text,
-            modality=Modality.parse(reading.text(source, "semantic_modality")),
-            assets=tuple(_asset(item, index) for index, item in enumerate(reading.mappings(source, "output_metadata"))),
+            modality=Modality.parse(json_reading.text(source, "semantic_modality")),
+            assets=tuple(
+                _asset(item, index) for index, item in enumerate(json_reading.mappings(source, "output_metadata"))
+            ),
         )
 
     def segments(self) -> Iterator[tuple[Asset, SegmentPaths]]:
@@ -110,22 +114,22 @@ class JobMetadata:
 
 
 def _asset(source: Mapping[str, Any], index: int) -> Asset:
-    place = reading.mapping(source, "asset_input_path")
-    bucket = reading.text(place, "s3_bucket")
+    place = json_reading.mapping(source, "asset_input_path")
+    bucket = json_reading.text(place, "s3_bucket")
     # Files say s3_key, events name.
-    key = reading.text(place, "s3_key") or reading.text(place, "name") or ""
-    number = reading.integer(source, "asset_id")
+    key = json_reading.text(place, "s3_key") or json_reading.text(place, "name") or ""
+    number = json_reading.integer(source, "asset_id")
     return Asset(
-        asset_id=number if number is not None else reading.text(source, "asset_id") or index,
+        asset_id=number if number is not None else json_reading.text(source, "asset_id") or index,
         input_s3_uri=str(S3Uri(bucket, key)) if bucket else None,
-        segments=tuple(_segment(item, n) for n, item in enumerate(reading.mappings(source, "segment_metadata"))),
+        segments=tuple(_segment(item, n) for n, item in enumerate(json_reading.mappings(source, "segment_metadata"))),
     )
 
 
 def _segment(source: Mapping[str, Any], index: int) -> SegmentPaths:
     return SegmentPaths(
         index=index,
-        standard_output_uri=reading.text(source, "standard_output_path"),
-        custom_output_uri=reading.text(source, "custom_output_path"),
-        custom_output_status=reading.text(source, "custom_output_status"),
+        standard_output_uri=json_reading.text(source, "standard_output_path"),
+        custom_output_uri=json_reading.text(source, "custom_output_path"),
+        custom_output_status=json_reading.text(source, "custom_output_status"),
     )
