@@ -15,7 +15,7 @@ import airflow_bda
 
 PACKAGE = Path(airflow_bda.__file__).parent
 
-WITHOUT_AIRFLOW = frozenset({"service", "engine", "emulator", "archive", "aws_lambda", "mwaa", "__init__"})
+WITHOUT_AIRFLOW = frozenset({"service", "access", "engine", "emulator", "archive", "aws_lambda", "mwaa", "__init__"})
 
 # Room (a folder or a module of the package) to the rooms that it may import besides itself.
 BELOW = {
@@ -23,13 +23,14 @@ BELOW = {
     "_compat": set(),
     "service": set(),
     "exceptions": {"_compat", "service"},
+    "access": {"service"},
     "engine": {"service"},
     "archive": set(),
     "aws_lambda": {"archive", "service"},
     "mwaa": {"archive"},
-    "emulator": {"service"},
+    "emulator": {"access", "service"},
 }
-BELOW["hooks"] = {"_compat", "exceptions", "service", "engine"}
+BELOW["hooks"] = {"_compat", "exceptions", "service", "access", "engine"}
 BELOW["links"] = BELOW["hooks"]
 BELOW["triggers"] = BELOW["hooks"] | {"hooks"}
 BELOW["operators"] = BELOW["sensors"] = BELOW["triggers"] | {"triggers", "links"}
@@ -38,7 +39,13 @@ BELOW["demo"] = BELOW["commands"] = BELOW["operators"] | {"operators", "sensors"
 BELOW["cli"] = BELOW["commands"] | {"commands", "demo"}
 
 # What a room may import from outside the standard library, where that is not everything.
-ONLY = {"service": {"botocore"}, "engine": {"botocore"}, "aws_lambda": {"boto3", "botocore"}, "__init__": set()}
+ONLY = {
+    "service": {"botocore"},
+    "access": {"botocore"},
+    "engine": {"botocore"},
+    "aws_lambda": {"boto3", "botocore"},
+    "__init__": set(),
+}
 ONLY["archive"] = ONLY["mwaa"] = set()
 
 # `service` describes BDA and does nothing: no client, no network, no process, no file of its own.
@@ -147,7 +154,7 @@ def test_imports_only_go_down():
         ("airflow_bda.engine.poller", "import aiobotocore.session"),
         ("airflow_bda.hooks.bda", "from ..operators import BdaInvokeOperator"),
         ("airflow_bda.sensors.bda", "from airflow_bda.operators import BdaInvokeOperator"),
-        ("airflow_bda.emulator.server", "from airflow.models import DAG"),
+        ("airflow_bda.emulator.server.server", "from airflow.models import DAG"),
         ("airflow_bda.aws_lambda.handler", "import requests"),
         ("airflow_bda.__init__", "from airflow_bda.service import arns"),
         ("airflow_bda.operators.bda", "from airflow_bda.cli import main"),
@@ -165,7 +172,7 @@ def test_a_breach_is_seen(importer, source):
         ("airflow_bda.service.model", "if TYPE_CHECKING:\n    from airflow_bda.engine import poller"),
         ("airflow_bda.service.model", "from botocore.model import ServiceModel"),
         ("airflow_bda.hooks.bda", "from airflow_bda import __version__"),
-        ("airflow_bda.hooks.bda", "from .limits import wait_limits"),
+        ("airflow_bda.hooks.bda", "from .settings import wait_limits"),
     ],
 )
 def test_what_the_rules_allow(importer, source):

@@ -12,8 +12,8 @@ from airflow_bda.commands.policy import add_workload_arguments
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from airflow_bda.access.checks import Report
     from airflow_bda.hooks.preflight.subject import Subject
-    from airflow_bda.service.checks import Report
 
 
 def add_arguments(parser: ArgumentParser) -> None:

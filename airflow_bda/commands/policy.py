@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace, _ArgumentGroup
     from collections.abc import Sequence
 
-    from airflow_bda.service.workload import Workload
+    from airflow_bda.access.workload import Workload
 
 # The names of service.policies.POLICIES, which --help need not load.
 KINDS = ("caller", "input-bucket", "output-bucket", "kms", "lambda")
@@ -64,7 +64,7 @@ def run(args: Namespace) -> int:
 
     :return: 0, or 2 for arguments that say too little or are none.
     """
-    from airflow_bda.service.policies import POLICIES, PolicyOptions, explain
+    from airflow_bda.access.policies import POLICIES, PolicyOptions, explain
 
     options = PolicyOptions(principal=args.principal, function=args.function)
     try:
@@ -81,7 +81,7 @@ def run(args: Namespace) -> int:
 
 
 def _workload(args: Namespace) -> Workload:
-    from airflow_bda.service.workload import plan_workload
+    from airflow_bda.access.workload import plan_workload
 
     return plan_workload(
         input_uri=args.input,

@@ -15,15 +15,15 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from airflow_bda import __version__
+from airflow_bda.access.denial import explain_denial
 from airflow_bda.engine.jitter import full_jitter
 from airflow_bda.engine.submitting import submit_in_this_thread
 from airflow_bda.engine.waiting import wait_for_job, wait_in_this_thread
 from airflow_bda.hooks.async_clients import HookStatusSource, async_client
-from airflow_bda.hooks.diagnosis import explain_denial
 from airflow_bda.hooks.identity import identity_digest
-from airflow_bda.hooks.limits import in_seconds, wait_limits
 from airflow_bda.hooks.lookups import shared_look_up
 from airflow_bda.hooks.results import read_result, read_result_async
+from airflow_bda.hooks.settings import in_seconds, wait_limits
 from airflow_bda.service.aws_errors import Failure, call_error, classify
 from airflow_bda.service.errors import BdaConnectionError, BdaError, BdaRequestError
 from airflow_bda.service.model import SERVICE

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from airflow_bda._compat import AwsBaseOperator, aws_template_fields, conf
 from airflow_bda.exceptions import task_errors
 from airflow_bda.hooks.bda import DEFAULT_MAX_WAIT, BdaHook
-from airflow_bda.hooks.limits import in_seconds
+from airflow_bda.hooks.settings import in_seconds
 from airflow_bda.links.bda import BdaInputLink, BdaOutputLink, link_job
 from airflow_bda.operators.one_job import start_anew, start_once
 from airflow_bda.service.outcomes import JobOutcome

@@ -17,7 +17,7 @@ from airflow_bda._compat import (
 )
 from airflow_bda.exceptions import BdaError, as_sensor_error
 from airflow_bda.hooks.bda import BdaHook
-from airflow_bda.hooks.limits import in_seconds
+from airflow_bda.hooks.settings import in_seconds
 from airflow_bda.links.bda import BdaInputLink, BdaOutputLink, link_like_upstream, link_results
 from airflow_bda.service.aws_errors import NOT_FOUND_GRACE_SECONDS, is_absence, is_passing
 from airflow_bda.service.invocations import check_invocation_arn, region_of

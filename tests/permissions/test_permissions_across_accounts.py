@@ -7,15 +7,15 @@ import json
 
 import pytest
 
-from airflow_bda.service.errors import BdaPermissionError
-from airflow_bda.service.policies import (
+from airflow_bda.access.policies import (
     PolicyOptions,
     caller_policy,
     input_bucket_policy,
     key_policy,
     output_bucket_policy,
 )
-from airflow_bda.service.workload import plan_workload
+from airflow_bda.access.workload import plan_workload
+from airflow_bda.service.errors import BdaPermissionError
 
 OTHER_ACCOUNT = "210987654321"
 PROJECT = "arn:aws:bedrock:us-east-1:123456789012:data-automation-project/0123456789ab"

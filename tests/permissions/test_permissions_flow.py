@@ -6,9 +6,9 @@ import copy
 
 import pytest
 
+from airflow_bda.access.policies import caller_policy
+from airflow_bda.access.workload import plan_workload
 from airflow_bda.service.errors import BdaPermissionError
-from airflow_bda.service.policies import caller_policy
-from airflow_bda.service.workload import plan_workload
 
 # What no part of the flow needs, but the diagnosis of a failed one does; see test_without_listing below.
 DIAGNOSTIC = "TellMissingFromForbidden"

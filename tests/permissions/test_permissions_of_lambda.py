@@ -6,11 +6,11 @@ import json
 
 import pytest
 
+from airflow_bda.access.policies import PolicyOptions, lambda_policy
+from airflow_bda.access.workload import plan_workload
 from airflow_bda.aws_lambda.package import HANDLER, build_package
 from airflow_bda.service.errors import BdaPermissionError
 from airflow_bda.service.lambda_interface import Answer
-from airflow_bda.service.policies import PolicyOptions, lambda_policy
-from airflow_bda.service.workload import plan_workload
 
 NAME = "airflow-bda"
 # What the function does without: its log is Lambda's to write, and nobody but a diagnosis lists buckets.

@@ -6,10 +6,8 @@ import json
 
 import pytest
 
-from airflow_bda.cli import main
-from airflow_bda.service.arns import partition_of
-from airflow_bda.service.permissions import caller_permissions
-from airflow_bda.service.policies import (
+from airflow_bda.access.permissions import caller_permissions
+from airflow_bda.access.policies import (
     PolicyOptions,
     caller_policy,
     input_bucket_policy,
@@ -17,8 +15,10 @@ from airflow_bda.service.policies import (
     lambda_policy,
     output_bucket_policy,
 )
+from airflow_bda.access.workload import plan_workload
+from airflow_bda.cli import main
+from airflow_bda.service.arns import partition_of
 from airflow_bda.service.profiles import DESTINATIONS_OF_REGION, PROFILE_OF_REGION
-from airflow_bda.service.workload import plan_workload
 
 ACCOUNT = "123456789012"
 PLACES = {"input_uri": "s3://in/docs/a.pdf", "output_uri": "s3://out/results/", "account": ACCOUNT}

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_bda.access.policies import BDA_PRINCIPAL
 from airflow_bda.emulator import assumptions
 from airflow_bda.emulator.errors import ApiError, access_denied
 from airflow_bda.emulator.permissions.evaluation import Decision, Question
@@ -22,7 +23,6 @@ from airflow_bda.emulator.permissions.resource_policies import (
     service_may_use_bucket,
 )
 from airflow_bda.service.arns import INVOCATION, PROFILE, Arn
-from airflow_bda.service.policies import BDA_PRINCIPAL
 from airflow_bda.service.profiles import ANY_REGION, DESTINATIONS_OF_REGION
 from airflow_bda.service.s3 import S3Uri
 

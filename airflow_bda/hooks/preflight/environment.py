@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
-from airflow_bda.service.checks import fault, hint, ok
+from airflow_bda.access.checks import fault, hint, ok
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.model import UPGRADE, botocore_version, service_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from airflow_bda.service.checks import Check
+    from airflow_bda.access.checks import Check
 
 _DISTRIBUTION = "airflow-provider-bda"
 _INVOKE = "InvokeDataAutomationAsync"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_bda.access.checks import fault, hint, ok
 from airflow_bda.hooks.preflight.subject import Refusal, look
-from airflow_bda.service.checks import fault, hint, ok
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.profiles import PROFILE_OF_REGION, derive_profile_arn
 from airflow_bda.service.request.request import build_request, request_warnings
@@ -13,8 +13,8 @@ from airflow_bda.service.request.request import build_request, request_warnings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_bda.access.checks import Check
     from airflow_bda.hooks.preflight.subject import Scene
-    from airflow_bda.service.checks import Check
 
 _CONTROL = "bedrock-data-automation"
 _COMPLETED, _FAILED, _ASYNC, _LIVE = "COMPLETED", "FAILED", "ASYNC", "LIVE"

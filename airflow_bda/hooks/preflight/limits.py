@@ -11,20 +11,20 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from airflow_bda.hooks.encryption import key_of_bucket, key_of_object
+from airflow_bda.access.bucket_keys import key_of_bucket, key_of_object
+from airflow_bda.access.checks import fault, hint, ok
+from airflow_bda.access.iam import find_missing
+from airflow_bda.access.permissions import caller_permissions
+from airflow_bda.access.workload import plan_workload
 from airflow_bda.hooks.preflight.subject import Refusal, look
-from airflow_bda.hooks.simulation import find_missing
-from airflow_bda.service.checks import fault, hint, ok
 from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality, extension
-from airflow_bda.service.permissions import caller_permissions
-from airflow_bda.service.workload import plan_workload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from airflow_bda.access.checks import Check
+    from airflow_bda.access.workload import Workload
     from airflow_bda.hooks.preflight.subject import Scene
-    from airflow_bda.service.checks import Check
-    from airflow_bda.service.workload import Workload
 
 _CONCURRENT_JOBS: Mapping[Modality, str] = MappingProxyType(
     {

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError
 
+from airflow_bda.access.checks import Report, fault, hint, ok
 from airflow_bda.hooks.preflight.environment import check_clock, check_libraries, check_versions
 from airflow_bda.hooks.preflight.extraction import check_blueprints, check_project, check_request
 from airflow_bda.hooks.preflight.limits import check_permissions, check_quotas
 from airflow_bda.hooks.preflight.storage import check_bucket_policies, check_input, check_key, check_output
 from airflow_bda.hooks.preflight.subject import Refusal, Scene, look
 from airflow_bda.service.aws_errors import Failure
-from airflow_bda.service.checks import Report, fault, hint, ok
 from airflow_bda.service.profiles import PROFILE_OF_REGION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_bda.access.checks import Check
     from airflow_bda.hooks.bda import BdaHook
     from airflow_bda.hooks.preflight.subject import Subject
-    from airflow_bda.service.checks import Check
 
 _CHECKS = (
     check_request,

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from airflow_bda.hooks.encryption import key_of_bucket, key_of_object
-from airflow_bda.hooks.simulation import find_missing
+from airflow_bda.access.bucket_keys import key_of_bucket, key_of_object
+from airflow_bda.access.iam import find_missing
+from airflow_bda.access.permissions import caller_permissions, output_objects
+from airflow_bda.access.workload import workload_of
 from airflow_bda.service.arns import Arn
-from airflow_bda.service.permissions import caller_permissions, output_objects
 from airflow_bda.service.s3 import S3Uri
-from airflow_bda.service.workload import workload_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from airflow_bda.hooks.simulation import Missing
+    from airflow_bda.access.iam import Missing
+    from airflow_bda.access.workload import Workload
     from airflow_bda.service.request.request import InvocationRequest
-    from airflow_bda.service.workload import Workload
 
 _NOT_FOUND = 404
 

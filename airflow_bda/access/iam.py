@@ -20,7 +20,7 @@ from airflow_bda.service.profiles import ANY_REGION
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from airflow_bda.service.permissions import Permission
+    from airflow_bda.access.permissions import Permission
 
 ALLOWED = "allowed"
 _NO_SUCH_ENTITY = "NoSuchEntity"

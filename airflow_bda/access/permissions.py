@@ -17,8 +17,8 @@ from airflow_bda.service.profiles import ANY_REGION
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_bda.access.workload import Workload
     from airflow_bda.service.s3 import S3Uri
-    from airflow_bda.service.workload import Workload
 
 INVOKE = "bedrock:InvokeDataAutomationAsync"
 GET_STATUS = "bedrock:GetDataAutomationStatus"

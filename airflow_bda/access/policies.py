@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from airflow_bda.service.permissions import (
+from airflow_bda.access.permissions import (
     KEY_ACTIONS,
     LIST,
     READ,
@@ -27,7 +27,7 @@ from airflow_bda.service.permissions import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from airflow_bda.service.workload import Workload
+    from airflow_bda.access.workload import Workload
 
 BDA_PRINCIPAL = "bedrock.amazonaws.com"
 DEFAULT_FUNCTION = "airflow-bda"
