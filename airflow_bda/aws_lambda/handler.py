@@ -12,7 +12,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.aws_lambda import answers
+from airflow_bda.aws_lambda import replies
 from airflow_bda.aws_lambda.allow_lists import AllowLists
 from airflow_bda.aws_lambda.calls import bda_client, call_in_time
 from airflow_bda.aws_lambda.requests import Caller, StatusEvent, read_event
@@ -48,7 +48,7 @@ def handle(event: Any, context: Context) -> dict[str, Any]:
             AllowLists.from_environment().check(asked.request)
             answer = _invoke(asked, context, telemetry)
     except BdaError as error:
-        answer = answers.refused(error)
+        answer = replies.refused(error)
     _tell(answer, telemetry)
     return answer
 
@@ -68,10 +68,10 @@ def _invoke(asked: InvokeEvent, context: Context, telemetry: Telemetry) -> dict[
     try:
         arn = call_in_time(call, context, on_retry=_reporter(telemetry, _INVOKE))
     except Exception as error:  # noqa: BLE001  whatever boto3 raises, the caller is answered
-        return answers.failed(error, operation=_INVOKE, input_s3_uri=request.input_s3_uri)
+        return replies.failed(error, operation=_INVOKE, input_s3_uri=request.input_s3_uri)
     telemetry.info("A job was started, or found by its client token.", invocationArn=arn, **facts)
     telemetry.count([Metric("JobsStarted", 1)])
-    return answers.started(arn, asked.warnings)
+    return replies.started(arn, asked.warnings)
 
 
 def _status(asked: StatusEvent, context: Context, telemetry: Telemetry) -> dict[str, Any]:
@@ -82,9 +82,9 @@ def _status(asked: StatusEvent, context: Context, telemetry: Telemetry) -> dict[
     try:
         state = call_in_time(call, context, on_retry=_reporter(telemetry, _GET_STATUS))
     except Exception as error:  # noqa: BLE001  as above
-        return answers.failed(error, operation=_GET_STATUS, invocation_arn=asked.invocation_arn)
+        return replies.failed(error, operation=_GET_STATUS, invocation_arn=asked.invocation_arn)
     telemetry.info("A status was asked for.", invocationArn=state.invocation_arn, status=state.status_text)
-    return answers.status(state)
+    return replies.status(state)
 
 
 def _check_boto3() -> None:
