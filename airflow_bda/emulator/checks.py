@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow_bda.emulator.control_plane.models import BdaControlBackend
     from airflow_bda.emulator.control_plane.projects import ProjectStage
-    from airflow_bda.emulator.processing.contract import MadeBlueprint
+    from airflow_bda.emulator.documents.contract import MadeBlueprint
     from airflow_bda.emulator.state import InputProcessor
 
 

@@ -16,7 +16,7 @@ from airflow_bda.service.statuses import JobStatus
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_bda.emulator.processing.contract import MadeBlueprint
+    from airflow_bda.emulator.documents.contract import MadeBlueprint
     from airflow_bda.service.arns import Arn
     from airflow_bda.service.formats import Modality
     from airflow_bda.service.s3 import S3Uri

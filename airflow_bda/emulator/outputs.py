@@ -16,7 +16,7 @@ from airflow_bda.service.s3 import S3Uri
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_bda.emulator.processing.contract import ProcessedInput, SegmentOutput
+    from airflow_bda.emulator.documents.contract import ProcessedInput, SegmentOutput
 
 METADATA_FILE = "job_metadata.json"
 # The status in this file is a third spelling: the API says Success, an event SUCCESS.

@@ -16,13 +16,13 @@ from airflow_bda.emulator.settings import EmulatorSettings
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from airflow_bda.emulator.documents.contract import ProcessedInput, ProcessingRequest
     from airflow_bda.emulator.jobs import Job
-    from airflow_bda.emulator.processing.contract import ProcessedInput, ProcessingRequest
     from airflow_bda.service.formats import Modality
 
 
 class InputProcessor(Protocol):
-    """What reads inputs and makes results of them: :class:`airflow_bda.emulator.processing.Processor`."""
+    """What reads inputs and makes results of them: :class:`airflow_bda.emulator.documents.Processor`."""
 
     def modality_of(self, key: str, data: bytes) -> Modality:
         """Tell, cheaply, what an input is taken for."""
@@ -97,7 +97,7 @@ class Emulator:
 
 @lru_cache(maxsize=1)
 def _own_processor(blueprints_dir: Path | None, answers_dir: Path | None) -> InputProcessor:
-    from airflow_bda.emulator.processing import Processor
+    from airflow_bda.emulator.documents import Processor
 
     return Processor(blueprints_dir=blueprints_dir, answers_dir=answers_dir)
 

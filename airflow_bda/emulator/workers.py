@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from moto.core.base_backend import backend_lock
 
 from airflow_bda.emulator import assumptions
+from airflow_bda.emulator.documents.contract import InputError, ProcessingRequest
 from airflow_bda.emulator.outputs import OutputFiles, lay_out
-from airflow_bda.emulator.processing.contract import InputError, ProcessingRequest
 from airflow_bda.emulator.storage import Storage, StorageError
 from airflow_bda.service.statuses import JobStatus
 

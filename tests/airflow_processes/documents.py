@@ -5,11 +5,11 @@ from __future__ import annotations
 from threading import Event
 from typing import TYPE_CHECKING
 
-from airflow_bda.emulator.processing.contract import AssetOutput, ProcessedInput, SegmentOutput
+from airflow_bda.emulator.documents.contract import AssetOutput, ProcessedInput, SegmentOutput
 from airflow_bda.service.formats import Modality
 
 if TYPE_CHECKING:
-    from airflow_bda.emulator.processing.contract import ProcessingRequest
+    from airflow_bda.emulator.documents.contract import ProcessingRequest
 
 _SECONDS_A_GATE_STAYS_SHUT = 300.0
 

@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from airflow_bda.emulator import EMULATOR, EmulatorSettings
-from airflow_bda.emulator.processing.contract import (
+from airflow_bda.emulator.documents.contract import (
     AssetOutput,
     InputError,
     ProcessedInput,

@@ -7,8 +7,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.emulator.control_plane.errors import not_found
-from airflow_bda.emulator.processing.contract import MadeBlueprint
-from airflow_bda.emulator.processing.extraction.blueprints import parse_blueprint
+from airflow_bda.emulator.documents.contract import MadeBlueprint
+from airflow_bda.emulator.documents.fields.blueprints import parse_blueprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

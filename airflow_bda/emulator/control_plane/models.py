@@ -27,7 +27,7 @@ from airflow_bda.service.arns import BLUEPRINT, PROJECT, Arn
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from airflow_bda.emulator.processing.contract import MadeBlueprint
+    from airflow_bda.emulator.documents.contract import MadeBlueprint
 
 _AWS, _SERVICE = "aws", "SERVICE"
 

@@ -1,0 +1,248 @@
+"""
+Finds the rows of a list of objects: a table whose head names at least two of the columns.
+
+Below the head, each word goes to the column whose heading it stands under. A line without any number continues the
+text of the row above it. A line that begins with a label of a single field, such as a total, ends the table. Where a
+list has no head at all, as on many receipts, lines of a text and an amount above the first total are its rows, with
+less confidence.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_bda.emulator.documents.fields.found import Finding
+from airflow_bda.emulator.documents.fields.kinds import Kind, kind_of, read_value
+from airflow_bda.emulator.documents.fields.labels import LabelIndex, normalise
+from airflow_bda.emulator.documents.fields.values import as_json_number, find_numbers
+from airflow_bda.emulator.documents.reading.layout import Box, Run, Word
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_bda.emulator.documents.fields.blueprints import Field, Rows
+    from airflow_bda.emulator.documents.fields.grid import Grid, Phrase, Place
+    from airflow_bda.emulator.documents.reading.layout import Page
+
+_MAX_HEADING_WORDS = 4
+_LEAST_COLUMNS = 2
+# In line heights: how far the first row may stand from the head, and a row from the one above it.
+_FIRST_ROW_GAP, _ROW_GAP = 5.0, 3.5
+_CONTINUATION_GAP = 1.2
+_WITHOUT_HEAD = 0.7
+_TEXT_CERTAINTY = 0.95
+_ENDS = re.compile(
+    r"(sub ?total|total|grand total|balance|amount due|tax|net|gross|cash|change|card|visa|mastercard|discount|"
+    r"notes?|terms|payment|thank|page|rounding|tip)\b"
+)
+_COUNT = re.compile(r"(?P<count>\d+(?:[.,]\d+)?)\s*[x\u00d7*@]?\s+(?P<text>.*[^\W\d_]{2}.*)", re.IGNORECASE)
+
+Row = dict["Field", Finding]
+
+
+@dataclass(frozen=True)
+class TableRows:
+    """The rows of one table on one page, and the words that belong to it."""
+
+    rows: tuple[Mapping[Field, Finding], ...]
+    places: frozenset[Place]
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A heading; without a field when the blueprint does not ask for its column."""
+
+    heading: Phrase
+    field: Field | None
+    similarity: float = 0.0
+
+
+def find_rows(grid: Grid, wanted: Rows, scalars: LabelIndex, columns: LabelIndex) -> TableRows:
+    """
+    Find the rows of one list on one page.
+
+    :param scalars: the labels of single fields, which end a table.
+    :param columns: the labels of the list's own fields.
+    """
+    heads = [(number, head) for number in range(len(grid.lines)) if (head := _head(grid, number, columns))]
+    best = max(heads, key=lambda each: sum(column.similarity for column in each[1]), default=None)
+    if best is None:
+        return _rows_without_head(grid, wanted, scalars)
+    number, head = best
+    rows, last = _rows_below(grid, number, head, scalars)
+    if not rows:
+        return TableRows((), frozenset())
+    places = frozenset(place for line in grid.lines[number : last + 1] for phrase in line for place in phrase.places)
+    return TableRows(tuple(rows), places)
+
+
+def _head(grid: Grid, number: int, columns: LabelIndex) -> list[_Column] | None:
+    found: list[_Column] = []
+    used: set[Field] = set()
+    for phrase in grid.lines[number]:
+        position = 0
+        while position < len(phrase):
+            column = _heading_at(phrase, position, columns, used)
+            found.append(column)
+            position += len(column.heading)
+            if column.field is not None:
+                used.add(column.field)
+    values = any(re.search(r"\d", column.heading.text) for column in found if column.field is None)
+    return found if len(used) >= _LEAST_COLUMNS and not values else None
+
+
+def _heading_at(phrase: Phrase, start: int, columns: LabelIndex, used: set[Field]) -> _Column:
+    for end in range(min(start + _MAX_HEADING_WORDS, len(phrase)), start, -1):
+        heading = phrase.part(start, end)
+        hit = next((hit for hit in columns.hits(normalise(heading.text)) if hit.field not in used), None)
+        if hit is not None:
+            return _Column(heading, hit.field, hit.similarity)
+    return _Column(phrase.part(start, start + 1), None)
+
+
+def _rows_below(grid: Grid, head_line: int, head: Sequence[_Column], scalars: LabelIndex) -> tuple[list[Row], int]:
+    rows: list[Row] = []
+    last, bottom = head_line, grid.lines[head_line][0].box.bottom
+    for number in range(head_line + 1, len(grid.lines)):
+        line = grid.lines[number]
+        height = line[0].run.height
+        gap = (min(phrase.box.top for phrase in line) - bottom) / height
+        if gap > (_ROW_GAP if rows else _FIRST_ROW_GAP) or _ends_table(line, scalars):
+            break
+        cells = _cells(line, head)
+        row = _row(grid.page, cells, head)
+        if _has_anchor(row, head):
+            rows.append(row)
+        elif rows and gap <= _CONTINUATION_GAP and _only_text(row):
+            _continue(rows[-1], row)
+        elif rows:
+            break
+        last, bottom = number, max(phrase.box.bottom for phrase in line)
+    return rows, last
+
+
+def _ends_table(line: Sequence[Phrase], scalars: LabelIndex) -> bool:
+    first = line[0]
+    words = [word.text for word in first.run.words]
+    while len(words) > 1 and (re.search(r"\d", words[-1]) or not re.search(r"\w", words[-1])):
+        words.pop()
+    text = normalise(" ".join(words))
+    return bool(scalars.hits(text)) or _ENDS.fullmatch(text) is not None or text.startswith(("subtotal", "sub total"))
+
+
+def _cells(line: Sequence[Phrase], head: Sequence[_Column]) -> dict[int, list[Word]]:
+    cells: dict[int, list[Word]] = {}
+    for phrase in line:
+        over = [number for number, column in enumerate(head) if column.heading.box.overlap(phrase.box) > 0]
+        if len(over) == 1:
+            cells.setdefault(over[0], []).extend(phrase.run.words)
+            continue
+        column: int | None = None
+        for word in phrase.run.words:
+            column = _column_of(word, head, column)
+            cells.setdefault(column, []).append(word)
+    return cells
+
+
+def _column_of(word: Word, head: Sequence[_Column], before: int | None) -> int:
+    overlaps = [column.heading.box.overlap(word.box) for column in head]
+    if max(overlaps) > 0:
+        return overlaps.index(max(overlaps))
+    if before is not None and not find_numbers(word.text):
+        return before
+    # The distance between two boxes is their overlap below zero.
+    return overlaps.index(max(overlaps))
+
+
+def _row(page: Page, cells: Mapping[int, list[Word]], head: Sequence[_Column]) -> Row:
+    row: Row = {}
+    for number, words in cells.items():
+        column = head[number]
+        if column.field is None:
+            continue
+        cell = Run(tuple(sorted(words, key=lambda word: word.box.left)))
+        reading = read_value(column.field, cell.text)
+        value = reading.value if reading else cell.text if column.field.type == "string" else None
+        if value is not None:
+            certainty = reading.certainty if reading else _TEXT_CERTAINTY
+            confidence = column.similarity * certainty * cell.confidence
+            row[column.field] = Finding(value, confidence, page, cell.box)
+    return row
+
+
+def _is_figure(field: Field) -> bool:
+    return kind_of(field) in (Kind.NUMBER, Kind.AMOUNT_TEXT)
+
+
+def _has_anchor(row: Row, head: Sequence[_Column]) -> bool:
+    """Whether a line is a row of its own: it has a figure, where the table has columns of figures at all."""
+    if any(column.field is not None and _is_figure(column.field) for column in head):
+        return any(_is_figure(field) for field in row)
+    return len(row) > 1
+
+
+def _only_text(row: Row) -> bool:
+    return bool(row) and not any(_is_figure(field) for field in row)
+
+
+def _continue(row: Row, more: Row) -> None:
+    for field, finding in more.items():
+        before = row.get(field)
+        if before is None:
+            row[field] = finding
+        else:
+            confidence = min(before.confidence, finding.confidence)
+            box = Box.around((before.box, finding.box))
+            row[field] = Finding(f"{before.value} {finding.value}", confidence, before.page, box)
+
+
+def _rows_without_head(grid: Grid, wanted: Rows, scalars: LabelIndex) -> TableRows:
+    text = next((each for each in wanted.columns if kind_of(each) is Kind.TEXT), None)
+    figures = [each for each in wanted.columns if _is_figure(each)]
+    if text is None or not figures:
+        return TableRows((), frozenset())
+    # A line of a receipt ends in what it costs in all; so does the list of columns, by custom.
+    amount = next(
+        (each for each in reversed(figures) if re.search("total|amount|sum", each.name, re.IGNORECASE)), figures[-1]
+    )
+    count = next((each for each in figures if re.search("quantity|qty|count", each.name, re.IGNORECASE)), None)
+    rows: list[Row] = []
+    places: set[Place] = set()
+    for line in grid.lines:
+        if _ends_table(line, scalars):
+            if rows:
+                break
+            continue
+        row = _plain_row(grid.page, line, text, amount, count)
+        if row is not None:
+            rows.append(row)
+            places |= {place for phrase in line for place in phrase.places}
+    # One such line proves nothing.
+    return TableRows(tuple(rows), frozenset(places)) if len(rows) > 1 else TableRows((), frozenset())
+
+
+def _plain_row(page: Page, line: Sequence[Phrase], text: Field, amount: Field, count: Field | None) -> Row | None:
+    words = Run(tuple(word for phrase in line for word in phrase.run.words))
+    numbers = find_numbers(words.text)
+    if not numbers or not numbers[-1].is_money or len(words.text) - numbers[-1].end > 2:  # noqa: PLR2004 - a letter for the tax rate may follow
+        return None
+    first = next((each for each in numbers if each.is_money), numbers[-1])
+    description = words.text[: first.start].strip(" .:-@x")
+    quantity = _COUNT.fullmatch(description)
+    if quantity is not None:
+        description = quantity["text"].strip()
+    if not re.search(r"[^\W\d_]{2}", description):
+        return None
+    confidence = _WITHOUT_HEAD * words.confidence
+    row: Row = {
+        text: Finding(description, confidence, page, words.box, by_label=False),
+        amount: Finding(
+            as_json_number(numbers[-1].value), confidence, page, line[-1].run.words[-1].box, by_label=False
+        ),
+    }
+    if count is not None and quantity is not None:
+        value = find_numbers(quantity["count"])[0].value
+        row[count] = Finding(as_json_number(value), confidence, page, line[0].run.words[0].box, by_label=False)
+    return row

@@ -1,0 +1,124 @@
+"""
+DOCX documents.
+
+The service converts them to PDF first. There is no layout here: paragraphs and table rows are put one below the other
+in an order of ours, so that labels and values stand side by side, and pages are what lies between page breaks.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.emulator.documents.assumptions import LIMIT_EXCEEDED, MAX_DOCX_UNPACKED_BYTES
+from airflow_bda.emulator.documents.contract import InputError
+from airflow_bda.emulator.documents.reading.failures import unreadable_means_input_error
+from airflow_bda.emulator.documents.reading.layout import Box, Document, Page, Run, Table, Word
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_bda.emulator.documents.reading.limits import DocumentLimits
+
+# A sheet of our own, in characters and lines: only the order and the gaps matter.
+_COLUMNS, _ROWS = 100.0, 60.0
+# In widths of a character: from line to line, and the height of a line, half of that.
+_LINE_PITCH = 4.0
+_CHARACTERS_PER_TAB = 24
+_TITLE_STYLES = ("Title", "Heading")
+_TITLE_SCALE = 1.5
+
+
+def read_docx(data: bytes, limits: DocumentLimits) -> Document:
+    """
+    Read a DOCX.
+
+    :raises InputError: when it is damaged, no DOCX, or beyond the limits.
+    """
+    with unreadable_means_input_error("a DOCX"):
+        import docx
+
+        _refuse_zip_bomb(data)
+        document = docx.Document(io.BytesIO(data))
+        pages = tuple(_pages(document))
+    if len(pages) > limits.max_pages:
+        raise InputError(LIMIT_EXCEEDED, f"The DOCX has {len(pages)} pages; this call takes up to {limits.max_pages}.")
+    return Document("DOCX", pages)
+
+
+def _refuse_zip_bomb(data: bytes) -> None:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > MAX_DOCX_UNPACKED_BYTES:
+        raise InputError(
+            LIMIT_EXCEEDED,
+            f"The DOCX unpacks to {unpacked:,} bytes; the emulator takes up to {MAX_DOCX_UNPACKED_BYTES:,}.",
+        )
+
+
+class _Sheet:
+    """Collects the lines and tables of one page."""
+
+    def __init__(self) -> None:
+        self.lines: list[Run] = []
+        self.tables: list[Table] = []
+        self._row = 0
+
+    def add_line(self, cells: list[tuple[int, str]], scale: float = 1.0) -> None:
+        """Add texts, each at its column, as one line."""
+        words = [word for column, text in cells for word in self._words(column, text, scale)]
+        if words:
+            self.lines.append(Run(tuple(words)))
+        self._row += 1
+
+    def add_table(self, rows: list[list[str]]) -> None:
+        """Add a table, its columns as wide as their longest cell."""
+        widths = [max((len(row[i]) for row in rows if i < len(row)), default=0) for i in range(max(map(len, rows)))]
+        starts = [sum(widths[:index]) + _CHARACTERS_PER_TAB * index for index in range(len(widths))]
+        top = self._row
+        for row in rows:
+            self.add_line(list(zip(starts, row, strict=False)))
+        box = Box(0.0, top / _ROWS, 1.0, len(rows) / _ROWS)
+        self.tables.append(Table(tuple(tuple(row) for row in rows), box))
+
+    def page(self, index: int) -> Page:
+        """Give what was collected."""
+        return Page(index, _COLUMNS, _ROWS * _LINE_PITCH, tuple(self.lines), tuple(self.tables), has_geometry=False)
+
+    def _words(self, column: int, text: str, scale: float) -> Iterator[Word]:
+        position = 0
+        for part in text.split():
+            start = text.index(part, position)
+            position = start + len(part)
+            left, top = (column + start) / _COLUMNS, (self._row + 0.1) / _ROWS
+            yield Word(part, Box(left, top, len(part) / _COLUMNS, 0.5 * scale / _ROWS))
+
+
+def _pages(document: Any) -> Iterator[Page]:
+    sheets = [_Sheet()]
+    for block in document.iter_inner_content():
+        if hasattr(block, "rows"):
+            rows = [[" ".join(cell.text.split()) for cell in row.cells] for row in block.rows]
+            if rows and any(rows):
+                sheets[-1].add_table(rows)
+            continue
+        if _starts_new_page(block) and sheets[-1].lines:
+            sheets.append(_Sheet())
+        is_title = (block.style is not None) and str(block.style.name).startswith(_TITLE_STYLES)
+        for text in block.text.split("\n"):
+            sheets[-1].add_line(_tabbed(text), _TITLE_SCALE if is_title else 1.0)
+    return (sheet.page(index) for index, sheet in enumerate(sheets))
+
+
+def _starts_new_page(paragraph: Any) -> bool:
+    breaks = paragraph._p.xpath('.//w:br[@w:type="page"] | .//w:lastRenderedPageBreak')  # noqa: SLF001 - python-docx's own way to elements that it does not wrap
+    return bool(breaks) or bool(paragraph.paragraph_format.page_break_before)
+
+
+def _tabbed(text: str) -> list[tuple[int, str]]:
+    cells, column = [], 0
+    for part in text.split("\t"):
+        cells.append((column, part))
+        column += len(part) + _CHARACTERS_PER_TAB
+    return cells

@@ -1,0 +1,113 @@
+"""Pictures: PNG, JPEG and TIFF, a multi-page TIFF being a document of several pages."""
+
+from __future__ import annotations
+
+import io
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_bda.emulator.documents.assumptions import LIMIT_EXCEEDED, MAX_PAGE_PIXELS, PAPER_SHARE
+from airflow_bda.emulator.documents.contract import InputError
+from airflow_bda.emulator.documents.reading import ocr
+from airflow_bda.emulator.documents.reading.failures import unreadable_means_input_error
+from airflow_bda.emulator.documents.reading.layout import Document, Page, lines_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PIL.Image import Image
+
+    from airflow_bda.emulator.documents.reading.formats import FileFormat
+    from airflow_bda.emulator.documents.reading.limits import DocumentLimits
+
+# What Pillow calls the formats that the emulator takes; no other decoder is tried.
+_DECODERS = ("PNG", "JPEG", "TIFF", "MPO")
+_BITS_PER_CHANNEL = {"1": 1, "I;16": 16, "I": 32, "F": 32}
+# Paper: at least this light, in each of the three channels, and with channels no further apart than this.
+_PAPER_LIGHT, _PAPER_TINT = 170, 48
+_THUMBNAIL = (64, 64)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """
+    A decoded picture.
+
+    :param color_depth: bits of one channel.
+    :param page: its text, with boxes.
+    """
+
+    encoding: str
+    width: int
+    height: int
+    color_depth: int
+    page: Page
+
+
+def looks_like_paper(data: bytes) -> bool:
+    """Guess, without reading its text, whether a picture shows a document: mostly light and grey pixels."""
+    with _opened(data) as image:
+        image.draft("RGB", _THUMBNAIL)
+        small = image.convert("RGB").resize(_THUMBNAIL)
+    raw = small.tobytes()
+    pixels = list(zip(raw[0::3], raw[1::3], raw[2::3], strict=True))
+    light = sum(min(pixel) >= _PAPER_LIGHT and max(pixel) - min(pixel) <= _PAPER_TINT for pixel in pixels)
+    return light / len(pixels) >= PAPER_SHARE
+
+
+def read_picture(data: bytes, file_format: FileFormat) -> Picture:
+    """
+    Decode a picture and read its text.
+
+    :raises InputError: when it is damaged or too big to decode.
+    """
+    from PIL import ImageOps
+
+    with _opened(data) as image:
+        image.load()
+        depth = _BITS_PER_CHANNEL.get(image.mode, 8)
+        # Phones write photos lying on their side, with a note how to turn them.
+        upright = ImageOps.exif_transpose(image)
+        return Picture(file_format.value, upright.width, upright.height, depth, _page(upright, 0))
+
+
+def read_tiff(data: bytes, limits: DocumentLimits) -> Document:
+    """
+    Read each frame of a TIFF as a page.
+
+    :raises InputError: when it is damaged or beyond the limits.
+    """
+    with _opened(data) as image:
+        frames = getattr(image, "n_frames", 1)
+        if frames > limits.max_pages:
+            raise InputError(LIMIT_EXCEEDED, f"The TIFF has {frames} pages; this call takes up to {limits.max_pages}.")
+        pages = []
+        for index in range(frames):
+            image.seek(index)
+            _check_pixels(image)
+            pages.append(_page(image, index))
+        return Document("TIFF", tuple(pages))
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image]:
+    from PIL import Image
+
+    with unreadable_means_input_error("a picture"), Image.open(io.BytesIO(data), formats=_DECODERS) as image:
+        _check_pixels(image)
+        yield image
+
+
+def _check_pixels(image: Image) -> None:
+    """Refuse a decompression bomb: the size stands in the header, before anything is decoded."""
+    if image.width * image.height > MAX_PAGE_PIXELS:
+        raise InputError(
+            LIMIT_EXCEEDED,
+            f"The picture has {image.width} x {image.height} pixels; up to {MAX_PAGE_PIXELS:,} are decoded.",
+        )
+
+
+def _page(image: Image, index: int) -> Page:
+    lines = lines_of(ocr.read_words(image))
+    return Page(index, float(image.width), float(image.height), lines, was_scanned=True)

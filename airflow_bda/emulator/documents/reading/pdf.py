@@ -1,0 +1,127 @@
+"""
+PDF documents.
+
+Text, words and tables come from the file's own text layer; a page without one is drawn and read by OCR.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.emulator.documents.assumptions import INVALID_INPUT, LIMIT_EXCEEDED, PASSWORD_PROTECTED
+from airflow_bda.emulator.documents.contract import InputError
+from airflow_bda.emulator.documents.reading import ocr
+from airflow_bda.emulator.documents.reading.failures import unreadable_means_input_error
+from airflow_bda.emulator.documents.reading.layout import Box, Document, Page, Table, Word, lines_of
+from airflow_bda.emulator.documents.reading.limits import (
+    MAX_PDF_SIDE_POINTS,
+    POINTS_PER_INCH,
+    DocumentLimits,
+    check_range,
+)
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# PDFium is not thread-safe.
+_pdfium_lock = threading.Lock()
+# Sharp enough for small print; the OCR engine shrinks what is bigger than 2000 pixels.
+_DOTS_PER_INCH = 200
+_MAX_RENDERED_SIDE = 2400
+
+
+def read_pdf(data: bytes, limits: DocumentLimits) -> Document:
+    """
+    Read a PDF.
+
+    :raises InputError: when it is damaged, locked by a password, empty, or beyond the limits.
+    """
+    with unreadable_means_input_error("a PDF"):
+        import pdfplumber
+
+        try:
+            pdf = pdfplumber.open(io.BytesIO(data))
+        except Exception as error:
+            if _asks_for_password(error):
+                raise InputError(
+                    PASSWORD_PROTECTED, "The PDF is protected by a password; remove it and send the file again."
+                ) from error
+            raise
+        with pdf:
+            _check_page_count(len(pdf.pages), limits)
+            return Document("PDF", tuple(_read_page(page, data) for page in pdf.pages))
+
+
+def _asks_for_password(error: BaseException) -> bool:
+    from pdfminer.pdfdocument import PDFEncryptionError, PDFPasswordIncorrect
+
+    # pdfplumber wraps what pdfminer raises.
+    causes = (error, *error.args, error.__cause__, error.__context__)
+    return any(isinstance(cause, PDFPasswordIncorrect | PDFEncryptionError) for cause in causes)
+
+
+def _check_page_count(count: int, limits: DocumentLimits) -> None:
+    if count == 0:
+        raise InputError(INVALID_INPUT, "The PDF has no pages.")
+    if count > limits.max_pages:
+        raise InputError(LIMIT_EXCEEDED, f"The PDF has {count} pages; this call takes up to {limits.max_pages}.")
+
+
+def _read_page(page: Any, data: bytes) -> Page:
+    index = page.page_number - 1
+    for side in (page.width, page.height):
+        check_range(f"side of page {page.page_number}", float(side), 1, MAX_PDF_SIDE_POINTS, "points")
+    words = tuple(_word(word, page) for word in page.extract_words() if word["text"].strip())
+    scanned = not words
+    tables: tuple[Table, ...] = ()
+    if scanned:
+        # A page with nothing on it need not be drawn to know that nothing is written there.
+        words = ocr.read_words(_draw(data, index)) if page.objects and ocr.is_available() else ()
+    else:
+        tables = tuple(_table(table, page) for table in page.find_tables())
+    page.close()
+    return Page(
+        index=index,
+        width=float(page.width),
+        height=float(page.height),
+        lines=lines_of(words),
+        tables=tuple(table for table in tables if len(table.rows) > 1),
+        was_scanned=scanned,
+    )
+
+
+def _word(word: dict[str, Any], page: Any) -> Word:
+    return Word(word["text"], _box((word["x0"], word["x1"]), (word["top"], word["bottom"]), page))
+
+
+def _table(table: Any, page: Any) -> Table:
+    rows = tuple(tuple((cell or "").replace("\n", " ").strip() for cell in row) for row in table.extract())
+    left, top, right, bottom = table.bbox
+    return Table(rows, _box((left, right), (top, bottom), page))
+
+
+def _box(across: tuple[float, float], down: tuple[float, float], page: Any) -> Box:
+    left, top, *_ = page.bbox
+    x0, x1 = (_ratio(edge - left, page.width) for edge in across)
+    y0, y1 = (_ratio(edge - top, page.height) for edge in down)
+    return Box(x0, y0, x1 - x0, y1 - y0)
+
+
+def _ratio(distance: float, whole: float) -> float:
+    return min(max(float(distance) / float(whole), 0.0), 1.0)
+
+
+def _draw(data: bytes, index: int) -> Image:
+    import pypdfium2
+
+    with _pdfium_lock:
+        document = pypdfium2.PdfDocument(data)
+        try:
+            page = document[index]
+            scale = min(_DOTS_PER_INCH / POINTS_PER_INCH, _MAX_RENDERED_SIDE / max(page.get_size()))
+            image: Image = page.render(scale=scale).to_pil()
+        finally:
+            document.close()
+    return image

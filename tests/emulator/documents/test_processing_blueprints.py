@@ -1,0 +1,206 @@
+"""Blueprint files, the managed blueprints, and the ARNs that name them."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from making_inputs import INVOICE, PAYSLIP, RECEIPT, pdf, request, table
+
+from airflow_bda.emulator.documents import BlueprintFileError, Processor
+from airflow_bda.emulator.documents.fields.blueprints import MAX_SCHEMA_CHARACTERS, parse_blueprint
+from airflow_bda.emulator.documents.fields.catalogue import _ID, blueprint_id
+
+FIELD = {"type": "string", "inferenceType": "explicit", "instruction": "The number of the order"}
+ORDER = {
+    "$schema": "http://json-schema.org/draft-07/schema#",
+    "description": "An order of goods",
+    "class": "Purchase-Order",
+    "type": "object",
+    "definitions": {
+        "Party": {
+            "type": "object",
+            "properties": {
+                "name": {"type": "string", "inferenceType": "explicit", "instruction": "Who it is"},
+                "city": {"type": "string", "inferenceType": "explicit", "instruction": "Where it is"},
+            },
+        },
+        "Line": {
+            "type": "object",
+            "properties": {
+                "article": {"type": "string", "inferenceType": "explicit", "instruction": "What is ordered"},
+                "pieces": {"type": "number", "inferenceType": "explicit", "instruction": "How many, 'Pcs'"},
+            },
+        },
+    },
+    "properties": {
+        "order_number": FIELD,
+        "delivery_date": {"type": "string", "inferenceType": "explicit", "instruction": "As DD/MM/YYYY"},
+        "rush": {"type": "boolean", "inferenceType": "explicit", "instruction": "Labelled 'Express'"},
+        "buyer": {"$ref": "#/definitions/Party"},
+        "colours": {"type": "array", "instruction": "All colours", "items": {"type": "string"}},
+        "weight_limit": {"type": "integer", "inferenceType": "explicit", "instruction": "The weight limit in kg"},
+        "lines": {"type": "array", "instruction": "The lines", "items": {"$ref": "#/definitions/Line"}},
+    },
+}
+ORDER_PAGE = [
+    (50, 60, "Purchase Order", 16),
+    (50, 100, "Order number: PO-7781"),
+    (50, 116, "Delivery date: 3 April 2026"),
+    (50, 132, "Express: yes"),
+    (50, 148, "Buyer name: Sole Trader Ltd"),
+    (50, 164, "Buyer city: Leeds"),
+    (50, 180, "Colours: red, light blue; green"),
+    (50, 196, "Weight limit: 20 kg"),
+    *table(240, (50, 300), ("Article", "Pcs"), ("Brush", "12"), ("Bucket", "3")),
+]
+
+
+def own_arn(resource_id, region="us-east-1", account="123456789012", partition="aws"):
+    return f"arn:{partition}:bedrock:{region}:{account}:blueprint/{resource_id}"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "purchase-orders.json").write_text(json.dumps(ORDER))
+    return tmp_path
+
+
+def test_fields_of_every_type_are_found_for_an_own_blueprint(folder):
+    segment = (
+        Processor(blueprints_dir=folder)
+        .process(request(pdf(ORDER_PAGE), blueprints=[own_arn("purchase-orders")]))
+        .assets[0]
+        .segments[0]
+    )
+
+    assert segment.custom["matched_blueprint"]["arn"] == own_arn("purchase-orders")
+    assert segment.custom["matched_blueprint"]["name"] == "purchase-orders"
+    assert segment.custom["document_class"] == {"type": "Purchase-Order"}
+    assert segment.custom["inference_result"] == {
+        "order_number": "PO-7781",
+        "delivery_date": "03/04/2026",
+        "rush": True,
+        "buyer": {"name": "Sole Trader Ltd", "city": "Leeds"},
+        "colours": ["red", "light blue", "green"],
+        "weight_limit": 20,
+        "lines": [{"article": "Brush", "pieces": 12}, {"article": "Bucket", "pieces": 3}],
+    }
+
+
+def test_explanations_nest_as_the_results_do(folder):
+    processor = Processor(blueprints_dir=folder)
+    segment = processor.process(request(pdf(ORDER_PAGE), blueprints=[own_arn("purchase-orders")])).assets[0].segments[0]
+
+    (explained,) = segment.custom["explainability_info"]
+    assert explained["buyer"]["city"]["value"] == "Leeds"
+    assert [part["value"] for part in explained["colours"]] == ["red", "light blue", "green"]
+    assert [row["pieces"]["value"] for row in explained["lines"]] == [12, 3]
+    assert all(0 < row["pieces"]["confidence"] <= 1 for row in explained["lines"])
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        INVOICE,
+        RECEIPT,
+        PAYSLIP,
+        INVOICE.replace("us-east-1", "eu-west-1"),
+        INVOICE.replace("arn:aws:", "arn:aws-us-gov:"),
+    ],
+)
+def test_managed_blueprints_are_known_everywhere(arn):
+    assert Processor().known_blueprint(arn)
+
+
+def test_an_own_blueprint_is_known_in_every_region_and_account(folder):
+    processor = Processor(blueprints_dir=folder)
+
+    assert processor.known_blueprint(own_arn("purchase-orders", region="eu-west-1", account="999999999999"))
+    assert not processor.known_blueprint(own_arn("purchase-order"))
+    assert not processor.known_blueprint(INVOICE.replace("invoice", "no-such-thing"))
+    assert not processor.known_blueprint("purchase-orders")
+    assert not processor.known_blueprint(own_arn("purchase-orders").replace(":blueprint/", ":data-automation-project/"))
+
+
+def test_all_blueprints_are_listed_as_they_can_be_asked_for(folder):
+    processor = Processor(blueprints_dir=folder)
+    listing = processor.blueprints(region="eu-west-1", account="999999999999")
+
+    assert (own_arn("purchase-orders", region="eu-west-1", account="999999999999"), "purchase-orders") in listing
+    assert {"Invoice", "Receipt", "Payslip", "Bank-Statement", "US-Driver-License"} < {name for _, name in listing}
+    assert all(processor.known_blueprint(arn) for arn, _ in listing)
+
+
+def test_what_get_blueprint_prints_is_a_blueprint_file(tmp_path):
+    answer = {"blueprint": {"blueprintName": "orders", "schema": json.dumps(ORDER), "blueprintArn": "..."}}
+    (tmp_path / "purchase-orders.json").write_text(json.dumps(answer))
+
+    assert Processor(blueprints_dir=tmp_path).known_blueprint(own_arn("purchase-orders"))
+
+
+@pytest.mark.parametrize(
+    ("stem", "expected"),
+    [
+        ("purchase-orders", "purchase-orders"),
+        ("purchase_orders", "purchase-orders"),
+        ("receipt", "blueprint-receipt"),
+        ("Fuel receipt (new)", "Fuel-receipt-new"),
+    ],
+)
+def test_file_names_give_ids(stem, expected):
+    assert blueprint_id(stem) == expected
+
+
+@given(stem=st.text(min_size=1, max_size=80))
+def test_every_file_name_gives_a_valid_id(stem):
+    assert _ID.fullmatch(blueprint_id(stem))
+
+
+def test_two_files_with_one_id_are_refused(folder):
+    (folder / "purchase_orders.json").write_text(json.dumps(ORDER))
+
+    with pytest.raises(BlueprintFileError, match=r"purchase-orders\.json.*purchase_orders\.json"):
+        Processor(blueprints_dir=folder)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(NotADirectoryError, match="nowhere"):
+        Processor(blueprints_dir=tmp_path / "nowhere")
+
+
+def with_property(schema):
+    return ORDER | {"properties": {"wrong": schema}}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{", "Expecting"),
+        ("[]", "no JSON object"),
+        (json.dumps({k: v for k, v in ORDER.items() if k != "class"}), "no 'class'"),
+        (json.dumps(ORDER | {"properties": {}}), "no 'properties'"),
+        (json.dumps(with_property({"type": "text"})), "'wrong' has the type 'text'"),
+        (json.dumps(with_property(FIELD | {"inferenceType": "guessed"})), "inferenceType 'guessed'"),
+        (json.dumps(with_property({"$ref": "#/definitions/Nothing"})), "'#/definitions/Nothing', which is not among"),
+        (json.dumps(with_property({"$ref": "#/definitions/Party", "inferenceType": "explicit"})), "only single fields"),
+        (json.dumps(with_property({"type": "array"})), "without 'items'"),
+        (json.dumps(with_property("text")), "not described by a JSON object"),
+        (json.dumps(ORDER) + " " * MAX_SCHEMA_CHARACTERS, "characters"),
+    ],
+)
+def test_a_broken_blueprint_file_is_named_with_what_is_wrong(tmp_path, content, reason):
+    (tmp_path / "broken-blueprint.json").write_text(content)
+
+    with pytest.raises(BlueprintFileError, match=r"broken-blueprint\.json") as caught:
+        Processor(blueprints_dir=tmp_path)
+    assert reason in str(caught.value)
+
+
+def test_a_definition_that_refers_to_itself_is_refused():
+    loop = ORDER | {
+        "definitions": {"Node": {"type": "object", "properties": {"next": {"$ref": "#/definitions/Node"}}}},
+        "properties": {"first": {"$ref": "#/definitions/Node"}},
+    }
+    with pytest.raises(ValueError, match="nested too deep"):
+        parse_blueprint(json.dumps(loop))
