@@ -113,6 +113,6 @@ def _send_later(event: dict[str, Any], seconds: float) -> None:
 
 def _send(event: dict[str, Any]) -> None:
     # Not before the first event: four services of moto's are loaded for it.
-    from airflow_bda.emulator.event_bus import send_to_rules
+    from airflow_bda.emulator.aws.event_bus import send_to_rules
 
     send_to_rules(event)

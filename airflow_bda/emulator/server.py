@@ -17,10 +17,10 @@ from moto.moto_server import werkzeug_app
 from moto.utilities.utils import get_partition
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from airflow_bda.emulator.aws.functions.moto_lambda import Refusal, install, uninstall
+from airflow_bda.emulator.aws.functions.running import FunctionRunner
 from airflow_bda.emulator.control import ControlApp
 from airflow_bda.emulator.dispatch import Dispatcher
-from airflow_bda.emulator.functions.moto_lambda import Refusal, install, uninstall
-from airflow_bda.emulator.functions.running import FunctionRunner
 from airflow_bda.emulator.state import EMULATOR
 from airflow_bda.emulator.storage import Storage
 from airflow_bda.service.s3 import S3Uri

@@ -17,9 +17,9 @@ import requests
 from botocore.exceptions import ClientError
 from moto.awslambda.models import LambdaFunction
 
-from airflow_bda.emulator.functions import libraries, moto_lambda
-from airflow_bda.emulator.functions.libraries import link_libraries
-from airflow_bda.emulator.functions.running import FunctionRunner, TooManyInvocationsError
+from airflow_bda.emulator.aws.functions import libraries, moto_lambda
+from airflow_bda.emulator.aws.functions.libraries import link_libraries
+from airflow_bda.emulator.aws.functions.running import FunctionRunner, TooManyInvocationsError
 from airflow_bda.emulator.server import EmulatorServer
 
 CODE = """

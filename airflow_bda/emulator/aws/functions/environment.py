@@ -24,12 +24,12 @@ from queue import Empty
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from airflow_bda.emulator.aws.functions.configuration import InvocationResult
+from airflow_bda.emulator.aws.functions.runtime_api import Answered, RuntimeApi, Taken
 from airflow_bda.emulator.connections import client_environment
-from airflow_bda.emulator.functions.configuration import InvocationResult
-from airflow_bda.emulator.functions.runtime_api import Answered, RuntimeApi, Taken
 
 if TYPE_CHECKING:
-    from airflow_bda.emulator.functions.configuration import FunctionConfiguration, Invocation
+    from airflow_bda.emulator.aws.functions.configuration import FunctionConfiguration, Invocation
 
 # Lambda gives a function ten seconds to import what it needs; a laptop that is busy may be slower than that.
 INITIALISATION_SECONDS = 60

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from moto.kms.models import kms_backends
 from moto.s3.models import s3_backends
 
-from airflow_bda.emulator.permissions.evaluation import Question
-from airflow_bda.emulator.permissions.resource_policies import place_of_bucket
+from airflow_bda.emulator.aws.permissions.evaluation import Question
+from airflow_bda.emulator.aws.permissions.resource_policies import place_of_bucket
 
 if TYPE_CHECKING:
-    from airflow_bda.emulator.permissions.callers import Place
+    from airflow_bda.emulator.aws.permissions.callers import Place
     from airflow_bda.service.s3 import S3Uri
 
 _KMS_ALGORITHMS = frozenset({"aws:kms", "aws:kms:dsse"})

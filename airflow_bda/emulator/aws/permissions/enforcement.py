@@ -16,10 +16,10 @@ from moto.s3.models import s3_backends
 from moto.s3.responses import S3Response
 from moto.utilities.utils import get_partition
 
-from airflow_bda.emulator.permissions.callers import Caller, Place, caller_of, principal_of
-from airflow_bda.emulator.permissions.evaluation import Question
-from airflow_bda.emulator.permissions.keys import key_of_object, key_question
-from airflow_bda.emulator.permissions.resource_policies import may_use_bucket, may_use_key, place_of_bucket
+from airflow_bda.emulator.aws.permissions.callers import Caller, Place, caller_of, principal_of
+from airflow_bda.emulator.aws.permissions.evaluation import Question
+from airflow_bda.emulator.aws.permissions.keys import key_of_object, key_question
+from airflow_bda.emulator.aws.permissions.resource_policies import may_use_bucket, may_use_key, place_of_bucket
 from airflow_bda.emulator.state import EMULATOR
 from airflow_bda.service.s3 import S3Uri
 

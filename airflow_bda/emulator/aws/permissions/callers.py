@@ -11,14 +11,14 @@ from urllib.parse import unquote
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
-from airflow_bda.emulator.permissions.evaluation import Decision, Question, decide
+from airflow_bda.emulator.aws.permissions.evaluation import Decision, Question, decide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from moto.iam.models import IAMBackend
 
-    from airflow_bda.emulator.permissions.evaluation import Document
+    from airflow_bda.emulator.aws.permissions.evaluation import Document
 
 _ACCESS_KEY = re.compile(r"Credential=(?P<key>[^/,]+)/")
 

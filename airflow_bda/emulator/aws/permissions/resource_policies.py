@@ -16,13 +16,13 @@ from moto.kms.models import kms_backends
 from moto.s3.models import s3_backends
 from moto.utilities.arns import parse_arn
 
-from airflow_bda.emulator.permissions.evaluation import Decision, Question, decide
+from airflow_bda.emulator.aws.permissions.evaluation import Decision, Question, decide
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_bda.emulator.permissions.callers import Caller, Place
-    from airflow_bda.emulator.permissions.evaluation import Document
+    from airflow_bda.emulator.aws.permissions.callers import Caller, Place
+    from airflow_bda.emulator.aws.permissions.evaluation import Document
 
 
 class _Word(Enum):

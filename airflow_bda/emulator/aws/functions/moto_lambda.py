@@ -19,8 +19,8 @@ from moto.awslambda.models import LambdaFunction
 from moto.sts.models import sts_backends
 from moto.utilities.utils import get_partition
 
-from airflow_bda.emulator.functions.configuration import FunctionConfiguration, Invocation, InvocationResult
-from airflow_bda.emulator.functions.running import TooManyInvocationsError
+from airflow_bda.emulator.aws.functions.configuration import FunctionConfiguration, Invocation, InvocationResult
+from airflow_bda.emulator.aws.functions.running import TooManyInvocationsError
 from airflow_bda.emulator.state import EMULATOR
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _RUNNERS: list[Runner] = []
 
 
 class Runner(Protocol):
-    """What runs a function: :class:`~airflow_bda.emulator.functions.running.FunctionRunner`, or what says why not."""
+    """What runs a function: :class:`~airflow_bda.emulator.aws.functions.running.FunctionRunner`, or what says why not."""
 
     def invoke(self, configuration: FunctionConfiguration, invocation: Invocation) -> InvocationResult:
         """Run a function once."""

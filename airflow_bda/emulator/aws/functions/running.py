@@ -10,9 +10,9 @@ from collections import defaultdict
 from pathlib import Path
 from threading import BoundedSemaphore, RLock
 
-from airflow_bda.emulator.functions.configuration import FunctionConfiguration, Invocation, InvocationResult
-from airflow_bda.emulator.functions.environment import CodeError, ExecutionEnvironment
-from airflow_bda.emulator.functions.libraries import MissingLibraryError, link_libraries
+from airflow_bda.emulator.aws.functions.configuration import FunctionConfiguration, Invocation, InvocationResult
+from airflow_bda.emulator.aws.functions.environment import CodeError, ExecutionEnvironment
+from airflow_bda.emulator.aws.functions.libraries import MissingLibraryError, link_libraries
 
 # Each is a Python process with boto3 in it, so a laptop has room for some dozens.
 MOST_AT_ONCE = 32

@@ -16,7 +16,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_bda.emulator.functions.configuration import FunctionConfiguration, Invocation
+    from airflow_bda.emulator.aws.functions.configuration import FunctionConfiguration, Invocation
 
 _PATH = re.compile(r"/2018-06-01/runtime/(?:invocation/)?(?P<request_id>[^/]+)/(?P<what>next|response|error)")
 _NEXT = "/2018-06-01/runtime/invocation/next"

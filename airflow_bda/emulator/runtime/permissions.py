@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_bda.access.policies import BDA_PRINCIPAL
 from airflow_bda.emulator import assumptions
-from airflow_bda.emulator.errors import ApiError, access_denied
-from airflow_bda.emulator.permissions.evaluation import Decision, Question
-from airflow_bda.emulator.permissions.keys import key_of_bucket, key_of_object, key_question, resolve_key
-from airflow_bda.emulator.permissions.resource_policies import (
+from airflow_bda.emulator.aws.permissions.evaluation import Decision, Question
+from airflow_bda.emulator.aws.permissions.keys import key_of_bucket, key_of_object, key_question, resolve_key
+from airflow_bda.emulator.aws.permissions.resource_policies import (
     may_use_bucket,
     may_use_key,
     place_of_bucket,
     service_may_use_bucket,
 )
+from airflow_bda.emulator.errors import ApiError, access_denied
 from airflow_bda.service.arns import INVOCATION, PROFILE, Arn
 from airflow_bda.service.profiles import ANY_REGION, DESTINATIONS_OF_REGION
 from airflow_bda.service.s3 import S3Uri
@@ -29,7 +29,7 @@ from airflow_bda.service.s3 import S3Uri
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from airflow_bda.emulator.permissions.callers import Caller, Place
+    from airflow_bda.emulator.aws.permissions.callers import Caller, Place
 
 _INVOKES = frozenset({"InvokeDataAutomation", "InvokeDataAutomationAsync"})
 _KEY_ACTIONS = ("kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt", "kms:CreateGrant")

@@ -1,0 +1,1 @@
+"""BDA's runtime API on a laptop: jobs started, worked off, and asked for."""
