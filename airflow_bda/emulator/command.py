@@ -100,8 +100,8 @@ def run(args: Namespace) -> int:
     :return: the exit status: 0, 1 when it cannot start, 2 for options that cannot be.
     """
     try:
+        from airflow_bda.emulator.objects import StorageError
         from airflow_bda.emulator.server import EmulatorServer, EmulatorStartError, SeedBucket
-        from airflow_bda.emulator.storage import StorageError
     except ModuleNotFoundError as error:
         _say(f"{error}. The emulator needs more libraries: pip install 'airflow-provider-bda[local]'")
         return 1

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from airflow_bda.emulator import control
 from airflow_bda.emulator.control_plane.responses import is_path
 from airflow_bda.emulator.registration import BACKEND_NAME
-from airflow_bda.emulator.responses import TARGET_PREFIX
+from airflow_bda.emulator.runtime.responses import TARGET_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

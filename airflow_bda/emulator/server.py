@@ -21,8 +21,8 @@ from airflow_bda.emulator.aws.functions.moto_lambda import Refusal, install, uni
 from airflow_bda.emulator.aws.functions.running import FunctionRunner
 from airflow_bda.emulator.control import ControlApp
 from airflow_bda.emulator.dispatch import Dispatcher
+from airflow_bda.emulator.objects import Storage
 from airflow_bda.emulator.state import EMULATOR
-from airflow_bda.emulator.storage import Storage
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:

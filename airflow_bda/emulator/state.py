@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_bda.emulator.documents.contract import ProcessedInput, ProcessingRequest
-    from airflow_bda.emulator.jobs import Job
+    from airflow_bda.emulator.runtime.jobs import Job
     from airflow_bda.service.formats import Modality
 
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from moto.core.base_backend import backend_lock
 
-from airflow_bda.emulator.models import BdaRuntimeBackend, bedrockdataautomationruntime_backends, iso_time
-from airflow_bda.emulator.outputs import job_folder
-from airflow_bda.emulator.storage import Storage, StorageError
+from airflow_bda.emulator.objects import Storage, StorageError
+from airflow_bda.emulator.runtime.models import BdaRuntimeBackend, bedrockdataautomationruntime_backends, iso_time
+from airflow_bda.emulator.runtime.outputs import job_folder
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from airflow_bda.emulator.jobs import Job
+    from airflow_bda.emulator.runtime.jobs import Job
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from airflow_bda.emulator.control_plane.blueprints import (
 from airflow_bda.emulator.control_plane.errors import conflict, not_found
 from airflow_bda.emulator.control_plane.projects import IN_PROGRESS, Project, ProjectStage
 from airflow_bda.emulator.errors import validation_error
-from airflow_bda.emulator.limits import RateLimiter
+from airflow_bda.emulator.rates import RateLimiter
 from airflow_bda.emulator.regions import bda_regions
 from airflow_bda.emulator.state import EMULATOR
 from airflow_bda.service.arns import BLUEPRINT, PROJECT, Arn

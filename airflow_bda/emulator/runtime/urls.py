@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_bda.emulator.registration import URL_BASES
-from airflow_bda.emulator.responses import BdaRuntimeResponse
+from airflow_bda.emulator.runtime.responses import BdaRuntimeResponse
 
 url_bases = list(URL_BASES)
 url_paths = {"{0}/$": BdaRuntimeResponse.dispatch}

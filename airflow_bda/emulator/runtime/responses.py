@@ -14,7 +14,7 @@ from airflow_bda.emulator import assumptions, errors
 from airflow_bda.emulator.aws.permissions.callers import Place, caller_of
 from airflow_bda.emulator.errors import ApiError
 from airflow_bda.emulator.faults import Fault, FaultKind
-from airflow_bda.emulator.models import BdaRuntimeBackend, bedrockdataautomationruntime_backends
+from airflow_bda.emulator.runtime.models import BdaRuntimeBackend, bedrockdataautomationruntime_backends
 from airflow_bda.emulator.runtime.permissions import check_access
 from airflow_bda.service.model import SERVICE, UPGRADE, botocore_version, service_model
 
