@@ -36,7 +36,7 @@ class Command:
 
 COMMANDS = (
     Command("demo", "airflow_bda.demo.command", "run documents through Airflow on this machine, without AWS"),
-    Command("emulator", "airflow_bda.emulator.command", "serve BDA on this machine, for tests and trials"),
+    Command("emulator", "airflow_bda.emulator.server.command", "serve BDA on this machine, for tests and trials"),
     Command("invoke", "airflow_bda.commands.invoke", "start a job for one document"),
     Command("status", "airflow_bda.commands.status", "show how a job stands"),
     Command("results", "airflow_bda.commands.results", "show what a job found"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from airflow_bda.demo.outcome import Outcome
-    from airflow_bda.emulator.views import JobView
+    from airflow_bda.emulator.server.views import JobView
 
 _WIDTH_OF_A_FILE = 1000
 _MOST_LINES = 25

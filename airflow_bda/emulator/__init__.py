@@ -13,7 +13,7 @@ from airflow_bda.emulator.registration import register
 
 if TYPE_CHECKING:
     from airflow_bda.emulator.faults import Fault, FaultKind
-    from airflow_bda.emulator.server import EmulatorServer
+    from airflow_bda.emulator.server.server import EmulatorServer
     from airflow_bda.emulator.settings import EmulatorSettings
     from airflow_bda.emulator.state import EMULATOR, Emulator
 
@@ -22,7 +22,7 @@ __all__ = ["EMULATOR", "Emulator", "EmulatorServer", "EmulatorSettings", "Fault"
 _MODULE_OF_NAME = {
     "EMULATOR": "state",
     "Emulator": "state",
-    "EmulatorServer": "server",
+    "EmulatorServer": "server.server",
     "EmulatorSettings": "settings",
     "Fault": "faults",
     "FaultKind": "faults",

@@ -13,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_bda.emulator.server import EmulatorServer
+    from airflow_bda.emulator.server.server import EmulatorServer
     from airflow_bda.emulator.testing import EmulatorForTests
 
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def bda_emulator_server() -> Iterator[EmulatorServer]:
     """One server for all tests of the run, on a free port of this machine."""
     try:
-        from airflow_bda.emulator.server import EmulatorServer
+        from airflow_bda.emulator.server.server import EmulatorServer
     except ModuleNotFoundError as error:
         pytest.fail(f"{error}. The fixture bda_emulator needs: pip install 'airflow-provider-bda[local]'")
     with EmulatorServer() as server:

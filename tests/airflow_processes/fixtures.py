@@ -12,7 +12,7 @@ from airflow_processes.eventually import eventually
 from airflow_processes.running import RunningAirflow, free_port
 
 from airflow_bda.emulator import EMULATOR, EmulatorSettings
-from airflow_bda.emulator.server import EmulatorServer, SeedBucket
+from airflow_bda.emulator.server.server import EmulatorServer, SeedBucket
 from airflow_bda.emulator.testing import EmulatorForTests
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_bda.emulator.faults import FaultPlan
     from airflow_bda.emulator.runtime.jobs import Job
-    from airflow_bda.emulator.views import JobView
+    from airflow_bda.emulator.server.views import JobView
 
 SETTINGS = EmulatorSettings(created_seconds=0, in_progress_seconds=0)
 

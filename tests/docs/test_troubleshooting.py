@@ -136,7 +136,7 @@ async def of_triggers(monkeypatch, caplog) -> list[str]:
 
 
 def of_the_rest(monkeypatch, capsys) -> list[str]:
-    monkeypatch.setitem(sys.modules, "airflow_bda.emulator.server", None)
+    monkeypatch.setitem(sys.modules, "airflow_bda.emulator.server.server", None)
     assert main(["emulator"]) == 1
     return [
         str(Answer(403, {"error": "not below INPUT_PREFIXES"}).error()),

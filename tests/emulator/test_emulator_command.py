@@ -17,7 +17,7 @@ from airflow_bda.emulator import EMULATOR, command
 
 PROGRAM = """
 import argparse, sys
-from airflow_bda.emulator import command
+from airflow_bda.emulator.server import command
 parser = argparse.ArgumentParser()
 command.add_arguments(parser)
 assert "moto" not in sys.modules

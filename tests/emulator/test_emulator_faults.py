@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_bda.emulator import EMULATOR, Fault, FaultKind
 from airflow_bda.emulator.faults import AFTER_WORK, BEFORE_WORK, OF_EVENTS, OF_JOBS, FaultPlan, JobCourse
-from airflow_bda.emulator.views import job_views
+from airflow_bda.emulator.server.views import job_views
 from airflow_bda.service.statuses import JobState, JobStatus
 
 PROFILE = "arn:aws:bedrock:us-east-1:123456789012:data-automation-profile/us.data-automation-v1"

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from airflow_bda.emulator import EMULATOR, EmulatorServer
-from airflow_bda.emulator.server import EmulatorStartError, SeedBucket
+from airflow_bda.emulator.server.server import EmulatorStartError, SeedBucket
 
 PROFILE = "arn:aws:bedrock:us-east-1:123456789012:data-automation-profile/us.data-automation-v1"
 

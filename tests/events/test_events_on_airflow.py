@@ -13,7 +13,7 @@ from airflow_processes.running import Run, RunningAirflow, free_port
 from airflow_processes.settings import IS_AIRFLOW_2
 
 from airflow_bda.emulator import EMULATOR
-from airflow_bda.emulator.server import EmulatorServer, SeedBucket
+from airflow_bda.emulator.server.server import EmulatorServer, SeedBucket
 from airflow_bda.emulator.testing import EmulatorForTests
 
 pytestmark = [

@@ -20,7 +20,7 @@ from moto.awslambda.models import LambdaFunction
 from airflow_bda.emulator.aws.functions import libraries, moto_lambda
 from airflow_bda.emulator.aws.functions.libraries import link_libraries
 from airflow_bda.emulator.aws.functions.running import FunctionRunner, TooManyInvocationsError
-from airflow_bda.emulator.server import EmulatorServer
+from airflow_bda.emulator.server.server import EmulatorServer
 
 CODE = """
 import json, os, sys, time

@@ -19,9 +19,9 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from airflow_bda.emulator.aws.functions.moto_lambda import Refusal, install, uninstall
 from airflow_bda.emulator.aws.functions.running import FunctionRunner
-from airflow_bda.emulator.control import ControlApp
-from airflow_bda.emulator.dispatch import Dispatcher
 from airflow_bda.emulator.objects import Storage
+from airflow_bda.emulator.server.control import ControlApp
+from airflow_bda.emulator.server.dispatch import Dispatcher
 from airflow_bda.emulator.state import EMULATOR
 from airflow_bda.service.s3 import S3Uri
 

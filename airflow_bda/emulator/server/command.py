@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from airflow_bda.emulator.server import EmulatorServer
+    from airflow_bda.emulator.server.server import EmulatorServer
     from airflow_bda.emulator.settings import EmulatorSettings
 
 _BANNER = """\
@@ -101,7 +101,7 @@ def run(args: Namespace) -> int:
     """
     try:
         from airflow_bda.emulator.objects import StorageError
-        from airflow_bda.emulator.server import EmulatorServer, EmulatorStartError, SeedBucket
+        from airflow_bda.emulator.server.server import EmulatorServer, EmulatorStartError, SeedBucket
     except ModuleNotFoundError as error:
         _say(f"{error}. The emulator needs more libraries: pip install 'airflow-provider-bda[local]'")
         return 1
@@ -141,7 +141,7 @@ def _settings(args: Namespace) -> EmulatorSettings:
 
 
 def _apply(settings: EmulatorSettings, faults: Any) -> None:
-    from airflow_bda.emulator.control import set_faults
+    from airflow_bda.emulator.server.control import set_faults
     from airflow_bda.emulator.state import EMULATOR
 
     EMULATOR.configure(settings)

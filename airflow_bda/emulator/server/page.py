@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from airflow_bda.emulator.views import JobView
+    from airflow_bda.emulator.server.views import JobView
 
 _REFRESH_SECONDS = 2
 # A page that refreshes itself stays small; /_bda/jobs has them all.

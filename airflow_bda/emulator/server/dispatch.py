@@ -10,10 +10,10 @@ from botocore.exceptions import ConnectionClosedError
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.wrappers import Response
 
-from airflow_bda.emulator import control
 from airflow_bda.emulator.control_plane.responses import is_path
 from airflow_bda.emulator.registration import BACKEND_NAME
 from airflow_bda.emulator.runtime.responses import TARGET_PREFIX
+from airflow_bda.emulator.server import control
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
