@@ -154,7 +154,7 @@ def test_imports_only_go_down():
         ("airflow_bda.engine.poller", "import aiobotocore.session"),
         ("airflow_bda.hooks.bda", "from ..operators import BdaInvokeOperator"),
         ("airflow_bda.sensors.bda", "from airflow_bda.operators import BdaInvokeOperator"),
-        ("airflow_bda.emulator.server.server.server", "from airflow.models import DAG"),
+        ("airflow_bda.emulator.server.server", "from airflow.models import DAG"),
         ("airflow_bda.aws_lambda.handler", "import requests"),
         ("airflow_bda.__init__", "from airflow_bda.service import arns"),
         ("airflow_bda.operators.bda", "from airflow_bda.cli import main"),

@@ -3,7 +3,7 @@ How moto is told of BDA: an entry in its index of backends for each of the two A
 
 moto has no place to register a backend from outside. ``mock_aws`` and the server both look a request's host up in
 ``moto.backend_index.backend_url_patterns`` and import ``moto.<name>``, from which they take ``<name>_backends``. (The
-server must also be told which host a request is for; :mod:`airflow_bda.emulator.server.dispatch` does that by a subclass.)
+server must also be told which host a request is for: a subclass in :mod:`airflow_bda.emulator.server.dispatch`.)
 """
 
 from __future__ import annotations

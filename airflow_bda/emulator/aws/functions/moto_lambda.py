@@ -38,7 +38,7 @@ _RUNNERS: list[Runner] = []
 
 
 class Runner(Protocol):
-    """What runs a function: :class:`~airflow_bda.emulator.aws.functions.running.FunctionRunner`, or what says why not."""
+    """Runs functions (:class:`~airflow_bda.emulator.aws.functions.running.FunctionRunner`), or says why it cannot."""
 
     def invoke(self, configuration: FunctionConfiguration, invocation: Invocation) -> InvocationResult:
         """Run a function once."""
