@@ -34,7 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 @contextmanager
 def hook_of(args: Namespace) -> Iterator[BdaHook]:
-    """Give the hook; what is printed meanwhile goes to standard error, where Airflow's log lines belong."""
+    """Return the hook; what is printed meanwhile goes to standard error, where Airflow's log lines belong."""
     # Airflow and the AWS libraries tell of each credential and endpoint that they find.
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
     _lead(args)

@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_bda.mwaa.files import WEB_SERVERS, build_files
-from airflow_bda.mwaa.releases import SUPPORTED, UnsupportedAirflowError, check_release
+from airflow_bda.mwaa.files import SUPPORTED, WEB_SERVERS, UnsupportedAirflowError, build_files, check_release
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

@@ -42,7 +42,7 @@ def run(args: Namespace) -> int:
 
 
 def _facts(state: JobState) -> dict[str, Any]:
-    """Give what is known, with the status in the service's own word."""
+    """Return what is known of the job, with the status as the service writes it."""
     facts = {**asdict(state), "status": state.status_text}
     del facts["status_text"]
     return {

@@ -1,26 +1,34 @@
-"""The demo's report: what was found in each document, a table of all of them, and the last line."""
+"""The demo's report: what was found in each document, a table of all documents, and the last line."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from airflow_bda.demo.findings import blueprints, findings, found_and_asked
 from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, extension
+from airflow_bda.service.results.document import DocumentOutput, ImageOutput
+from airflow_bda.service.results.media import AudioOutput, VideoOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import RenderableType
 
     from airflow_bda.demo.outcome import Outcome
     from airflow_bda.emulator.server.views import JobView
+    from airflow_bda.service.results.custom import ExtractedField
+    from airflow_bda.service.results.job_result import JobResult, SegmentResult
+    from airflow_bda.service.results.parts import StandardOutput
+
 
 _WIDTH_OF_A_FILE = 1000
 _MOST_LINES = 25
@@ -28,7 +36,7 @@ _CONFIDENT, _DOUBTFUL = 0.8, 0.5
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Give a console; where it is no terminal, lines are long enough for programs to find things in."""
+    """Return a console; where it is no terminal, its lines are long, so that programs can search them."""
     made = Console(stderr=stderr, highlight=False)
     if not made.is_terminal:
         made.width = _WIDTH_OF_A_FILE
@@ -37,7 +45,7 @@ def console(*, stderr: bool = False) -> Console:
 
 def report(outcomes: Sequence[Outcome], jobs: Sequence[JobView], calls: Mapping[str, int]) -> RenderableType:
     """
-    Lay the report out.
+    Build the report.
 
     :param jobs: the emulator's, in any order.
     :param calls: how often each operation of BDA was called.
@@ -58,7 +66,7 @@ def last_line(outcomes: Sequence[Outcome]) -> str:
 
 
 def shown_path(path: Path) -> str:
-    """Give a path as it is shortest to type from here."""
+    """Return a path relative to the working directory, where it lies below it."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
@@ -116,7 +124,7 @@ def _found(outcome: Outcome) -> Text:
         return Text("")
     names = blueprints(outcome.result)
     if not names:
-        return Text("no blueprint fits", "dim")
+        return Text("no blueprint matches", "dim")
     found, asked = found_and_asked(outcome.result)
     return Text(f"{found} of {asked} fields, {', '.join(names)}")
 
@@ -125,3 +133,88 @@ def _jobs(jobs: Sequence[JobView], calls: Mapping[str, int]) -> Text:
     statuses = ", ".join(f"{count} {status}" for status, count in Counter(job.status for job in jobs).items())
     asked = ", ".join(f"{operation} {count}" for operation, count in calls.items())
     return Text(f"Jobs in the emulator: {len(jobs)} ({statuses}); calls: {asked}" if jobs else "No job was started.")
+
+
+_ITEM = re.compile(r"(?P<item>[^.]+\[\d+\])\.")
+_EXCERPT = 100
+
+
+@dataclass(frozen=True)
+class Finding:
+    """
+    One line.
+
+    :param name: a field's path, a list's item, or what the standard output tells.
+    :param value: as text, in one line.
+    :param confidence: 0 to 1, the lowest of an item's parts; None for what is no field.
+    """
+
+    name: str
+    value: str
+    confidence: float | None = None
+
+
+def findings(result: JobResult) -> list[Finding]:
+    """Return the fields found in each segment, or its standard output where no blueprint matches."""
+    many = result.segment_count > 1
+    return [
+        Finding(f"{segment.index + 1}/{finding.name}" if many else finding.name, finding.value, finding.confidence)
+        for segment in result.segments
+        for finding in (_fields(segment) if segment.custom else _standard(segment.standard))
+    ]
+
+
+def found_and_asked(result: JobResult) -> tuple[int, int]:
+    """Count the fields with a value, and all fields."""
+    fields = [field for segment in result.segments if segment.custom for field in segment.custom.fields()]
+    return sum(map(_is_found, fields)), len(fields)
+
+
+def blueprints(result: JobResult) -> list[str]:
+    """Name the blueprints that fit, with how well they do."""
+    names = []
+    for segment in result.segments:
+        matched = segment.custom.matched_blueprint if segment.custom else None
+        if matched and matched.name:
+            names.append(matched.name if matched.confidence is None else f"{matched.name} {matched.confidence:.2f}")
+    return names
+
+
+def _fields(segment: SegmentResult) -> Iterator[Finding]:
+    items: dict[str, list[ExtractedField]] = {}
+    for field in segment.custom.fields() if segment.custom else ():
+        if _is_found(field):
+            part_of = _ITEM.match(field.path)
+            items.setdefault(part_of["item"] if part_of else field.path, []).append(field)
+    for name, parts in items.items():
+        confidences = [part.confidence for part in parts if part.confidence is not None]
+        value = ", ".join(_text(part.value) for part in parts)
+        yield Finding(name, value, min(confidences, default=None))
+
+
+def _is_found(field: ExtractedField) -> bool:
+    return field.value not in (None, "", [], {})
+
+
+def _standard(output: StandardOutput | None) -> Iterator[Finding]:
+    if isinstance(output, DocumentOutput):
+        yield Finding("text", _excerpt(output.representation.text))
+    elif isinstance(output, ImageOutput):
+        yield Finding("size", f"{output.width_pixels} x {output.height_pixels} pixels")
+        if output.text_lines:
+            yield Finding("text", _excerpt(" / ".join(line.text for line in output.text_lines)))
+    elif isinstance(output, AudioOutput | VideoOutput):
+        yield Finding("duration", f"{(output.duration_millis or 0) / 1000:.1f} s, {output.format} ({output.codec})")
+        if output.transcript:
+            yield Finding("transcript", _excerpt(output.transcript))
+    for note in (output.raw.get("emulator_notes") or ()) if output else ():
+        yield Finding("note", str(note))
+
+
+def _excerpt(text: str | None) -> str:
+    line = " ".join((text or "").split())
+    return line if len(line) <= _EXCERPT else f"{line[:_EXCERPT]}..."
+
+
+def _text(value: Any) -> str:
+    return " ".join(value.split()) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

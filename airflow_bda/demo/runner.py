@@ -1,9 +1,9 @@
 """
-The demo's Airflow: a process that runs a DAG once for each document and tells how it goes.
+The demo's Airflow: a process that runs a DAG once for each document and reports progress.
 
-It is started with the DAG's file as its argument and Airflow's settings in its environment. An order comes as one line
-of JSON on standard input; news leave as lines of JSON on standard output; all else that is printed goes to standard
-error. It ends when its standard input does: no demo, no Airflow.
+It takes the DAG's file as its argument and Airflow's settings from its environment. The runs to make arrive as one line
+of JSON on standard input; progress leaves as lines of JSON on standard output; everything else that is printed goes to
+standard error. The process exits when its standard input closes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Load the DAG, take the order, run it."""
+    """Load the DAG, read the runs to make, make them."""
     tell = _take_standard_output()
     dag = _load_dag(Path(sys.argv[1]))
     order = json.loads(sys.stdin.readline() or "null")
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _take_standard_output() -> Tell:
-    """Keep standard output for news: Airflow, tasks and libraries print there."""
+    """Reserve standard output for progress: Airflow, tasks and libraries print to it as well."""
     news = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
@@ -106,13 +106,13 @@ def _note_error(errors: list[str], context: Mapping[str, Any]) -> None:
 
 
 def _returned(instances: Any, task_id: str) -> Any:
-    """Give what a task returned, from its XCom; None where it did not."""
+    """Return a task's XCom; None where it returned none."""
     (ti,) = (ti for ti in instances if ti.task_id == task_id)
     return ti.xcom_pull(task_ids=task_id)
 
 
 def _one_line(error: object) -> str:
-    """Say what went wrong in one line: the service's own words where it is a job that failed."""
+    """Describe an error in one line, with the service's own message where a job failed."""
     from airflow_bda.exceptions import BdaError, BdaRequestError
 
     if isinstance(error, BdaRequestError) and error.problems:

@@ -1,21 +1,26 @@
-"""One run of the demo, from the start of the emulator to the report."""
+"""One run of the demo, from the start of the emulator to the report, with its progress on standard error."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
 from airflow_bda.demo.airflow_process import AirflowFailedError, AirflowProcess
 from airflow_bda.demo.outcome import Outcome, conclude
-from airflow_bda.demo.progress import DemoProgress
 from airflow_bda.demo.report import console, last_line, report, shown_path
 from airflow_bda.demo.workplace import DAG_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from typing_extensions import Self
+
     from airflow_bda.demo.inputs import DemoFile
     from airflow_bda.demo.local_bda import LocalBda
     from airflow_bda.demo.workplace import Workplace
+
 
 # Of the DAG: invoke, wait, show_fields.
 _TASKS = 3
@@ -36,7 +41,7 @@ def run_demo(files: Sequence[DemoFile], workplace: Workplace) -> int:
 
         with LocalBda() as bda:
             progress.say(f"BDA emulator at {bda.endpoint_url}, its jobs at {bda.endpoint_url}/_bda/")
-            outcomes = _Run(files, workplace, progress).through(airflow, bda)
+            outcomes = _Run(files, workplace, progress).run(airflow, bda)
             jobs, calls = bda.jobs, bda.calls
     out = console()
     out.print(report(outcomes, jobs, calls))
@@ -46,7 +51,7 @@ def run_demo(files: Sequence[DemoFile], workplace: Workplace) -> int:
 
 
 class _Run:
-    """Follows the documents through Airflow."""
+    """Runs the documents through Airflow and collects their outcomes."""
 
     def __init__(self, files: Sequence[DemoFile], workplace: Workplace, progress: DemoProgress) -> None:
         self._files = files
@@ -54,12 +59,12 @@ class _Run:
         self._progress = progress
         self._outcomes: list[Outcome] = []
 
-    def through(self, airflow: AirflowProcess, bda: LocalBda) -> list[Outcome]:
-        """Run all documents; the ones that Airflow does not come to, for whatever reason, have failed."""
+    def run(self, airflow: AirflowProcess, bda: LocalBda) -> list[Outcome]:
+        """Run all documents; those that Airflow does not reach have failed."""
         try:
             confs = [bda.upload(file) for file in self._files]
             if not self._workplace.is_migrated:
-                self._progress.now("Making Airflow's database (a quarter of a minute, once)")
+                self._progress.now("Creating Airflow's database (about 15 seconds, once)")
                 airflow.migrate()
             self._progress.now("Starting Airflow")
             for news in airflow.run(confs, environment=bda.environment):
@@ -75,9 +80,61 @@ class _Run:
         if news["news"] == "started":
             self._progress.now(f"{file.name}: {news['task']}")
         elif news["news"] == "succeeded":
-            self._progress.count_one()
+            self._progress.count()
         else:
             job = next((job for job in bda.jobs if job.invocation_arn == news.get("invocation_arn")), None)
             outcome = conclude(file, news, storage=bda.storage, results=self._workplace.results, job=job)
             self._outcomes.append(outcome)
             self._progress.count(_TASKS * len(self._outcomes))
+
+
+class DemoProgress:
+    """
+    Show progress on standard error: a bar on a terminal, lines elsewhere; ``with`` shows it.
+
+    :param total: the number of tasks of all documents.
+    """
+
+    def __init__(self, total: int) -> None:
+        out = console(stderr=True)
+        self._bar = Progress(
+            SpinnerColumn(),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("tasks"),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=out,
+            transient=True,
+            disable=not out.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=total)
+        self._step = ""
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def say(self, line: str) -> None:
+        """Print a line that stays."""
+        self._bar.console.print(Text(line))
+
+    def now(self, step: str) -> None:
+        """Name the current step, once; on a terminal the next step replaces it."""
+        if step == self._step:
+            return
+        self._step = step
+        if self._bar.disable:
+            self.say(step)
+        else:
+            self._bar.update(self._task, description=step)
+
+    def count(self, done: int | None = None) -> None:
+        """Set the number of finished tasks; None adds one."""
+        if done is None:
+            self._bar.advance(self._task)
+        else:
+            self._bar.update(self._task, completed=done)

@@ -8,8 +8,6 @@ import os
 import shutil
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,67 +17,42 @@ if TYPE_CHECKING:
 
 DAG_FILE = "bda_document.py"
 _PACKAGE = Path(__file__).parents[1]
-# Settings of the user's own Airflow and AWS, which the demo must neither use nor change.
+# Prefixes of the user's own Airflow and AWS settings, which the demo must neither use nor change.
 _USERS_OWN = ("AIRFLOW_", "_AIRFLOW_", "AWS_", "BOTO_")
 
 
 class WorkplaceError(Exception):
-    """The folder cannot be worked in; the text says why and what to do."""
+    """The folder cannot be used; the text says why and what to do."""
 
 
-@dataclass(frozen=True)
 class Workplace:
     """
-    Where one demo at a time keeps its things.
+    Where one demo at a time keeps its files.
 
     :param root: an absolute path.
     """
 
-    root: Path
-
-    @cached_property
-    def airflow_version(self) -> str:
-        """The installed Airflow's."""
-        return metadata.version("apache-airflow")
-
-    @property
-    def airflow_home(self) -> Path:
-        """Airflow's home; each version has its own, since no database goes back to an older one."""
-        return self.root / f"airflow-{self.airflow_version}"
-
-    @property
-    def database(self) -> Path:
-        """Airflow's SQLite file."""
-        return self.airflow_home / "airflow.db"
-
-    @property
-    def dag_file(self) -> Path:
-        """The DAG that is run."""
-        return self.airflow_home / "dags" / DAG_FILE
-
-    @property
-    def log(self) -> Path:
-        """What Airflow says during a run."""
-        return self.root / "airflow.log"
-
-    @property
-    def results(self) -> Path:
-        """Where the results are copied to, a folder for each document."""
-        return self.root / "results"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.airflow_version = metadata.version("apache-airflow")
+        # Each Airflow version has its own home, since a migrated database does not go back to an older version.
+        self.airflow_home = root / f"airflow-{self.airflow_version}"
+        self.database = self.airflow_home / "airflow.db"
+        self.dag_file = self.airflow_home / "dags" / DAG_FILE
+        self.log = root / "airflow.log"
+        # The results are copied to it, a folder for each document.
+        self.results = root / "results"
+        self._migrated = self.airflow_home / "migrated"
 
     @property
     def is_migrated(self) -> bool:
         """Whether Airflow's database is ready."""
         return self._migrated.exists()
 
-    @property
-    def _migrated(self) -> Path:
-        return self.airflow_home / "migrated"
-
     @contextmanager
     def occupied(self) -> Iterator[None]:
         """
-        Make the folder and keep other demos out of it.
+        Create the folder and lock it against other demos.
 
         :raises WorkplaceError: when it cannot be written to, or another demo runs there.
         """
@@ -111,12 +84,12 @@ class Workplace:
         self._migrated.touch()
 
     def environment(self) -> dict[str, str]:
-        """Give the environment of Airflow's processes: nothing of the user's own Airflow or AWS account."""
+        """Return the environment of Airflow's processes, without the user's own Airflow and AWS settings."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(_USERS_OWN)}
         nothing = str(self.airflow_home / "none")
         return (
             inherited
-            | self._bytecode()
+            | _bytecode_cache(self.airflow_home)
             | {
                 "AIRFLOW_HOME": str(self.airflow_home),
                 "AIRFLOW__CORE__DAGS_FOLDER": str(self.dag_file.parent),
@@ -133,19 +106,20 @@ class Workplace:
             }
         )
 
-    def _bytecode(self) -> dict[str, str]:
-        """
-        Let Airflow's processes keep bytecode, in here, where it was installed without and none may be written.
 
-        Compiling Airflow takes as long as all the rest of a run.
-        """
-        airflow = importlib.util.find_spec("airflow")
-        if not sys.dont_write_bytecode or airflow is None or airflow.cached is None or Path(airflow.cached).exists():
-            return {}
-        return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(self.airflow_home / "pycache")}
+def _bytecode_cache(airflow_home: Path) -> dict[str, str]:
+    """
+    Return settings that let Airflow's processes keep bytecode in the demo's folder, where none was installed.
+
+    Compiling Airflow takes as long as all the rest of a run.
+    """
+    airflow = importlib.util.find_spec("airflow")
+    if not sys.dont_write_bytecode or airflow is None or airflow.cached is None or Path(airflow.cached).exists():
+        return {}
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(airflow_home / "pycache")}
 
 
 def _example_dags() -> Path:
-    """Give the folder of example DAGs: inside an installed wheel, or beside the package in a checkout."""
+    """Return the folder of example DAGs: inside an installed wheel, or beside the package in a checkout."""
     packaged = _PACKAGE / "example_dags"
     return packaged if packaged.is_dir() else _PACKAGE.parent / "dags"

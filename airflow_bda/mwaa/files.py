@@ -1,8 +1,8 @@
 """
-The plugins.zip and the requirements.txt of an MWAA environment.
+The plugins.zip and the requirements.txt of an MWAA environment, and the Airflow versions that they are tested on.
 
-MWAA unpacks the one and then runs ``pip install -r`` with the other. Its images have everything that this package
-needs, so its wheel is all that is brought.
+MWAA unpacks plugins.zip and then runs ``pip install -r requirements.txt``. Its images have everything that this package
+needs, so its wheel is all that is added.
 
 https://docs.aws.amazon.com/mwaa/latest/userguide/best-practices-dependencies.html
 https://docs.aws.amazon.com/mwaa/latest/userguide/connections-packages.html
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_bda.archive import build_zip
-from airflow_bda.mwaa.releases import check_release
 from airflow_bda.mwaa.wheel import DISTRIBUTION
 
 if TYPE_CHECKING:
     from airflow_bda.mwaa.wheel import Wheel
+
 
 # Where MWAA unpacks plugins.zip.
 PLUGINS_FOLDER = "/usr/local/airflow/plugins"
@@ -69,7 +69,7 @@ def build_files(wheel: Wheel, airflow: str, web_server: str) -> MwaaFiles:
     Make the files of an environment.
 
     :param wheel: this package's.
-    :param airflow: the environment's Airflow, one of :data:`airflow_bda.mwaa.releases.SUPPORTED`.
+    :param airflow: the environment's Airflow, one of :data:`airflow_bda.mwaa.files.SUPPORTED`.
     :param web_server: one of :data:`WEB_SERVERS`.
     :raises UnsupportedAirflowError: for another Airflow.
     """
@@ -84,3 +84,31 @@ def build_files(wheel: Wheel, airflow: str, web_server: str) -> MwaaFiles:
     )
     constraints = f"apache-airflow=={airflow}\n".encode()
     return MwaaFiles(build_zip({wheel.name: wheel.content, CONSTRAINTS: constraints}), requirements)
+
+
+# Each with the versions that its image has: https://github.com/aws/amazon-mwaa-docker-images
+SUPPORTED = ("2.11.2", "3.0.6", "3.2.1", "3.3.1")
+
+_UNFIT = {
+    "2.11.0": (
+        "its boto3 1.37.3 knows only the preview of BDA's API and this package needs 1.37.4; "
+        "update the environment to 2.11.2"
+    )
+}
+
+
+class UnsupportedAirflowError(ValueError):
+    """An Airflow version of MWAA that this package has no files for."""
+
+
+def check_release(airflow: str) -> None:
+    """
+    Check that there can be files for a version of Airflow.
+
+    :param airflow: as MWAA writes it, such as 3.0.6.
+    :raises UnsupportedAirflowError: if not; says why and what there is.
+    """
+    if airflow in _UNFIT:
+        raise UnsupportedAirflowError(f"Airflow {airflow} on MWAA does not work: {_UNFIT[airflow]}")
+    if airflow not in SUPPORTED:
+        raise UnsupportedAirflowError(f"Airflow {airflow} on MWAA is not tested; known: {', '.join(SUPPORTED)}")

@@ -32,7 +32,7 @@ _LICENSES = "licenses"
 
 
 class WheelError(Exception):
-    """There is no wheel to be had; says why and what to do."""
+    """No wheel can be read or rebuilt; the text says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def read_wheel(file: Path) -> Wheel:
 
 
 def _identity(file: Path) -> tuple[str, str]:
-    """Give what a wheel says of itself: the distribution's name and version."""
+    """Return the distribution's name and version from a wheel's metadata."""
     with zipfile.ZipFile(file) as archive:
         for path in archive.namelist():
             if path.endswith(".dist-info/METADATA"):
@@ -111,7 +111,7 @@ def _recorded(installed: Distribution) -> dict[str, str]:
 
 
 def _is_of_the_wheel(path: str) -> bool:
-    """Tell what came with the wheel from what was compiled, and from scripts and notes of the installer."""
+    """Whether a file came with the wheel, and was not compiled or added by the installer."""
     top, *inner = path.split("/")
     if top.endswith(".dist-info"):
         return inner[0] == _LICENSES or inner[-1] in _METADATA

@@ -10,8 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from airflow_bda.mwaa.files import CONSTRAINTS, PLUGINS_FOLDER, WEB_SERVERS, build_files
-from airflow_bda.mwaa.releases import SUPPORTED, UnsupportedAirflowError
+from airflow_bda.mwaa.files import (
+    CONSTRAINTS,
+    PLUGINS_FOLDER,
+    SUPPORTED,
+    WEB_SERVERS,
+    UnsupportedAirflowError,
+    build_files,
+)
 from airflow_bda.mwaa.wheel import read_wheel
 
 ROOT = Path(__file__).parents[2]
