@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from airflow_bda.emulator.documents.contract import (
     SegmentOutput,
 )
 from airflow_bda.emulator.documents.fields.blueprints import parse_blueprint
-from airflow_bda.emulator.documents.fields.catalogue import Catalogue
+from airflow_bda.emulator.documents.fields.catalogue import Catalogue, managed_blueprint
 from airflow_bda.emulator.documents.fields.matching import match_segments
 from airflow_bda.emulator.documents.outputs.custom import document_custom_result, image_custom_result
 from airflow_bda.emulator.documents.outputs.document import Source, document_result
@@ -32,9 +33,12 @@ from airflow_bda.emulator.documents.reading.pdf import read_pdf
 from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality, extension
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from airflow_bda.emulator.documents.fields.blueprints import Blueprint
+
+_log = logging.getLogger(__name__)
 
 _PICTURES = frozenset({FileFormat.PNG, FileFormat.JPEG})
 _READERS = {FileFormat.PDF: read_pdf, FileFormat.DOCX: read_docx, FileFormat.TIFF: read_tiff}
@@ -52,11 +56,13 @@ class Processor:
 
     def __init__(self, *, blueprints_dir: Path | None = None, answers_dir: Path | None = None) -> None:
         self._catalogue = Catalogue.load(blueprints_dir)
+        # The managed blueprints whose missing schema has been told of.
+        self._told: set[str] = set()
         self._answers = Answers(answers_dir) if answers_dir is not None else None
 
     def known_blueprint(self, arn: str) -> bool:
         """Whether an ARN names a blueprint of the folder or a managed one."""
-        return self._catalogue.find(arn) is not None
+        return self._catalogue.knows(arn)
 
     def blueprints(self, *, region: str = "us-east-1", account: str = "123456789012") -> tuple[tuple[str, str], ...]:
         """
@@ -95,12 +101,25 @@ class Processor:
         if self._answers and (canned := self._answers.answer(request.key)):
             return canned
         file_format = _recognise(request)
-        blueprints = (*self._catalogue.find_all(request.blueprint_arns), *map(_read_made, request.made_blueprints))
+        blueprints = (*self._find_blueprints(request.blueprint_arns), *map(_read_made, request.made_blueprints))
         if file_format in _PICTURES:
             return _process_picture(request, file_format, blueprints)
         if file_format in _READERS:
             return _process_paged(request, file_format, blueprints)
         return _process_media(request, file_format)
+
+    def _find_blueprints(self, arns: Sequence[str]) -> tuple[Blueprint, ...]:
+        for arn in arns:
+            managed = managed_blueprint(arn)
+            if managed is not None and self._catalogue.find(arn) is None and managed.name not in self._told:
+                self._told.add(managed.name)
+                _log.warning(
+                    "No schema for the AWS-managed blueprint %s: nothing matches it. To supply one, save the output of"
+                    " `aws bedrock-data-automation get-blueprint` as %s.json in the --blueprints folder.",
+                    managed.name,
+                    managed.resource_id,
+                )
+        return self._catalogue.find_all(arns)
 
 
 def _read_made(made: MadeBlueprint) -> Blueprint:

@@ -9,7 +9,7 @@ from making_inputs import INVOICE, PAYSLIP, RECEIPT, pdf, request, table
 
 from airflow_bda.emulator.documents import BlueprintFileError, Processor
 from airflow_bda.emulator.documents.fields.blueprints import MAX_SCHEMA_CHARACTERS, parse_blueprint
-from airflow_bda.emulator.documents.fields.catalogue import _ID, blueprint_id
+from airflow_bda.emulator.documents.fields.catalogue import _ID, blueprint_id, managed_blueprint
 
 FIELD = {"type": "string", "inferenceType": "explicit", "instruction": "The number of the order"}
 ORDER = {
@@ -204,3 +204,84 @@ def test_a_definition_that_refers_to_itself_is_refused():
     }
     with pytest.raises(ValueError, match="nested too deep"):
         parse_blueprint(json.dumps(loop))
+
+
+# Named in public code, documentation or listings; the catalogue may know more.
+PUBLIC_NAMES = [
+    "bank-statement",
+    "birth-certificate",
+    "cable-bill",
+    "canada-driver-license",
+    "conversational-analytics",
+    "credit-card-statement",
+    "dental-insurance-card",
+    "electricity-bill",
+    "form-1040",
+    "form-1040-schedule-c",
+    "form-1098",
+    "form-1099-int",
+    "form-1099-misc",
+    "form-940",
+    "form-941",
+    "general-audio",
+    "general-image",
+    "invoice",
+    "keynote-highlight",
+    "payslip",
+    "prescription-label",
+    "property-tax-statement",
+    "receipt",
+    "us-bank-check",
+    "us-driver-license",
+    "us-medical-insurance-card",
+    "us-passport",
+    "us-vehicle-title-document",
+    "w2-form",
+    "water-and-sewer-bill",
+    "workers-compensation-form",
+    "advertisement",
+]
+
+
+def managed_arn(name):
+    return INVOICE.replace("-public-invoice", f"-public-{name}")
+
+
+@pytest.mark.parametrize("name", PUBLIC_NAMES)
+def test_every_public_name_of_a_managed_blueprint_is_known(name):
+    processor = Processor()
+
+    assert processor.known_blueprint(managed_arn(name))
+    assert managed_arn(name) in dict(processor.blueprints())
+    assert managed_blueprint(managed_arn(name)).name.lower() == name
+
+
+def test_a_managed_blueprint_without_a_schema_matches_nothing_and_says_how_to_supply_one(caplog):
+    processor = Processor()
+
+    for _ in range(2):
+        (segment,) = (
+            processor.process(request(pdf(ORDER_PAGE), blueprints=[managed_arn("us-passport")])).assets[0].segments
+        )
+        assert (segment.custom, segment.custom_status) == (None, "NO_MATCH")
+    (line,) = (record.getMessage() for record in caplog.records if "US-Passport" in record.getMessage())
+    assert "bedrock-data-automation-public-us-passport.json" in line
+    assert "--blueprints" in line
+
+
+@pytest.mark.parametrize("name", ["us-passport", "not-in-the-catalogue"])
+def test_a_file_supplies_the_schema_of_a_managed_blueprint(tmp_path, name, caplog):
+    (tmp_path / f"bedrock-data-automation-public-{name}.json").write_text(json.dumps(ORDER))
+    processor = Processor(blueprints_dir=tmp_path)
+    (segment,) = processor.process(request(pdf(ORDER_PAGE), blueprints=[managed_arn(name)])).assets[0].segments
+
+    assert processor.known_blueprint(managed_arn(name))
+    assert segment.custom["matched_blueprint"]["arn"] == managed_arn(name)
+    assert segment.custom["inference_result"]["order_number"] == "PO-7781"
+    assert not caplog.records
+
+
+def test_a_managed_name_in_an_account_is_not_the_managed_blueprint():
+    assert not Processor().known_blueprint(own_arn("bedrock-data-automation-public-invoice"))
+    assert managed_blueprint(own_arn("bedrock-data-automation-public-invoice")) is None
+    assert managed_blueprint("no ARN") is None

@@ -1,8 +1,11 @@
 """
 Which blueprint an ARN names.
 
-- ``...:aws:blueprint/bedrock-data-automation-public-<name>`` is one of the managed ones that come with the emulator.
-  Their fields are of our own writing and not those of the service.
+- ``...:aws:blueprint/bedrock-data-automation-public-<name>`` is one of the blueprints that AWS manages. All names known
+  from public sources are accepted, see :data:`MANAGED`. Five of them come with a schema; its fields are of our own
+  writing and not those of the service. A document never matches one without a schema.
+- A file ``bedrock-data-automation-public-<name>.json`` in the blueprints folder supplies the schema of a managed
+  blueprint, listed here or not.
 - ``...:<account>:blueprint/<id>`` is the file in the blueprints folder whose name gives that id. A file name of 12 to
   36 letters, digits and hyphens is the id; another one is turned into an id, see :func:`blueprint_id`.
 """
@@ -11,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -22,21 +25,87 @@ from airflow_bda.emulator.documents.fields.blueprints import (
     parse_blueprint,
 )
 from airflow_bda.service.arns import BLUEPRINT, Arn
+from airflow_bda.service.formats import Modality
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 _MANAGED_ACCOUNT = "aws"
-_MANAGED_PREFIX = "bedrock-data-automation-public-"
+MANAGED_PREFIX = "bedrock-data-automation-public-"
 _ID = re.compile(r"[a-zA-Z0-9-]{12,36}")
 _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9]+")
 _MAX_ID, _DIGEST = 36, 8
 
+# What AWS manages, by the last part of the id. The first block is named by ARN in public code or documentation. Of the
+# second, public sources hold only the names that ListBlueprints gives; in all known cases the id is that name in lower
+# case. `conversational-analytics` is in the documentation of audio blueprints.
+_DOCUMENT_NAMES = (
+    "Bank-Statement", "Birth-Certificate", "Form-1040", "Form-1040-Schedule-C", "Form-1098", "Form-1099-INT",
+    "Form-1099-MISC", "Invoice", "Payslip", "Prescription-Label", "Property-Tax-Statement", "Receipt",
+    "US-Bank-Check", "US-Driver-License", "US-Medical-Insurance-Card", "US-Passport", "W2-Form",
+    "Workers-Compensation-Form",
+    "Cable-Bill", "Canada-Driver-License", "Credit-Card-Statement", "Dental-Insurance-Card", "Electricity-Bill",
+    "Form-940", "Form-941", "US-Vehicle-Title-Document", "Water-And-Sewer-Bill",
+)  # fmt: skip
+_MEDIA_NAMES = {
+    "Advertisement": Modality.IMAGE,
+    "General-Image": Modality.IMAGE,
+    "Conversational-Analytics": Modality.AUDIO,
+    "General-Audio": Modality.AUDIO,
+    "Keynote-Highlight": Modality.VIDEO,
+}
+
+
+@dataclass(frozen=True)
+class ManagedBlueprint:
+    """
+    A blueprint that AWS manages.
+
+    :param name: as ListBlueprints gives it.
+    :param modality: the ``type`` of the blueprint.
+    :param schema: the JSON of its schema; None where the emulator ships none.
+    """
+
+    name: str
+    modality: Modality
+    schema: str | None = None
+
+    @property
+    def resource_id(self) -> str:
+        """The last part of its ARN."""
+        return MANAGED_PREFIX + self.name.lower()
+
+
+def _shipped_schemas() -> dict[str, str]:
+    folder = resources.files("airflow_bda.emulator.documents.fields") / "managed"
+    files = (each for each in folder.iterdir() if each.name.endswith(".json"))
+    return {each.name.removesuffix(".json"): each.read_text(encoding="utf-8") for each in files}
+
+
+def _managed() -> Iterator[ManagedBlueprint]:
+    shipped = _shipped_schemas()
+    for name, modality in (dict.fromkeys(_DOCUMENT_NAMES, Modality.DOCUMENT) | _MEDIA_NAMES).items():
+        yield ManagedBlueprint(name, modality, shipped.get(name.lower()))
+
+
+MANAGED: Mapping[str, ManagedBlueprint] = {each.resource_id: each for each in _managed()}
+
+
+def managed_blueprint(arn: str) -> ManagedBlueprint | None:
+    """Return the blueprint of AWS that an ARN names, in any partition and region; None for any other ARN."""
+    try:
+        parsed = Arn.parse(arn)
+    except ValueError:
+        return None
+    if parsed.resource_type != BLUEPRINT or parsed.account != _MANAGED_ACCOUNT:
+        return None
+    return MANAGED.get(parsed.resource_id)
+
 
 def blueprint_id(stem: str) -> str:
     """
-    Give the id for a blueprint file's name without its ``.json``.
+    Return the id for a blueprint file's name without its ``.json``.
 
     A name that is a valid id stays as it is. Else what ids cannot hold becomes a hyphen, ``blueprint-`` is put before
     a short name (``receipt.json``: ``blueprint-receipt``), and a long one is cut and ends in a digest of the whole.
@@ -54,15 +123,13 @@ def blueprint_id(stem: str) -> str:
 
 class Catalogue:
     """
-    The blueprints of one emulator.
+    The blueprints of one emulator that can be asked for without creating them.
 
-    :param managed: by the last part of their ARN, the common prefix left out.
-    :param owned: by their ids.
+    :param schemas: what a document can be matched with, by the ids of their ARNs.
     """
 
-    def __init__(self, managed: Mapping[str, Blueprint], owned: Mapping[str, Blueprint]) -> None:
-        self._managed = managed
-        self._owned = owned
+    def __init__(self, schemas: Mapping[str, Blueprint]) -> None:
+        self._schemas = schemas
 
     @classmethod
     def load(cls, folder: Path | None) -> Catalogue:
@@ -72,40 +139,40 @@ class Catalogue:
         :raises BlueprintFileError: when a file is no blueprint, or two files give the same id.
         :raises NotADirectoryError: when there is no such folder.
         """
-        return cls(_read_managed(), _read_folder(folder) if folder is not None else {})
+        shipped = {
+            key: parse_blueprint(each.schema, name=each.name)
+            for key, each in MANAGED.items()
+            if each.schema is not None
+        }
+        return cls(shipped | (_read_folder(folder) if folder is not None else {}))
+
+    def knows(self, arn: str) -> bool:
+        """Whether an ARN names a managed blueprint or one of the folder."""
+        return managed_blueprint(arn) is not None or self.find(arn) is not None
 
     def find(self, arn: str) -> Blueprint | None:
-        """Give the blueprint that an ARN names, in any partition and region; None when there is none."""
+        """Return the blueprint that an ARN names, in any partition and region; None where no schema is known."""
         try:
             parsed = Arn.parse(arn)
         except ValueError:
             return None
-        if parsed.resource_type != BLUEPRINT:
+        is_managed = parsed.account == _MANAGED_ACCOUNT
+        if parsed.resource_type != BLUEPRINT or is_managed != parsed.resource_id.startswith(MANAGED_PREFIX):
             return None
-        if parsed.account == _MANAGED_ACCOUNT:
-            known, key = self._managed, parsed.resource_id.removeprefix(_MANAGED_PREFIX)
-        else:
-            known, key = self._owned, parsed.resource_id
-        blueprint = known.get(key)
+        blueprint = self._schemas.get(parsed.resource_id)
         return replace(blueprint, arn=arn) if blueprint else None
 
     def find_all(self, arns: Iterable[str]) -> tuple[Blueprint, ...]:
-        """Give the blueprints that these ARNs name, leaving out what is not known."""
+        """Return the blueprints that these ARNs name, leaving out those without a schema."""
         return tuple(blueprint for arn in arns if (blueprint := self.find(arn)) is not None)
 
     def listing(self, *, region: str, account: str, partition: str = "aws") -> tuple[tuple[str, str], ...]:
         """List ARN and name of each blueprint, as they are in one region and account."""
-        managed = ((_MANAGED_ACCOUNT, _MANAGED_PREFIX + key, each.name) for key, each in self._managed.items())
-        owned = ((account, key, each.name) for key, each in self._owned.items())
-        return tuple(
-            (str(Arn(partition, region, owner, BLUEPRINT, key)), name) for owner, key, name in (*managed, *owned)
-        )
-
-
-def _read_managed() -> dict[str, Blueprint]:
-    folder = resources.files("airflow_bda.emulator.documents.fields") / "managed"
-    files = sorted((each for each in folder.iterdir() if each.name.endswith(".json")), key=lambda each: each.name)
-    return {each.name.removesuffix(".json"): parse_blueprint(each.read_text(encoding="utf-8")) for each in files}
+        names = {key: each.name for key, each in MANAGED.items()} | {
+            key: each.name for key, each in self._schemas.items()
+        }
+        owners = {key: _MANAGED_ACCOUNT if key.startswith(MANAGED_PREFIX) else account for key in names}
+        return tuple((str(Arn(partition, region, owners[key], BLUEPRINT, key)), name) for key, name in names.items())
 
 
 def _read_folder(folder: Path) -> dict[str, Blueprint]:
@@ -113,10 +180,14 @@ def _read_folder(folder: Path) -> dict[str, Blueprint]:
         raise NotADirectoryError(f"The blueprints folder {str(folder)!r} does not exist; create it or leave it out.")
     files: dict[str, Path] = {}
     for path in sorted(folder.glob("*.json")):
-        key = blueprint_id(path.stem)
+        key = path.stem if path.stem.startswith(MANAGED_PREFIX) else blueprint_id(path.stem)
         if key in files:
             raise BlueprintFileError(
                 f"The blueprint files {str(files[key])!r} and {str(path)!r} both give the id {key!r}; rename one."
             )
         files[key] = path
-    return {key: load_blueprint(path, name=path.stem) for key, path in files.items()}
+    return {key: load_blueprint(path, name=_name(key, path)) for key, path in files.items()}
+
+
+def _name(key: str, path: Path) -> str:
+    return MANAGED[key].name if key in MANAGED else path.stem.removeprefix(MANAGED_PREFIX)
