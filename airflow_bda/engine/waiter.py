@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_bda.engine.schedule import PollSchedule
+    from airflow_bda.engine.pacing import PollSchedule
     from airflow_bda.engine.source import OpenSource, ResolveIdentity
     from airflow_bda.service.aws_errors import Failure
     from airflow_bda.service.statuses import JobState

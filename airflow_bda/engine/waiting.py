@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from airflow_bda.engine.jitter import full_jitter
 from airflow_bda.engine.poller import Poller
-from airflow_bda.engine.schedule import AdaptiveSchedule, FixedSchedule
+from airflow_bda.engine.pacing import AdaptiveSchedule, FixedSchedule
 from airflow_bda.engine.threads import run_to_the_end
 from airflow_bda.engine.waiter import IdentityChangedError, Waiter, WaitOutcome, utc_now
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from airflow_bda.engine.schedule import PollSchedule
+    from airflow_bda.engine.pacing import PollSchedule
     from airflow_bda.engine.source import OpenSource, ResolveIdentity
 
 __all__ = ["WaitLimits", "WaitOutcome", "wait_for_job", "wait_in_this_thread"]

@@ -19,7 +19,7 @@ from airflow_bda.access.denial import explain_denial
 from airflow_bda.engine.jitter import full_jitter
 from airflow_bda.engine.submitting import submit_in_this_thread
 from airflow_bda.engine.waiting import wait_for_job, wait_in_this_thread
-from airflow_bda.hooks.async_clients import HookStatusSource, async_client
+from airflow_bda.hooks.connection import HookStatusSource, async_client
 from airflow_bda.hooks.identity import identity_digest
 from airflow_bda.hooks.lookups import shared_look_up
 from airflow_bda.hooks.results import read_result, read_result_async

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from airflow_bda._compat import HAS_EVENT_TRIGGERS, BaseEventTrigger, TriggerEvent
 from airflow_bda.engine.event_queue import LONGEST_POLL_SECONDS, Delivery, EventQueue
-from airflow_bda.hooks.async_clients import async_client
+from airflow_bda.hooks.connection import async_client
 from airflow_bda.hooks.bda import BdaHook
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.events import STATUS_OF_DETAIL_TYPE, JobEvent

@@ -167,7 +167,7 @@ def test_body_that_is_not_json_is_no_success(bda_emulator, document):
 
 def test_connection_settings_reach_both_clients(bda_emulator, monkeypatch):
     """Region, verify and botocore's configuration, from the connection and from the caller, sync and async."""
-    from airflow_bda.hooks.async_clients import async_client
+    from airflow_bda.hooks.connection import async_client
 
     settings = connection(bda_emulator, region_name="eu-west-2", config_kwargs={"read_timeout": 17})
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", settings)

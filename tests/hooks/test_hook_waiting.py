@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from airflow_bda.hooks import BdaHook
-from airflow_bda.hooks.async_clients import HookStatusSource
+from airflow_bda.hooks.connection import HookStatusSource
 from airflow_bda.service.errors import (
     BdaClientError,
     BdaConnectionError,

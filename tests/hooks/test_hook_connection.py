@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from airflow_bda.hooks import lookups
-from airflow_bda.hooks.lookups import shared_look_up
+from airflow_bda.hooks import connection
+from airflow_bda.hooks.connection import shared_look_up
 
 
 class LookUp:
@@ -36,7 +36,7 @@ async def test_other_settings_are_looked_up_on_their_own():
 
 
 async def test_an_answer_is_shared_for_a_moment_only(monkeypatch):
-    monkeypatch.setattr(lookups, "_SHARED_SECONDS", 0.0)
+    monkeypatch.setattr(connection, "_SHARED_SECONDS", 0.0)
     look_up = LookUp()
     await shared_look_up("aws_default", look_up)
     look_up.answer = "somebody else"
