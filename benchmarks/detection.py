@@ -21,7 +21,8 @@ from statistics import mean
 from rich.console import Console
 from rich.table import Table
 
-from airflow_bda.engine.waiting import WaitLimits, wait_for_job
+from airflow_bda.engine.waiter import StatusConnection, Wait, WaitLimits
+from airflow_bda.engine.waiting import wait_for_job
 from airflow_bda.hooks import settings as shipped
 from airflow_bda.service.statuses import JobState
 
@@ -91,14 +92,15 @@ async def wait(length: float, poll_interval: float | None) -> Noticed:
     """Wait for one job, alone."""
     source = Source(length)
     await wait_for_job(
-        "job",
-        identity=source.identity,
-        open_source=source.open,
-        deadline=EPOCH + timedelta(days=1),
-        poll_interval=poll_interval,
-        limits=LIMITS,
-        submitted_at=EPOCH,
-        wall_clock=wall_clock,
+        Wait(
+            "job",
+            deadline=EPOCH + timedelta(days=1),
+            connection=StatusConnection(source.identity, source.open),
+            limits=LIMITS,
+            poll_interval=poll_interval,
+            submitted_at=EPOCH,
+            wall_clock=wall_clock,
+        )
     )
     return Noticed(length, asyncio.get_running_loop().time() - length, source.calls)
 

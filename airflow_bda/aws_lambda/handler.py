@@ -19,7 +19,7 @@ from airflow_bda.aws_lambda.requests import Caller, StatusEvent, read_event
 from airflow_bda.aws_lambda.telemetry import Metric, Telemetry
 from airflow_bda.service.arns import partition_of
 from airflow_bda.service.errors import BdaError
-from airflow_bda.service.model import service_model
+from airflow_bda.service.model import GET_STATUS, INVOKE, service_model
 from airflow_bda.service.statuses import JobState, UnexpectedAnswerError
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from airflow_bda.aws_lambda.telemetry import Context
     from airflow_bda.service.aws_errors import Failure
 
-_INVOKE = "InvokeDataAutomationAsync"
-_GET_STATUS = "GetDataAutomationStatus"
 _CALLERS_FAULTS = range(400, 500)
 
 
@@ -62,13 +60,13 @@ def _invoke(asked: InvokeEvent, context: Context, telemetry: Telemetry) -> dict[
     def call() -> str:
         response = bda_client(context).invoke_data_automation_async(**request.to_api())
         if not response.get("invocationArn"):
-            raise UnexpectedAnswerError(f"{_INVOKE} was answered without an invocationArn")
+            raise UnexpectedAnswerError(f"{INVOKE} was answered without an invocationArn")
         return str(response["invocationArn"])
 
     try:
-        arn = call_in_time(call, context, on_retry=_reporter(telemetry, _INVOKE))
+        arn = call_in_time(call, context, on_retry=_reporter(telemetry, INVOKE))
     except Exception as error:  # noqa: BLE001  whatever boto3 raises, the caller is answered
-        return replies.failed(error, operation=_INVOKE, input_s3_uri=request.input_s3_uri)
+        return replies.failed(error, operation=INVOKE, input_s3_uri=request.input_s3_uri)
     telemetry.info("A job was started, or found by its client token.", invocationArn=arn, **facts)
     telemetry.count([Metric("JobsStarted", 1)])
     return replies.started(arn, asked.warnings)
@@ -80,9 +78,9 @@ def _status(asked: StatusEvent, context: Context, telemetry: Telemetry) -> dict[
         return JobState.from_response(asked.invocation_arn, response)
 
     try:
-        state = call_in_time(call, context, on_retry=_reporter(telemetry, _GET_STATUS))
+        state = call_in_time(call, context, on_retry=_reporter(telemetry, GET_STATUS))
     except Exception as error:  # noqa: BLE001  as above
-        return replies.failed(error, operation=_GET_STATUS, invocation_arn=asked.invocation_arn)
+        return replies.failed(error, operation=GET_STATUS, invocation_arn=asked.invocation_arn)
     telemetry.info("A status was asked for.", invocationArn=state.invocation_arn, status=state.status_text)
     return replies.status(state)
 

@@ -9,12 +9,11 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_bda.engine.jitter import full_jitter
+from airflow_bda.engine.pacing import full_jitter
 from airflow_bda.engine.tasks import error_of, start_apart, start_within
 
 if TYPE_CHECKING:
-    from airflow_bda.engine.source import StatusSource
-    from airflow_bda.engine.waiter import Waiter
+    from airflow_bda.engine.waiter import StatusSource, Waiter
 
 _OPENING_SECONDS = 120.0
 _CLOSING_SECONDS = 10.0
@@ -155,7 +154,7 @@ class SharedClient:
 
 
 async def _open(waiter: Waiter) -> StatusSource:
-    return await asyncio.wait_for(waiter.open_source(), _OPENING_SECONDS)
+    return await asyncio.wait_for(waiter.wait.connection.open_source(), _OPENING_SECONDS)
 
 
 async def _close_quietly(source: StatusSource) -> None:

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.engine.jitter import full_jitter
+from airflow_bda.engine.pacing import full_jitter
 from airflow_bda.service.events import JobEvent
 
 if TYPE_CHECKING:

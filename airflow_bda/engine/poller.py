@@ -16,12 +16,11 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.engine.client import Lease, SharedClient
-from airflow_bda.engine.jitter import full_jitter, uniform
-from airflow_bda.engine.pace import Pace
+from airflow_bda.engine.pacing import Pace, full_jitter, uniform
 from airflow_bda.engine.tasks import error_of, start_apart, start_within
-from airflow_bda.engine.waiter import IdentityChangedError
 from airflow_bda.service.aws_errors import NOT_FOUND_GRACE_SECONDS, Failure, call_error, classify, error_code
 from airflow_bda.service.errors import BdaError
+from airflow_bda.service.model import GET_STATUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -299,7 +298,7 @@ class Poller:
             await asyncio.sleep(uniform(0.8, 1.2) * _IDENTITY_CHECK_SECONDS)
             waiter = next(iter(self._waiters))
             self._waiters[waiter] = self._waiters.pop(waiter)
-            if waiter.resolve_identity is not None:
+            if waiter.wait.connection.resolve_identity is not None:
                 await self._check_identity(waiter)
 
     async def _check_identity(self, waiter: Waiter) -> None:
@@ -315,8 +314,8 @@ class Poller:
         Those that cannot look it up stay: they may have come by another connection.
         """
         for each in list(self._waiters):
-            if each is waiter or each.resolve_identity is not None:
-                each.fail(IdentityChangedError(identity))
+            if each is waiter or each.wait.connection.resolve_identity is not None:
+                each.send_away(identity)
                 self._pass_over(each)
 
 
@@ -332,4 +331,4 @@ def _is_no_answer(kind: Failure, error: BaseException) -> bool:
 def _explain(error: BaseException, invocation_arn: str | None = None) -> BdaError:
     if isinstance(error, BdaError):
         return error
-    return call_error(error, operation="GetDataAutomationStatus", invocation_arn=invocation_arn)
+    return call_error(error, operation=GET_STATUS, invocation_arn=invocation_arn)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from botocore import exceptions as botocore_exceptions
 
-from airflow_bda.engine.jitter import full_jitter
-from airflow_bda.engine.threads import run_to_the_end
+from airflow_bda.engine.pacing import full_jitter
+from airflow_bda.engine.tasks import run_to_the_end
 from airflow_bda.engine.waiter import utc_now
 from airflow_bda.service.aws_errors import call_error, classify
 from airflow_bda.service.errors import BdaError, BdaTimeoutError
+from airflow_bda.service.model import INVOKE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from airflow_bda.service.aws_errors import Failure
 
-_OPERATION = "InvokeDataAutomationAsync"
 # The pauses of AWS's own solutions for this call: 2 s doubling to 300 s, here with full jitter.
 _FIRST_PAUSE_SECONDS = 2.0
 _LONGEST_PAUSE_SECONDS = 300.0
@@ -93,7 +93,7 @@ class _Attempts:
         if isinstance(error, BdaError):
             raise error
         kind = classify(error)
-        explained = call_error(error, operation=_OPERATION)
+        explained = call_error(error, operation=INVOKE)
         self.was_reached = self.was_reached or not isinstance(error, _NEVER_REACHED)
         pause = full_jitter(self.in_vain, first=_FIRST_PAUSE_SECONDS, longest=_LONGEST_PAUSE_SECONDS)
         self.in_vain += 1

@@ -1,20 +1,23 @@
-"""One wait: what was asked for, what it has seen so far, and how it tells of changes."""
+"""A wait: what is asked for (`Wait`), whom to ask (`StatusConnection`), and what it has seen so far (`Waiter`)."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from airflow_bda.engine.pacing import AdaptiveSchedule, FixedSchedule
+from airflow_bda.service.model import GET_STATUS
+from airflow_bda.service.outcomes import JobOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow_bda.engine.pacing import PollSchedule
-    from airflow_bda.engine.source import OpenSource, ResolveIdentity
     from airflow_bda.service.aws_errors import Failure
+    from airflow_bda.service.errors import BdaError
     from airflow_bda.service.statuses import JobState
 
 # A wait whose deadline passed before it began (a triggerer was down) still looks once: the job may long have ended.
@@ -24,19 +27,97 @@ _LATE_SECONDS = 300.0
 _log = logging.getLogger(__name__)
 
 
+class StatusSource(Protocol):
+    """One authenticated client that asks for statuses."""
+
+    @property
+    def identity(self) -> str:
+        """
+        Whom this source asks as: the digest of the connection as it was when the source was opened.
+
+        It must be made from the very settings that the client was made from. A source whose identity is not the one
+        that its poller serves is closed unused, and the waits move on (see :mod:`airflow_bda.engine.waiting`).
+        """
+
+    async def get_status(self, invocation_arn: str) -> JobState:
+        """
+        Ask once.
+
+        :raises Exception: as botocore does; :func:`airflow_bda.service.aws_errors.classify` tells what it means.
+        """
+
+    async def close(self) -> None:
+        """Close the client. Called once, after the last call has ended."""
+
+
+OpenSource = Callable[[], Awaitable[StatusSource]]
+ResolveIdentity = Callable[[], Awaitable[str]]
+
+
 @dataclass(frozen=True)
-class WaitOutcome:
+class StatusConnection:
     """
-    How a wait ended.
+    How the service is reached.
 
-    :param state: the last state that was seen; None when no poll was ever answered.
-    :param timed_out: whether the deadline came first. Otherwise *state* is terminal.
-    :param last_failure: what the last poll failed with, when that was the deadline's last word; else None.
+    :param identity: a digest of the fully resolved connection. Waits of equal identity share a client.
+    :param open_source: opens that client; called again when its credentials have failed. Must not block the loop.
+    :param resolve_identity: looks *identity* up again. With it, a changed connection is noticed and followed.
     """
 
-    state: JobState | None
-    timed_out: bool = False
-    last_failure: str | None = None
+    identity: str
+    open_source: OpenSource
+    resolve_identity: ResolveIdentity | None = None
+
+
+@dataclass(frozen=True)
+class WaitLimits:
+    """
+    What the platform allows.
+
+    :param max_requests_per_second: for all waits of one identity on one event loop together.
+    :param min_poll_interval: the shortest pause between two polls of one invocation, in seconds.
+    :param max_poll_interval: the longest, in seconds.
+    """
+
+    max_requests_per_second: float
+    min_poll_interval: float
+    max_poll_interval: float
+
+
+def utc_now() -> datetime:
+    """Return the wall clock's time, for deadlines; pauses go by the event loop's clock."""
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """
+    One invocation to wait for, and all that decides how.
+
+    :param deadline: when to give up, timezone-aware. One that has passed already allows one more look.
+    :param connection: how the service is reached.
+    :param limits: what the platform allows.
+    :param poll_interval: seconds between polls; None lets the pause grow with the job's age.
+    :param submitted_at: when the job was submitted, if known: its age sets the pauses, and the grace for a job that
+        cannot be found yet.
+    :param on_change: logs one line; called on the loop, in the context of the caller.
+    :param wall_clock: tells the time that *deadline* is compared with.
+    """
+
+    invocation_arn: str
+    deadline: datetime
+    connection: StatusConnection
+    limits: WaitLimits
+    poll_interval: float | None = None
+    submitted_at: datetime | None = None
+    on_change: Callable[[str], None] | None = None
+    wall_clock: Callable[[], datetime] = utc_now
+
+    def schedule(self) -> PollSchedule:
+        """Return the rule for the pauses between polls."""
+        if self.poll_interval is not None:
+            return FixedSchedule(self.poll_interval)
+        return AdaptiveSchedule(floor=self.limits.min_poll_interval, ceiling=self.limits.max_poll_interval)
 
 
 class IdentityChangedError(Exception):
@@ -47,30 +128,13 @@ class IdentityChangedError(Exception):
         self.identity = identity
 
 
-def utc_now() -> datetime:
-    """Give the wall clock's time, for deadlines; pauses go by the event loop's clock."""
-    return datetime.now(timezone.utc)
-
-
 @dataclass(eq=False)
 class Waiter:
-    """
-    One wait, whichever poller serves it.
+    """One wait under way, whichever poller serves it: how old its job is, and what it has seen."""
 
-    :param deadline: when to give up, on the wall clock.
-    :param on_change: logs one line.
-    :param wall_clock: tells the time; tests pass a simulated one.
-    """
+    wait: Wait
 
-    invocation_arn: str
-    deadline: datetime
-    schedule: PollSchedule
-    open_source: OpenSource
-    resolve_identity: ResolveIdentity | None
-    on_change: Callable[[str], None] | None
-    wall_clock: Callable[[], datetime] = utc_now
-
-    outcome: asyncio.Future[WaitOutcome] = field(init=False)
+    outcome: asyncio.Future[JobOutcome] = field(init=False)
     state: JobState | None = None
     has_worked: bool = False
     last_failure: str | None = None
@@ -78,19 +142,26 @@ class Waiter:
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self.schedule = self.wait.schedule()
         # Airflow tells triggers' log lines apart by context variables: a line must be written in its wait's own.
         self.context = contextvars.copy_context()
         self.outcome = self._loop.create_future()
         self._born_at = self._loop.time()
         self._late_until = self._born_at + (_LATE_SECONDS if self.seconds_left <= 0 else 0.0)
+        self._know_submitted_at(self.wait.submitted_at)
 
-    def know_submitted_at(self, submitted_at: datetime | None) -> None:
+    def _know_submitted_at(self, submitted_at: datetime | None) -> None:
         """Count the job's age from its submission, where that is known; else it counts from the wait's start."""
         if submitted_at is not None:
             if submitted_at.tzinfo is None:
                 submitted_at = submitted_at.replace(tzinfo=timezone.utc)
-            age = max(0.0, (self.wall_clock() - submitted_at).total_seconds())
+            age = max(0.0, (self.wait.wall_clock() - submitted_at).total_seconds())
             self._born_at = self._loop.time() - age
+
+    @property
+    def invocation_arn(self) -> str:
+        """The job that is waited for."""
+        return self.wait.invocation_arn
 
     @property
     def age(self) -> float:
@@ -100,7 +171,7 @@ class Waiter:
     @property
     def seconds_left(self) -> float:
         """How long it is until the deadline, in seconds; negative when it has passed."""
-        return (self.deadline - self.wall_clock()).total_seconds()
+        return (self.wait.deadline - self.wait.wall_clock()).total_seconds()
 
     @property
     def seconds_to_give_up(self) -> float:
@@ -115,12 +186,13 @@ class Waiter:
         """
         Look up whom the connection stands for.
 
-        :param otherwise: what to give when that cannot be told.
+        :param otherwise: what to return when that cannot be told.
         """
-        if self.resolve_identity is None:
+        resolve = self.wait.connection.resolve_identity
+        if resolve is None:
             return otherwise
         try:
-            return await self.resolve_identity()
+            return await resolve()
         except Exception:  # noqa: BLE001  a secrets backend may raise anything
             _log.warning("The connection could not be looked up again; it is taken to be unchanged.", exc_info=True)
             return otherwise
@@ -128,17 +200,17 @@ class Waiter:
     def saw(self, state: JobState, *, storm_is_over: bool) -> None:
         """Take note of an answer; end the wait when it is the last one."""
         if self.state is None:
-            self.know_submitted_at(state.submitted_at)
+            self._know_submitted_at(state.submitted_at)
         self.has_worked = True
         self.last_failure = None
         if self._trouble is not None and (storm_is_over or state.status.is_terminal):
             self._trouble = None
-            self._tell(f"GetDataAutomationStatus answers again for {self.invocation_arn}.")
+            self._tell(f"{GET_STATUS} answers again for {self.invocation_arn}.")
         if self.state is None or self.state.status_text != state.status_text:
-            self._tell(_status_line(state))
+            self._tell(state.describe())
         self.state = state
         if state.status.is_terminal:
-            self.end(WaitOutcome(state))
+            self._end(JobOutcome.of_state(state))
         elif self.seconds_left <= 0:
             self.time_out()
 
@@ -151,27 +223,28 @@ class Waiter:
 
     def time_out(self) -> None:
         """End the wait at its deadline."""
-        self.end(WaitOutcome(self.state, timed_out=True, last_failure=self.last_failure))
+        self._end(
+            JobOutcome.of_timeout(
+                self.invocation_arn,
+                deadline=self.wait.deadline,
+                last_state=self.state,
+                last_failure=self.last_failure,
+            )
+        )
 
-    def end(self, outcome: WaitOutcome) -> None:
-        """End the wait with an outcome."""
+    def fail(self, error: BdaError) -> None:
+        """End the wait with an error."""
+        self._end(JobOutcome(self.invocation_arn, error=error, state=self.state))
+
+    def send_away(self, identity: str) -> None:
+        """Leave the poller: the connection stands for another identity now."""
+        if not self.outcome.done():
+            self.outcome.set_exception(IdentityChangedError(identity))
+
+    def _end(self, outcome: JobOutcome) -> None:
         if not self.outcome.done():
             self.outcome.set_result(outcome)
 
-    def fail(self, error: Exception) -> None:
-        """End the wait with an error."""
-        if not self.outcome.done():
-            self.outcome.set_exception(error)
-
     def _tell(self, line: str) -> None:
-        if self.on_change is not None:
-            self._loop.call_soon(self.on_change, line, context=self.context)
-
-
-def _status_line(state: JobState) -> str:
-    if state.status.value == state.status_text or state.status.value != "Unknown":
-        return f"{state.invocation_arn} is {state.status_text}."
-    return (
-        f"{state.invocation_arn} has the status {state.status_text!r}, which this release does not know; "
-        "waiting on until it ends in one that it knows."
-    )
+        if self.wait.on_change is not None:
+            self._loop.call_soon(self.wait.on_change, line, context=self.context)

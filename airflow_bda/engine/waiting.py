@@ -10,25 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from airflow_bda.engine.jitter import full_jitter
+from airflow_bda.engine.pacing import full_jitter
 from airflow_bda.engine.poller import Poller
-from airflow_bda.engine.pacing import AdaptiveSchedule, FixedSchedule
-from airflow_bda.engine.threads import run_to_the_end
-from airflow_bda.engine.waiter import IdentityChangedError, Waiter, WaitOutcome, utc_now
+from airflow_bda.engine.tasks import run_to_the_end
+from airflow_bda.engine.waiter import IdentityChangedError, Waiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from airflow_bda.engine.pacing import PollSchedule
-    from airflow_bda.engine.source import OpenSource, ResolveIdentity
-
-__all__ = ["WaitLimits", "WaitOutcome", "wait_for_job", "wait_in_this_thread"]
+    from airflow_bda.engine.waiter import Wait
+    from airflow_bda.service.outcomes import JobOutcome
 
 # The loop's clock stands still while a machine sleeps, and deadlines are on the wall clock: look at it now and then.
 _CLOCK_CHECK_SECONDS = 60.0
@@ -36,110 +29,35 @@ _MOVE_FIRST_SECONDS = 1.0
 _MOVE_LONGEST_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class WaitLimits:
+async def wait_for_job(wait: Wait) -> JobOutcome:
     """
-    What the platform allows.
+    Wait until an invocation has ended, the deadline has come, or a call was refused in a way that waiting cannot mend.
 
-    :param max_requests_per_second: for all waits of one identity on one event loop together.
-    :param min_poll_interval: the shortest pause between two polls of one invocation, in seconds.
-    :param max_poll_interval: the longest, in seconds.
+    :return: how it ended, with the last state that was seen; an error is returned, not raised.
     """
-
-    max_requests_per_second: float
-    min_poll_interval: float
-    max_poll_interval: float
-
-
-async def wait_for_job(  # noqa: PLR0913  a connection in three parts, and what to wait for
-    invocation_arn: str,
-    *,
-    identity: str,
-    open_source: OpenSource,
-    deadline: datetime,
-    poll_interval: float | None,
-    limits: WaitLimits,
-    submitted_at: datetime | None = None,
-    on_change: Callable[[str], None] | None = None,
-    resolve_identity: ResolveIdentity | None = None,
-    wall_clock: Callable[[], datetime] = utc_now,
-) -> WaitOutcome:
-    """
-    Wait until an invocation has ended or the deadline has come.
-
-    :param identity: a digest of the fully resolved connection. Waits of equal identity share a client.
-    :param open_source: opens that client; called again when its credentials have failed. Must not block the loop.
-    :param deadline: when to give up, timezone-aware. One that has passed already allows one more look.
-    :param poll_interval: seconds between polls; None lets the pause grow with the job's age.
-    :param submitted_at: when the job was submitted, if known: its age sets the pauses, and the grace for a job that
-        cannot be found yet.
-    :param on_change: logs one line; called on the loop, in the context of the caller.
-    :param resolve_identity: looks *identity* up again. With it, a changed connection is noticed and followed.
-    :param wall_clock: tells the time that *deadline* is compared with.
-    :return: the last state, and whether the deadline came first.
-    :raises BdaError: when the call was refused in a way that waiting does not mend.
-    """
-    waiter = Waiter(
-        invocation_arn=invocation_arn,
-        deadline=deadline,
-        schedule=_schedule(poll_interval, limits),
-        open_source=open_source,
-        resolve_identity=resolve_identity,
-        on_change=on_change,
-        wall_clock=wall_clock,
-    )
-    waiter.know_submitted_at(submitted_at)
+    waiter = Waiter(wait)
+    identity = wait.connection.identity
     moves = 0
     while True:
         try:
-            return await _be_served(waiter, identity, limits)
+            return await _be_served(waiter, identity)
         except IdentityChangedError as change:
-            identity = await waiter.identity_now(change.identity if resolve_identity is None else identity)
+            otherwise = change.identity if wait.connection.resolve_identity is None else identity
+            identity = await waiter.identity_now(otherwise)
         # Thousands may move at once; and a connection that gives another answer each time must not spin.
         pause = full_jitter(moves, first=_MOVE_FIRST_SECONDS, longest=_MOVE_LONGEST_SECONDS)
         await asyncio.sleep(min(pause, max(0.0, waiter.seconds_to_give_up)))
         moves += 1
 
 
-def wait_in_this_thread(  # noqa: PLR0913  as above
-    invocation_arn: str,
-    *,
-    identity: str,
-    open_source: OpenSource,
-    deadline: datetime,
-    poll_interval: float | None,
-    limits: WaitLimits,
-    submitted_at: datetime | None = None,
-    on_change: Callable[[str], None] | None = None,
-    resolve_identity: ResolveIdentity | None = None,
-    wall_clock: Callable[[], datetime] = utc_now,
-) -> WaitOutcome:
+def wait_in_this_thread(wait: Wait) -> JobOutcome:
     """Block until an invocation has ended or the deadline has come; see :func:`wait_for_job`."""
-    return run_to_the_end(
-        lambda: wait_for_job(
-            invocation_arn,
-            identity=identity,
-            open_source=open_source,
-            deadline=deadline,
-            poll_interval=poll_interval,
-            limits=limits,
-            submitted_at=submitted_at,
-            on_change=on_change,
-            resolve_identity=resolve_identity,
-            wall_clock=wall_clock,
-        )
-    )
+    return run_to_the_end(lambda: wait_for_job(wait))
 
 
-def _schedule(poll_interval: float | None, limits: WaitLimits) -> PollSchedule:
-    if poll_interval is not None:
-        return FixedSchedule(poll_interval)
-    return AdaptiveSchedule(floor=limits.min_poll_interval, ceiling=limits.max_poll_interval)
-
-
-async def _be_served(waiter: Waiter, identity: str, limits: WaitLimits) -> WaitOutcome:
+async def _be_served(waiter: Waiter, identity: str) -> JobOutcome:
     waiter.join_anew()
-    poller = _poller(identity, limits)
+    poller = _poller(identity, waiter.wait.limits.max_requests_per_second)
     poller.join(waiter)
     try:
         await _outcome_or_deadline(waiter)
@@ -165,13 +83,13 @@ _pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[str, 
 _pollers_lock = threading.Lock()
 
 
-def _poller(identity: str, limits: WaitLimits) -> Poller:
+def _poller(identity: str, requests_per_second: float) -> Poller:
     of_this_loop = _pollers_of(asyncio.get_running_loop())
     poller = of_this_loop.get(identity)
     if poller is None:
         poller = of_this_loop[identity] = Poller(
             identity,
-            requests_per_second=limits.max_requests_per_second,
+            requests_per_second=requests_per_second,
             # A wait that arrives while the client is being closed gets a new one.
             on_shut=partial(of_this_loop.pop, identity, None),
         )

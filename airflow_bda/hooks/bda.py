@@ -3,60 +3,49 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-from asgiref.sync import sync_to_async
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
-from airflow_bda import __version__
 from airflow_bda.access.denial import explain_denial
-from airflow_bda.engine.jitter import full_jitter
 from airflow_bda.engine.submitting import submit_in_this_thread
+from airflow_bda.engine.tasks import call_in_thread
+from airflow_bda.engine.waiter import StatusConnection, Wait
 from airflow_bda.engine.waiting import wait_for_job, wait_in_this_thread
-from airflow_bda.hooks.connection import HookStatusSource, async_client
-from airflow_bda.hooks.identity import identity_digest
-from airflow_bda.hooks.lookups import shared_look_up
+from airflow_bda.hooks.connection import AsyncAwsHook
 from airflow_bda.hooks.results import read_result, read_result_async
 from airflow_bda.hooks.settings import in_seconds, wait_limits
 from airflow_bda.service.aws_errors import Failure, call_error, classify
-from airflow_bda.service.errors import BdaConnectionError, BdaError, BdaRequestError
-from airflow_bda.service.model import SERVICE
+from airflow_bda.service.errors import BdaError, BdaRequestError
+from airflow_bda.service.model import GET_STATUS, INVOKE, SERVICE
 from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.profiles import PROFILE_OF_REGION, UnknownRegionError, derive_profile_arn
 from airflow_bda.service.statuses import JobState, UnexpectedAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Mapping
+    from collections.abc import Mapping
 
-    from airflow_bda.engine.waiting import WaitOutcome
     from airflow_bda.service.request.request import InvocationRequest
     from airflow_bda.service.results.job_result import JobResult
 
-INVOKE = "InvokeDataAutomationAsync"
-GET_STATUS = "GetDataAutomationStatus"
 PollInterval: TypeAlias = "float | timedelta | None"
 DEFAULT_MAX_WAIT = timedelta(days=1)
-# botocore's "legacy" retries, its default, do not slow down when throttled.
-_RETRIES = {"mode": "standard", "total_max_attempts": 4}
 # A valid ARN, for checking the rest of a request before the real one is known.
 _STAND_IN_PROFILE = derive_profile_arn(region="us-east-1", account="000000000000")
 _RESULTS_REMEDY = (
     "Check the URI, and that the connection may s3:GetObject there (and kms:Decrypt, where there is a key)."
 )
 _ACCOUNT_REMEDY = "Pass profile_arn, which makes this call unnecessary, or mend the connection's credentials."
-# With the pauses between them, some three minutes on average.
-_LOOK_UPS = 10
 # What a call can raise, whichever client makes it; the decoder's own errors come from bodies that are not JSON.
 _CALL_FAILURES = (ClientError, BotoCoreError, OSError, ValueError, UnexpectedAnswerError)
 
 
-class BdaHook(AwsBaseHook):
+class BdaHook(AsyncAwsHook):
     """
     Interact with Amazon Bedrock Data Automation.
 
@@ -68,55 +57,18 @@ class BdaHook(AwsBaseHook):
     connection's ``config_kwargs`` say otherwise.
     """
 
-    client_type: str
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["client_type"] = SERVICE
         super().__init__(*args, **kwargs)
 
-    @property
-    def config(self) -> Config:
-        """The configuration of every client: our defaults, overridden by the connection's or the caller's."""
-        given = super().config
-        agent = " ".join(filter(None, (f"airflow-bda/{__version__}", given.user_agent_extra)))
-        return Config(retries=_RETRIES).merge(given).merge(Config(user_agent_extra=agent))
-
-    def client_config(self) -> Config:
-        """Give the configuration that a client is made with, the provider's user agent included."""
-        return self._get_config()
-
-    @cached_property
-    def identity(self) -> str:
-        """The digest of the resolved connection: clients may be shared between hooks that agree in it."""
-        return identity_digest(self.conn_config, service_name=SERVICE, config=self.config)
-
-    async def resolve_async(self) -> None:
-        """Look the connection up, off the event loop; what follows finds it cached."""
-        # asgiref's threads, because Airflow 3 asks its supervisor through the loop that they know.
-        await sync_to_async(lambda: self.identity)()
-
     @cached_property
     def s3(self) -> Any:
         """A boto3 client of S3 on the same connection."""
-        return S3Hook(
-            aws_conn_id=self.aws_conn_id, region_name=self._region_name, verify=self._verify, config=self._config
-        ).conn
+        return self._like(S3Hook).conn
 
     def client_of(self, service: str) -> Any:
-        """
-        Give a boto3 client of any service, on the same connection.
-
-        :param service: as boto3 names it: ``iam``, ``sts``, ``bedrock-data-automation``.
-        """
-        if service == "s3":
-            return self.s3
-        return AwsBaseHook(
-            client_type=service,
-            aws_conn_id=self.aws_conn_id,
-            region_name=self._region_name,
-            verify=self._verify,
-            config=self._config,
-        ).conn
+        """Return a boto3 client of any service, on the same connection."""
+        return self.s3 if service == "s3" else super().client_of(service)
 
     # -- requests
 
@@ -188,7 +140,7 @@ class BdaHook(AwsBaseHook):
     async def invoke_async(self, request: InvocationRequest) -> str:
         """Start a job, once; the async twin of :meth:`invoke`."""
         try:
-            async with await async_client(self, SERVICE) as client:
+            async with await self.async_client() as client:
                 return _arn_of(await client.invoke_data_automation_async(**request.to_api()))
         except _CALL_FAILURES as error:
             raise await asyncio.to_thread(self._invoke_error, error, request) from error
@@ -211,11 +163,11 @@ class BdaHook(AwsBaseHook):
         async def send() -> str:
             nonlocal hook
             try:
-                return await asyncio.to_thread(hook._send, request)
+                return await call_in_thread(hook._send, request)
             except _CALL_FAILURES as error:
                 kind = classify(error)
                 if kind is Failure.EXPIRED:
-                    hook = self._anew()
+                    hook = self.anew()
                 if kind.is_passing:
                     raise
                 raise self._invoke_error(error, request) from error
@@ -260,8 +212,10 @@ class BdaHook(AwsBaseHook):
         :return: None when the service could not be asked for minutes.
         :raises BdaError: when the call was refused in a way that waiting does not mend.
         """
-        now = datetime.now(timezone.utc)
-        return wait_in_this_thread(invocation_arn, **self._wait_arguments(self.identity, now, None)).state
+        outcome = wait_in_this_thread(self._wait(invocation_arn, self.identity, datetime.now(timezone.utc), None))
+        if outcome.state is None and outcome.error is not None and not outcome.timed_out:
+            raise outcome.error
+        return outcome.state
 
     async def get_status_async(self, invocation_arn: str) -> JobState:
         """Ask for a job's state; the async twin of :meth:`get_status`. To wait, :meth:`wait_async` costs less."""
@@ -307,24 +261,34 @@ class BdaHook(AwsBaseHook):
         return outcome.metadata_uri()
 
     def outcome(self, invocation_arn: str, *, deadline: datetime, poll_interval: PollInterval = None) -> JobOutcome:
-        """Wait for a job to end, until *deadline* at most, and give the end as a value instead of raising it."""
+        """Wait for a job to end, until *deadline* at most, and return the end as a value instead of raising it."""
         try:
-            arguments = self._wait_arguments(self.identity, deadline, poll_interval)
-            waited = wait_in_this_thread(invocation_arn, **arguments)
+            wait = self._wait(invocation_arn, self.identity, deadline, poll_interval)
         except BdaError as error:
             return JobOutcome(invocation_arn, error=error)
-        return _concluded(invocation_arn, waited, deadline)
+        return wait_in_this_thread(wait)
 
     async def outcome_async(
         self, invocation_arn: str, *, deadline: datetime, poll_interval: PollInterval = None
     ) -> JobOutcome:
-        """Wait for a job to end and give the end as a value; the async twin of :meth:`outcome`."""
+        """Wait for a job to end and return the end as a value; the async twin of :meth:`outcome`."""
         try:
-            identity = await self._identity_patiently()
-            waited = await wait_for_job(invocation_arn, **self._wait_arguments(identity, deadline, poll_interval))
+            wait = self._wait(invocation_arn, await self.identity_patiently(), deadline, poll_interval)
         except BdaError as error:
             return JobOutcome(invocation_arn, error=error)
-        return _concluded(invocation_arn, waited, deadline)
+        return await wait_for_job(wait)
+
+    def _wait(self, invocation_arn: str, identity: str, deadline: datetime, poll_interval: PollInterval) -> Wait:
+        # A source that is opened again, after credentials expired, must see the connection as it is by then.
+        hooks = chain([self], iter(self.anew, None))
+        return Wait(
+            invocation_arn=invocation_arn,
+            deadline=deadline,
+            connection=StatusConnection(identity, lambda: HookStatusSource.open(next(hooks)), self.identity_now),
+            limits=wait_limits(),
+            poll_interval=in_seconds(poll_interval),
+            on_change=self.log.info,
+        )
 
     # -- results
 
@@ -343,65 +307,39 @@ class BdaHook(AwsBaseHook):
     async def get_results_async(self, metadata_uri: str) -> JobResult:
         """Read all that a job found; the async twin of :meth:`get_results`."""
         try:
-            async with await async_client(self, "s3") as s3:
+            async with await self.async_client("s3") as s3:
                 return await read_result_async(s3, metadata_uri)
         except _CALL_FAILURES as error:
             raise _results_error(error, metadata_uri) from error
 
-    # -- what the above share
 
-    def _wait_arguments(self, identity: str, deadline: datetime, poll_interval: PollInterval) -> dict[str, Any]:
-        return {
-            "identity": identity,
-            "open_source": self._source_opener(),
-            "deadline": deadline,
-            "poll_interval": in_seconds(poll_interval),
-            "limits": wait_limits(),
-            "on_change": self.log.info,
-            "resolve_identity": self._identity_now,
-        }
+class HookStatusSource:
+    """
+    One async client that asks for statuses, and the identity that it signs with.
 
-    def _source_opener(self) -> Callable[[], Awaitable[HookStatusSource]]:
-        # A source that is opened again, after credentials expired, must see the connection as it is by then.
-        hooks = chain([self], iter(self._anew, None))
-        return lambda: HookStatusSource.open(next(hooks))
+    :param identity: the digest of the connection that the client was made from.
+    """
 
-    async def _identity_patiently(self) -> str:
-        """Look the connection up while Airflow's own services may be starting again: that fails no healthy job."""
-        for tries in range(_LOOK_UPS):
-            try:
-                return await shared_look_up(self._settings(), self._identity_now)
-            except Exception as error:  # whatever a secrets backend or Airflow's API raises
-                failure = error
-                self.log.warning("Connection %s could not be looked up; trying again.", self.aws_conn_id, exc_info=True)
-            await asyncio.sleep(full_jitter(tries, first=1.0, longest=60.0))
-        raise BdaConnectionError(
-            f"The Airflow connection {self.aws_conn_id!r} could not be looked up, in {_LOOK_UPS} tries.",
-            remedy="The triggerer's log says why; the job itself goes on.",
-            error_type=type(failure).__name__,
-        ) from failure
+    def __init__(self, client: Any, *, identity: str, resources: AsyncExitStack) -> None:
+        self._client = client
+        self._resources = resources
+        self.identity = identity
 
-    def _settings(self) -> Hashable:
-        options = getattr(self._config, "_user_provided_options", None)
-        return type(self), self.aws_conn_id, self._region_name, self._verify, repr(options)
+    @classmethod
+    async def open(cls, hook: BdaHook) -> HookStatusSource:
+        """Make the client; raises what :meth:`BdaHook.async_client` raises."""
+        resources = AsyncExitStack()
+        client = await resources.enter_async_context(await hook.async_client())
+        return cls(client, identity=hook.identity, resources=resources)
 
-    async def _identity_now(self) -> str:
-        hook = self._anew()
-        await hook.resolve_async()
-        return hook.identity
+    async def get_status(self, invocation_arn: str) -> JobState:
+        """Ask for one invocation's state; raises what botocore raises."""
+        response = await self._client.get_data_automation_status(invocationArn=invocation_arn)
+        return JobState.from_response(invocation_arn, response)
 
-    def _anew(self) -> BdaHook:
-        return type(self)(
-            aws_conn_id=self.aws_conn_id, region_name=self._region_name, verify=self._verify, config=self._config
-        )
-
-
-def _concluded(invocation_arn: str, waited: WaitOutcome, deadline: datetime) -> JobOutcome:
-    if waited.timed_out or waited.state is None:
-        return JobOutcome.of_timeout(
-            invocation_arn, deadline=deadline, last_state=waited.state, last_failure=waited.last_failure
-        )
-    return JobOutcome.of_state(waited.state)
+    async def close(self) -> None:
+        """Close the client and its connections."""
+        await self._resources.aclose()
 
 
 def _results_error(error: BaseException, metadata_uri: str) -> BdaError:

@@ -1,5 +1,5 @@
 """
-Async clients whose every slow step runs off the event loop.
+Reach AWS through an Airflow connection, in blocking and in async form, without ever blocking an event loop.
 
 Three steps of a usual aiobotocore client block the loop that it is made on: loading service models, looking an Airflow
 connection up, and renewing a role's credentials (for which the amazon provider hands aiobotocore a synchronous
@@ -9,73 +9,216 @@ function). Here all three run in threads.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import inspect
-from contextlib import AsyncExitStack
-from functools import cache, wraps
+import json
+import os
+from functools import cache, cached_property, wraps
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
-from airflow_bda.service.statuses import JobState
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from asgiref.sync import sync_to_async
+from botocore.config import Config
+
+from airflow_bda import __version__
+from airflow_bda.engine.pacing import full_jitter
+from airflow_bda.engine.tasks import call_in_thread
+from airflow_bda.service.errors import BdaConnectionError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Hashable
     from contextlib import AbstractAsyncContextManager
 
-    from airflow_bda.hooks.bda import BdaHook
+    from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
+    from typing_extensions import Self
+
+# botocore's "legacy" retries, its default, do not slow down when throttled.
+_RETRIES = {"mode": "standard", "total_max_attempts": 4}
+# With the pauses between them, some three minutes on average.
+_LOOK_UPS = 10
+# What the default credential chain of this process starts from.
+_AMBIENT_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_CA_BUNDLE",
+    "AWS_CONFIG_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_BEDROCK_DATA_AUTOMATION_RUNTIME",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_ROLE_ARN",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
+# Long enough for a triggerer to start a thousand triggers. A connection that is edited within it is noticed when the
+# client is opened: the client's identity is made from the connection as it is then.
+_SHARED_SECONDS = 5.0
+
+_Answers = dict["Hashable", tuple[float, "asyncio.Task[str]"]]
+_answers_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Answers] = WeakKeyDictionary()
 
 
-async def async_client(hook: BdaHook, service_name: str) -> AbstractAsyncContextManager[Any]:
+class AsyncAwsHook(AwsBaseHook):
     """
-    Make an aiobotocore client from a hook's connection, to be entered with ``async with``.
+    An AWS hook that also makes async clients, knows whom its connection stands for, and can be made anew.
 
-    :param service_name: botocore's name of the service; it need not be the hook's own.
-    :raises Exception: what making a session raises: no such profile, a role that may not be assumed.
-    """
-    await hook.resolve_async()
-    make_client = await asyncio.to_thread(_prepare, hook, service_name)
-    return make_client()
-
-
-class HookStatusSource:
-    """
-    One async client that asks for statuses, and the identity that it signs with.
-
-    :param identity: the digest of the connection that the client was made from.
+    Arguments are those of AwsBaseHook. Throttled calls are repeated by botocore's standard retries, unless ``config``
+    or the connection's ``config_kwargs`` say otherwise.
     """
 
-    def __init__(self, client: Any, *, identity: str, resources: AsyncExitStack) -> None:
-        self._client = client
-        self._resources = resources
-        self.identity = identity
+    client_type: str
 
-    @classmethod
-    async def open(cls, hook: BdaHook) -> HookStatusSource:
-        """Make the client; raises what :func:`async_client` raises."""
-        resources = AsyncExitStack()
-        client = await resources.enter_async_context(await async_client(hook, hook.client_type))
-        return cls(client, identity=hook.identity, resources=resources)
+    @property
+    def config(self) -> Config:
+        """The configuration of every client: our defaults, overridden by the connection's or the caller's."""
+        given = super().config
+        agent = " ".join(filter(None, (f"airflow-bda/{__version__}", given.user_agent_extra)))
+        return Config(retries=_RETRIES).merge(given).merge(Config(user_agent_extra=agent))
 
-    async def get_status(self, invocation_arn: str) -> JobState:
-        """Ask for one invocation's state; raises what botocore raises."""
-        response = await self._client.get_data_automation_status(invocationArn=invocation_arn)
-        return JobState.from_response(invocation_arn, response)
+    @cached_property
+    def identity(self) -> str:
+        """The digest of the resolved connection: clients may be shared between hooks that agree in it."""
+        return identity_digest(self.conn_config, service_name=self.client_type, config=self.config)
 
-    async def close(self) -> None:
-        """Close the client and its connections."""
-        await self._resources.aclose()
+    def anew(self) -> Self:
+        """Return a hook with the same arguments, which looks the connection up again."""
+        hook: Self = self._like(type(self))
+        return hook
+
+    def client_of(self, service: str) -> Any:
+        """
+        Return a boto3 client of any service, on the same connection.
+
+        :param service: as boto3 names it: ``iam``, ``sts``, ``bedrock-data-automation``.
+        """
+        return self._like(AwsBaseHook, client_type=service).conn
+
+    def _like(self, hook_class: Any, **arguments: Any) -> Any:
+        return hook_class(
+            aws_conn_id=self.aws_conn_id,
+            region_name=self._region_name,
+            verify=self._verify,
+            config=self._config,
+            **arguments,
+        )
+
+    # -- off the event loop
+
+    async def resolve_async(self) -> None:
+        """Look the connection up, off the event loop; what follows finds it cached."""
+        # asgiref's threads, because Airflow 3 asks its supervisor through the loop that they know.
+        await sync_to_async(lambda: self.identity)()
+
+    async def async_client(self, service: str | None = None) -> AbstractAsyncContextManager[Any]:
+        """
+        Return an aiobotocore client on this connection, to be entered with ``async with``.
+
+        :param service: as botocore names it; None for the hook's own.
+        :raises Exception: what making a session raises: no such profile, a role that may not be assumed.
+        """
+        await self.resolve_async()
+        make_client = await call_in_thread(self._prepare_client, service or self.client_type)
+        return make_client()
+
+    def _prepare_client(self, service: str) -> Callable[[], AbstractAsyncContextManager[Any]]:
+        """Do in a thread all that would block the loop, and return the last step, which needs the loop."""
+        session: Any = self.get_session(region_name=self.region_name, deferrable=True)
+        session.register_component("data_loader", _models(service))
+        _renew_off_the_loop(session)
+        arguments = {
+            "service_name": service,
+            "endpoint_url": self.conn_config.get_service_endpoint_url(service),
+            # With the provider's user agent.
+            "config": self._get_config(),
+            "verify": self.verify,
+        }
+        return lambda: session.create_client(**arguments)
+
+    async def identity_now(self) -> str:
+        """Look the connection up again, and return whom it stands for."""
+        hook = self.anew()
+        await hook.resolve_async()
+        return hook.identity
+
+    async def identity_patiently(self) -> str:
+        """
+        Look the connection up while Airflow's own services may be starting again, which fails no healthy job.
+
+        Waits that start together share one look-up.
+
+        :raises BdaConnectionError: when ten tries, in some minutes, came to nothing.
+        """
+        for tries in range(_LOOK_UPS):
+            try:
+                return await shared_look_up(self._settings(), self.identity_now)
+            except Exception as error:  # whatever a secrets backend or Airflow's API raises
+                failure = error
+                self.log.warning("Connection %s could not be looked up; trying again.", self.aws_conn_id, exc_info=True)
+            await asyncio.sleep(full_jitter(tries, first=1.0, longest=60.0))
+        raise BdaConnectionError(
+            f"The Airflow connection {self.aws_conn_id!r} could not be looked up, in {_LOOK_UPS} tries.",
+            remedy="The triggerer's log says why; the job itself goes on.",
+            error_type=type(failure).__name__,
+        ) from failure
+
+    def _settings(self) -> Hashable:
+        options = getattr(self._config, "_user_provided_options", None)
+        return type(self), self.client_type, self.aws_conn_id, self._region_name, self._verify, repr(options)
 
 
-def _prepare(hook: BdaHook, service_name: str) -> Callable[[], AbstractAsyncContextManager[Any]]:
-    """Do in a thread all that would block the loop, and give the last step, which needs the loop."""
-    session: Any = hook.get_session(region_name=hook.region_name, deferrable=True)
-    session.register_component("data_loader", _models(service_name))
-    _renew_off_the_loop(session)
-    arguments = {
-        "service_name": service_name,
-        "endpoint_url": hook.conn_config.get_service_endpoint_url(service_name),
-        "config": hook.client_config(),
-        "verify": hook.verify,
+def identity_digest(connection: AwsConnectionWrapper, *, service_name: str, config: Config) -> str:
+    """
+    Digest all of a resolved connection that decides how a call is signed and where it goes.
+
+    Two waits may share a client only when these agree. The connection's id decides nothing: it may be edited, and two
+    ids may hold the same keys. The digest is kept in memory only; it is made of secrets.
+
+    :param connection: the connection's wrapper, as the hook resolved it.
+    :param config: botocore's configuration that its clients get.
+    """
+    parts: dict[str, Any] = {
+        "session": connection.session_kwargs,
+        "role": [connection.role_arn, connection.assume_role_method, connection.assume_role_kwargs],
+        # Federation and STS settings are read from here when the session is made.
+        "extra": connection.extra_config,
+        "region": connection.region_name,
+        "endpoint": connection.get_service_endpoint_url(service_name),
+        "verify": connection.verify,
+        "config": getattr(config, "_user_provided_options", {}),
+        "ambient": {name: os.environ[name] for name in _AMBIENT_VARIABLES if name in os.environ},
     }
-    return lambda: session.create_client(**arguments)
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+async def shared_look_up(settings: Hashable, look_up: Callable[[], Awaitable[str]]) -> str:
+    """
+    Return what *look_up* returns, or returned to another caller with equal settings on this loop a moment ago.
+
+    A look-up that failed is not kept; a caller who is cancelled ends nobody else's.
+
+    :param settings: all that decides what *look_up* will return, but for the connection itself.
+    """
+    loop = asyncio.get_running_loop()
+    answers = _answers_of_loops.setdefault(loop, {})
+    for key in [key for key, (until, _) in answers.items() if until <= loop.time()]:
+        del answers[key]
+    if settings not in answers or _has_failed(answers[settings][1]):
+        answers[settings] = (loop.time() + _SHARED_SECONDS, asyncio.ensure_future(_call(look_up)))
+    return await asyncio.shield(answers[settings][1])
+
+
+def _has_failed(look_up: asyncio.Task[str]) -> bool:
+    return look_up.done() and (look_up.cancelled() or look_up.exception() is not None)
+
+
+async def _call(look_up: Callable[[], Awaitable[str]]) -> str:
+    return await look_up()
 
 
 @cache
@@ -87,7 +230,7 @@ def _loader() -> Any:
 
 @cache
 def _models(service_name: str) -> Any:
-    """Give one loader for all clients of this process, with the service's model already in it."""
+    """Return one loader for all clients of this process, with the service's model already in it."""
     from botocore.session import Session
 
     warmer = Session()
@@ -112,6 +255,6 @@ def _renew_off_the_loop(session: Any) -> None:
 def _in_thread(function: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:
     @wraps(function)
     async def run() -> Any:
-        return await asyncio.to_thread(function)
+        return await call_in_thread(function)
 
     return run

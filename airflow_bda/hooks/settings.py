@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow_bda._compat import conf
-from airflow_bda.engine.waiting import WaitLimits
+from airflow_bda.engine.waiter import WaitLimits
 from airflow_bda.service.errors import BdaRequestError
 
 SECTION = "bda"

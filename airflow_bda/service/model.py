@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from botocore.model import ServiceModel, StructureShape
 
 SERVICE = "bedrock-data-automation-runtime"
+INVOKE = "InvokeDataAutomationAsync"
+GET_STATUS = "GetDataAutomationStatus"
 UPGRADE = "Upgrade boto3 and botocore."
 
 

@@ -40,24 +40,31 @@ class JobOutcome:
 
     :param output_metadata_uri: the URI of ``job_metadata.json``, on success.
     :param error: why there is no result.
+    :param state: the last state that was seen; None when no call was answered, and in what is read from an event.
     """
 
     invocation_arn: str
     output_metadata_uri: str | None = None
     error: errors.BdaError | None = None
+    state: JobState | None = None
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether the deadline came first: the job goes on."""
+        return isinstance(self.error, errors.BdaTimeoutError)
 
     @classmethod
     def of_state(cls, state: JobState) -> JobOutcome:
-        """Give the outcome of a job that has ended."""
+        """Return the outcome of a job that has ended."""
         if state.status is JobStatus.SUCCESS:
-            return cls(state.invocation_arn, output_metadata_uri=state.output_metadata_uri)
-        return cls(state.invocation_arn, error=errors.job_error(state))
+            return cls(state.invocation_arn, output_metadata_uri=state.output_metadata_uri, state=state)
+        return cls(state.invocation_arn, error=errors.job_error(state), state=state)
 
     @classmethod
     def of_timeout(
         cls, invocation_arn: str, *, deadline: datetime, last_state: JobState | None, last_failure: str | None = None
     ) -> JobOutcome:
-        """Give the outcome of a wait that reached its deadline; the job goes on."""
+        """Return the outcome of a wait that reached its deadline; the job goes on."""
         return cls(
             invocation_arn,
             error=errors.BdaTimeoutError(
@@ -67,10 +74,11 @@ class JobOutcome:
                 status=last_state.status_text if last_state else "never seen",
                 error_message=last_failure,
             ),
+            state=last_state,
         )
 
     def about(self, **facts: Any) -> JobOutcome:
-        """Give the same outcome, whose error knows more: the waiter knows the job only, the task its document too."""
+        """Return the same outcome, whose error knows more: the waiter knows the job only, the task its document too."""
         return replace(self, error=self.error.about(**facts)) if self.error else self
 
     def metadata_uri(self) -> str | None:
@@ -84,7 +92,7 @@ class JobOutcome:
         return self.output_metadata_uri
 
     def to_event(self) -> dict[str, Any]:
-        """Give the payload of a trigger's event: ids, URIs and words, never a document's contents."""
+        """Return the payload of a trigger's event: ids, URIs and words, never a document's contents."""
         event: dict[str, Any] = {"status": "success", "invocation_arn": self.invocation_arn}
         if self.error is None:
             return event | {"output_metadata_uri": self.output_metadata_uri}

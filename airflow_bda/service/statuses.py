@@ -98,6 +98,10 @@ class JobState:
         )
 
     def describe(self) -> str:
-        """Give one line for a log: which job, and how it stands."""
-        unfamiliar = " (a status that this release does not know)" if self.status is JobStatus.UNKNOWN else ""
-        return f"{self.invocation_arn} is {self.status_text}{unfamiliar}."
+        """Return one line for a log: which job, and how it stands."""
+        if self.status is JobStatus.UNKNOWN and self.status_text != JobStatus.UNKNOWN.value:
+            return (
+                f"{self.invocation_arn} has the status {self.status_text!r}, which this release does not know; "
+                "waiting on until it ends in one that it knows."
+            )
+        return f"{self.invocation_arn} is {self.status_text}."

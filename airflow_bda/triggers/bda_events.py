@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 
 from airflow_bda._compat import HAS_EVENT_TRIGGERS, BaseEventTrigger, TriggerEvent
 from airflow_bda.engine.event_queue import LONGEST_POLL_SECONDS, Delivery, EventQueue
-from airflow_bda.hooks.connection import async_client
-from airflow_bda.hooks.bda import BdaHook
+from airflow_bda.hooks.connection import AsyncAwsHook
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.events import STATUS_OF_DETAIL_TYPE, JobEvent
 from airflow_bda.service.s3 import S3Uri
@@ -150,11 +149,12 @@ class BdaJobEventTrigger(BaseEventTrigger):
                 delivery.taken += 1
 
     def _queue(self) -> EventQueue:
-        return EventQueue(self.sqs_queue_url, lambda: async_client(self._hook(), "sqs"), self.log)
+        return EventQueue(self.sqs_queue_url, lambda: self._hook().async_client(), self.log)
 
-    def _hook(self) -> BdaHook:
+    def _hook(self) -> AsyncAwsHook:
         # A new one for each client: the connection may have been mended since the last one.
-        return BdaHook(
+        return AsyncAwsHook(
+            client_type="sqs",
             aws_conn_id=self.aws_conn_id,
             region_name=self.region_name or region_of_queue(self.sqs_queue_url),
             verify=self.verify,

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from simulated_time import EPOCH, wall_clock
 
-from airflow_bda.engine.waiting import WaitLimits, WaitOutcome, wait_for_job
+from airflow_bda.engine.waiter import StatusConnection, Wait, WaitLimits
+from airflow_bda.engine.waiting import wait_for_job
 from airflow_bda.service.statuses import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from airflow_bda.service.outcomes import JobOutcome
 
 ARN = "arn:aws:bedrock:us-east-1:111122223333:data-automation-invocation/{}"
 FAST = WaitLimits(max_requests_per_second=50.0, min_poll_interval=0.75, max_poll_interval=300.0)
@@ -103,13 +106,9 @@ class Service:
     def all_closed_once(self) -> bool:
         return all(source.closed == 1 and not source.closed_too_early for source in self.sources)
 
-    async def wait(self, name: Any = "a", **changes: Any) -> WaitOutcome:
-        identity = changes.setdefault("identity", "one")
-        arguments: dict[str, Any] = {
-            "open_source": lambda: self.open(identity),
-            "deadline": EPOCH + timedelta(days=1),
-            "poll_interval": None,
-            "limits": FAST,
-            "wall_clock": wall_clock,
-        }
-        return await wait_for_job(ARN.format(name), **arguments | changes)
+    async def wait(
+        self, name: Any = "a", *, identity: str = "one", open_source=None, resolve_identity=None, **changes: Any
+    ) -> JobOutcome:
+        arguments: dict[str, Any] = {"deadline": EPOCH + timedelta(days=1), "limits": FAST, "wall_clock": wall_clock}
+        connection = StatusConnection(identity, open_source or (lambda: self.open(identity)), resolve_identity)
+        return await wait_for_job(Wait(ARN.format(name), connection=connection, **arguments | changes))

@@ -10,7 +10,7 @@ from botocore.exceptions import EndpointConnectionError
 from pretended_service import Service
 from simulated_time import EPOCH, simulated, wall_clock
 
-from airflow_bda.engine.waiting import WaitLimits
+from airflow_bda.engine.waiter import WaitLimits
 
 
 def loop_time() -> float:
@@ -62,7 +62,7 @@ async def test_a_deadline_that_has_passed_gives_up_when_nobody_answers():
     outcome = await service.wait(deadline=EPOCH - timedelta(hours=1))
     assert outcome.timed_out
     assert outcome.state is None
-    assert "EndpointConnectionError" in outcome.last_failure
+    assert "EndpointConnectionError" in outcome.error.error_message
     assert loop_time() < 310
 
 
@@ -72,7 +72,7 @@ async def test_a_failure_that_was_over_before_the_deadline_is_not_its_reason():
     service = Service(length=1e9, fault=lambda call: gone if call.at < 20 else None)
     outcome = await service.wait(deadline=EPOCH + timedelta(seconds=100))
     assert outcome.timed_out
-    assert outcome.last_failure is None
+    assert outcome.error.error_message is None
 
 
 @simulated

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pretended_service import FAST
 
-from airflow_bda.engine.pace import Pace
-from airflow_bda.engine.pacing import AdaptiveSchedule, FixedSchedule, PollSchedule
+from airflow_bda.engine.pacing import AdaptiveSchedule, FixedSchedule, Pace, PollSchedule
 
 ADAPTIVE = AdaptiveSchedule(floor=FAST.min_poll_interval, ceiling=FAST.max_poll_interval)
 seconds = st.floats(min_value=0.01, max_value=1e5)

@@ -12,8 +12,8 @@ from botocore.config import Config
 from pretended_service import ARN
 
 from airflow_bda.engine import poller
-from airflow_bda.engine.waiter import utc_now
-from airflow_bda.engine.waiting import WaitLimits, wait_for_job
+from airflow_bda.engine.waiter import StatusConnection, Wait, WaitLimits, utc_now
+from airflow_bda.engine.waiting import wait_for_job
 from airflow_bda.service.statuses import JobState
 
 QUICK = WaitLimits(max_requests_per_second=1000.0, min_poll_interval=0.01, max_poll_interval=0.05)
@@ -105,13 +105,14 @@ async def test_a_misdeed_of_the_server_is_waited_out(misbehaving_server, misdeed
 
     lines = []
     outcome = await wait_for_job(
-        ARN,
-        identity="one",
-        open_source=open_source,
-        deadline=utc_now() + timedelta(seconds=30),
-        poll_interval=0.02,
-        limits=QUICK,
-        on_change=lines.append,
+        Wait(
+            ARN,
+            deadline=utc_now() + timedelta(seconds=30),
+            connection=StatusConnection("one", open_source),
+            limits=QUICK,
+            poll_interval=0.02,
+            on_change=lines.append,
+        )
     )
     assert outcome.state.status_text == "Success"
     assert not answers, "the server did misbehave"

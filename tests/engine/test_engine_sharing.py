@@ -14,6 +14,7 @@ from pretended_service import ARN, FAST, Service, refusal
 from simulated_time import EPOCH, SimulatedLoop, simulated
 
 from airflow_bda.engine import waiting
+from airflow_bda.engine.waiter import StatusConnection, Wait
 from airflow_bda.engine.waiting import wait_for_job, wait_in_this_thread
 
 
@@ -55,11 +56,8 @@ def test_two_loops_never_share_a_client():
 
     def run():
         deadline = datetime.now(timezone.utc) + timedelta(seconds=30)
-        asyncio.run(
-            wait_for_job(
-                ARN, identity="one", open_source=open_source, deadline=deadline, poll_interval=0.01, limits=FAST
-            )
-        )
+        connection = StatusConnection("one", open_source)
+        asyncio.run(wait_for_job(Wait(ARN, deadline, connection, FAST, poll_interval=0.01)))
 
     threads = [threading.Thread(target=run) for _ in range(2)]
     for thread in threads:
@@ -370,14 +368,8 @@ def test_a_blocking_wait_ends_with_the_job_whether_or_not_a_loop_runs():
     service = Service(length=0.0, latency=0.0, opening_seconds=0.0, closing_seconds=0.0)
 
     def wait():
-        return wait_in_this_thread(
-            ARN,
-            identity="one",
-            open_source=service.open,
-            deadline=datetime.now(timezone.utc) + timedelta(seconds=30),
-            poll_interval=0.01,
-            limits=FAST,
-        )
+        deadline = datetime.now(timezone.utc) + timedelta(seconds=30)
+        return wait_in_this_thread(Wait(ARN, deadline, StatusConnection("one", service.open), FAST, poll_interval=0.01))
 
     async def within_a_loop():
         return wait()

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from airflow_bda.engine.threads import run_to_the_end
+from airflow_bda.engine.tasks import run_to_the_end
 
 
 async def answer() -> tuple[int, str]:
@@ -17,8 +17,11 @@ async def answer() -> tuple[int, str]:
     return 42, threading.current_thread().name
 
 
-def test_without_a_loop_it_runs_in_this_thread():
-    assert run_to_the_end(answer) == (42, threading.current_thread().name)
+def test_it_runs_in_a_thread_of_its_own():
+    """An exception that a signal handler raises in the main thread must not end up in a callback of the loop."""
+    value, thread = run_to_the_end(answer)
+    assert value == 42
+    assert thread != threading.current_thread().name
 
 
 async def test_within_a_loop_it_runs_in_another_thread_and_context_follows():

@@ -167,13 +167,11 @@ def test_body_that_is_not_json_is_no_success(bda_emulator, document):
 
 def test_connection_settings_reach_both_clients(bda_emulator, monkeypatch):
     """Region, verify and botocore's configuration, from the connection and from the caller, sync and async."""
-    from airflow_bda.hooks.connection import async_client
-
     settings = connection(bda_emulator, region_name="eu-west-2", config_kwargs={"read_timeout": 17})
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", settings)
 
     async def async_config(hook):
-        async with await async_client(hook, hook.client_type) as client:
+        async with await hook.async_client() as client:
             return client.meta
 
     for given, retries in ((None, 4), ({"retries": {"mode": "standard", "total_max_attempts": 9}}, 9)):

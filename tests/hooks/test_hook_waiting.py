@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from airflow_bda.hooks import BdaHook
-from airflow_bda.hooks.connection import HookStatusSource
+from airflow_bda.hooks.bda import HookStatusSource
 from airflow_bda.service.errors import (
     BdaClientError,
     BdaConnectionError,
@@ -143,7 +143,7 @@ def test_connection_that_is_edited_is_another_identity(bda_emulator, monkeypatch
     before = hook.identity
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", bda_emulator.airflow_connection.replace("testing", "edited"))
 
-    assert asyncio.run(hook._identity_now()) != before
+    assert asyncio.run(hook.identity_now()) != before
 
 
 def test_roles_credentials_are_renewed_off_the_loop(bda_emulator, start, monkeypatch):
@@ -187,7 +187,7 @@ def test_roles_credentials_are_renewed_off_the_loop(bda_emulator, start, monkeyp
 def test_look_up_that_fails_for_a_while_fails_no_healthy_job(bda_emulator, start, monkeypatch):
     """The triggerer may come back before the API server or the secrets backend does."""
     arn = start()
-    monkeypatch.setattr("airflow_bda.hooks.bda.full_jitter", lambda tries, **_: 0.0)
+    monkeypatch.setattr("airflow_bda.hooks.connection.full_jitter", lambda tries, **_: 0.0)
     look_up = BdaHook.resolve_async
     failures = [RuntimeError("no API server"), OSError("no secrets")]
 
@@ -203,7 +203,7 @@ def test_look_up_that_fails_for_a_while_fails_no_healthy_job(bda_emulator, start
 
 
 def test_look_up_that_never_works_is_said(monkeypatch):
-    monkeypatch.setattr("airflow_bda.hooks.bda.full_jitter", lambda tries, **_: 0.0)
+    monkeypatch.setattr("airflow_bda.hooks.connection.full_jitter", lambda tries, **_: 0.0)
 
     async def broken(self):
         raise RuntimeError("no API server")

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 
 from airflow_bda.access.checks import fault, hint, ok
 from airflow_bda.service.errors import BdaRequestError
-from airflow_bda.service.model import UPGRADE, botocore_version, service_model
+from airflow_bda.service.model import INVOKE, UPGRADE, botocore_version, service_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from airflow_bda.access.checks import Check
 
 _DISTRIBUTION = "airflow-provider-bda"
-_INVOKE = "InvokeDataAutomationAsync"
 # Without these the API of today cannot be called at all; the preview had neither.
 _NEEDED_MEMBERS = ("dataAutomationProfileArn", "dataAutomationConfiguration", "blueprints")
 # AWS refuses signatures that are older or newer than this.
@@ -67,12 +66,12 @@ def check_libraries() -> Iterator[Check]:
     except BdaRequestError as error:
         yield fault("botocore", error.message, UPGRADE)
         return
-    members = model.operation_model(_INVOKE).input_shape.members
+    members = model.operation_model(INVOKE).input_shape.members
     missing = [name for name in _NEEDED_MEMBERS if name not in members]
     if missing:
-        yield fault("botocore", f"{botocore_version()} does not know {', '.join(missing)} of {_INVOKE}.", UPGRADE)
+        yield fault("botocore", f"{botocore_version()} does not know {', '.join(missing)} of {INVOKE}.", UPGRADE)
     elif "tags" not in members:
-        yield hint("botocore", f"{botocore_version()} does not know the tags of {_INVOKE}.", UPGRADE)
+        yield hint("botocore", f"{botocore_version()} does not know the tags of {INVOKE}.", UPGRADE)
     else:
         yield ok("botocore", f"{botocore_version()} knows the API")
     if find_spec("aiobotocore") is None:
