@@ -13,7 +13,7 @@ from airflow_bda.service.profiles import (
     derive_profile_arn,
     routed_profile_arns,
 )
-from airflow_bda.service.request.members import member
+from airflow_bda.service.request.arguments import member
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_bda.service.errors import BdaError
-from airflow_bda.service.request.members import member
+from airflow_bda.service.request.arguments import member
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:

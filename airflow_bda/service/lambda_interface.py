@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.service.errors import BdaConnectionError, BdaError, BdaPermissionError, BdaRequestError
-from airflow_bda.service.request.members import member
+from airflow_bda.service.request.arguments import member
 from airflow_bda.service.statuses import JobState, JobStatus
 
 if TYPE_CHECKING:

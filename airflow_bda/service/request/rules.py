@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_bda.service.arns import Arn
-from airflow_bda.service.request.members import MEMBER_OF_ARGUMENT, member
+from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT, member
 from airflow_bda.service.s3 import S3Uri
 from airflow_bda.service.validation import Problem, Rule
 
