@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_bda._compat import BaseOperatorLink, read_xcom
 from airflow_bda.service.arns import Arn
-from airflow_bda.service.console import folder_url, object_url
-from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.s3 import S3Uri, folder_url, object_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The ARNs that BDA takes and gives."""
+"""ARNs of Bedrock Data Automation: parsing them, and the partition of a region."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _PARTITION_OF_PREFIX: Mapping[str, str] = MappingProxyType(
 
 
 def partition_of(region: str) -> str:
-    """Give the partition that a region belongs to: ``aws`` unless its name says otherwise."""
+    """Return the partition that a region belongs to: ``aws`` unless its name says otherwise."""
     return next((partition for prefix, partition in _PARTITION_OF_PREFIX.items() if region.startswith(prefix)), "aws")
 
 
 @dataclass(frozen=True)
 class Arn:
     """
-    A Bedrock ARN, taken apart.
+    A Bedrock ARN, parsed.
 
     :param account: twelve digits, or the word ``aws`` for what AWS manages.
     :param resource_type: ``data-automation-invocation``, ``data-automation-project``, ...
@@ -57,7 +57,7 @@ class Arn:
     @classmethod
     def parse(cls, text: str) -> Arn:
         """
-        Take an ARN of the service ``bedrock`` apart.
+        Parse an ARN of the service ``bedrock``.
 
         :raises ValueError: when *text* is not one.
         """

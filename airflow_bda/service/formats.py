@@ -1,7 +1,7 @@
 """
-What kinds of input BDA takes, by file name.
+The input formats that BDA lists, by file extension.
 
-From https://docs.aws.amazon.com/bedrock/latest/userguide/bda-limits.html; the list moves, so nothing is refused by it.
+From https://docs.aws.amazon.com/bedrock/latest/userguide/bda-limits.html; AWS extends the list, so nothing is refused by it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Modality(str, Enum):
-    """What the service takes an input for."""
+    """The kind of input: document, image, audio or video."""
 
     DOCUMENT = "DOCUMENT"
     IMAGE = "IMAGE"
@@ -35,7 +35,7 @@ class Modality(str, Enum):
         return self.value
 
 
-# JPEG and PNG may be taken for a document or for an image, by what they show.
+# The service decides by the content whether a JPEG or PNG is a document or an image.
 MODALITIES_OF_EXTENSION: Mapping[str, tuple[Modality, ...]] = MappingProxyType(
     dict.fromkeys(("pdf", "tif", "tiff", "docx"), (Modality.DOCUMENT,))
     | dict.fromkeys(("jpg", "jpeg", "png"), (Modality.DOCUMENT, Modality.IMAGE))
@@ -45,10 +45,10 @@ MODALITIES_OF_EXTENSION: Mapping[str, tuple[Modality, ...]] = MappingProxyType(
 
 
 def extension(key: str) -> str:
-    """Give the last extension of a key, in lower case and without its dot; empty where it has none."""
+    """Return the last extension of a key, in lower case and without its dot; empty where it has none."""
     return PurePosixPath(key).suffix.removeprefix(".").lower()
 
 
 def is_known_format(key: str) -> bool:
-    """Whether the key's extension is among the formats that the service lists."""
+    """Return whether the key's extension is among the formats that the service lists."""
     return extension(key) in MODALITIES_OF_EXTENSION

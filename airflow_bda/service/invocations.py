@@ -7,8 +7,8 @@ from typing import Any
 
 from airflow_bda.service.arns import INVOCATION, Arn
 from airflow_bda.service.errors import BdaRequestError
+from airflow_bda.service.model import validate
 from airflow_bda.service.request.rules import TEMPLATE_REMEDY, holds_template
-from airflow_bda.service.validation import validate
 
 OPERATION = "GetDataAutomationStatus"
 

@@ -1,5 +1,5 @@
 """
-Which data automation profile a call needs, by the region that it is made in, and where the profile may take the call.
+The data automation profile that a call needs, by the region of the call, and the regions that it may route to.
 
 The table is AWS's own (https://docs.aws.amazon.com/bedrock/latest/userguide/bda-cris.html). It grows, and an id does
 not follow from a region's name (Canada has ``na``, Singapore only ``global``): for a region that is missing here, pass
@@ -11,7 +11,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from airflow_bda.service.arns import PROFILE, Arn
+from airflow_bda.service.arns import PROFILE, Arn, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ _APAC = (
     *("ap-southeast-1", "ap-southeast-2", "ap-southeast-4"),
 )
 ANY_REGION = "*"
-# Where a call made in a region may be worked on: the caller must be allowed to use the profile in each of these.
+# Where a call made in a region may run: the caller must be allowed to use the profile in each of these.
 DESTINATIONS_OF_REGION: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "us-east-1": _US,
@@ -77,29 +77,31 @@ class UnknownRegionError(LookupError):
         return type(self), (self.region,)
 
 
-def derive_profile_arn(*, region: str, account: str, partition: str = "aws") -> str:
+def derive_profile_arn(*, region: str, account: str, partition: str | None = None) -> str:
     """
-    Give the profile ARN for calls made in *region* by *account*.
+    Return the profile ARN for calls made in *region* by *account*.
 
+    :param partition: None takes the region's own.
     :raises UnknownRegionError: when the table does not hold *region*.
     """
     try:
         profile_id = PROFILE_OF_REGION[region]
     except KeyError:
         raise UnknownRegionError(region) from None
-    return str(Arn(partition, region, account, PROFILE, profile_id))
+    return str(Arn(partition or partition_of(region), region, account, PROFILE, profile_id))
 
 
-def routed_profile_arns(*, region: str, account: str, partition: str = "aws") -> tuple[str, ...]:
+def routed_profile_arns(*, region: str, account: str, partition: str | None = None) -> tuple[str, ...]:
     """
-    Give the profile's ARN in every region that a call made in *region* may be routed to, as policies name them.
+    Return the profile's ARN in every region that a call made in *region* may be routed to, as policies name them.
 
     :param account: twelve digits, or what stands for them in a policy.
+    :param partition: None takes the region's own.
     :raises UnknownRegionError: when the table does not hold *region*.
     """
     if region not in PROFILE_OF_REGION:
         raise UnknownRegionError(region)
     return tuple(
-        str(Arn(partition, destination, account, PROFILE, PROFILE_OF_REGION[region]))
+        str(Arn(partition or partition_of(region), destination, account, PROFILE, PROFILE_OF_REGION[region]))
         for destination in DESTINATIONS_OF_REGION[region]
     )

@@ -1,10 +1,26 @@
-"""S3 URIs, as BDA takes and gives them."""
+"""S3 URIs as BDA takes and returns them, and the pages of the AWS console that show what is there."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SCHEME = "s3://"
+# The isolated partitions do not publish their consoles: no address is better than a wrong one.
+# https://docs.aws.amazon.com/general/latest/gr/mgmt-console.html
+_CONSOLE_OF_PARTITION: Mapping[str, str] = MappingProxyType(
+    {
+        "aws": "console.aws.amazon.com",
+        "aws-cn": "console.amazonaws.cn",
+        "aws-eusc": "console.amazonaws-eusc.eu",
+        "aws-us-gov": "console.amazonaws-us-gov.com",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -22,7 +38,7 @@ class S3Uri:
     @classmethod
     def parse(cls, uri: str) -> S3Uri:
         """
-        Take ``s3://bucket/key`` apart, keeping the key as it is (BDA's output may hold ``//``).
+        Split ``s3://bucket/key``, keeping the key as it is (BDA's output may hold ``//``).
 
         :raises ValueError: when *uri* is not an S3 URI.
         """
@@ -35,3 +51,32 @@ class S3Uri:
 
     def __str__(self) -> str:
         return f"{SCHEME}{self.bucket}/{self.key}" if self.key else f"{SCHEME}{self.bucket}"
+
+
+def folder_url(folder: S3Uri, *, region: str, partition: str) -> str | None:
+    """
+    Return the console page that lists a bucket's objects under a prefix.
+
+    :param folder: with or without a slash at its end.
+    :return: None for a partition whose console is not known.
+    """
+    prefix = f"{folder.key.rstrip('/')}/" if folder.key else ""
+    return _page("buckets", folder.bucket, prefix, region, partition)
+
+
+def object_url(place: S3Uri, *, region: str, partition: str) -> str | None:
+    """
+    Return the console page of one object.
+
+    :return: None for a partition whose console is not known.
+    """
+    return _page("object", place.bucket, place.key, region, partition)
+
+
+def _page(kind: str, bucket: str, key: str, region: str, partition: str) -> str | None:
+    console = _CONSOLE_OF_PARTITION.get(partition)
+    if console is None:
+        return None
+    query = {"region": region} | ({"prefix": key} if key else {})
+    # A plus sign would be read as a space by some, as itself by others; %20 is a space to all.
+    return f"https://{region}.{console}/s3/{kind}/{quote(bucket)}?{urlencode(query, quote_via=quote, safe='/')}"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_bda.demo.inputs import InputProblemsError, _keys, demo_files
-from airflow_bda.service.validation import validate
+from airflow_bda.service.model import validate
 
 FILE_NAMES = st.text(min_size=1, max_size=80).filter(
     lambda name: "/" not in name and "\0" not in name and name not in {".", ".."}

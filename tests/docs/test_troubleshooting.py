@@ -17,9 +17,9 @@ from airflow_bda.exceptions import BdaError
 from airflow_bda.hooks import BdaHook
 from airflow_bda.operators.bda_lambda import _fell_over
 from airflow_bda.service.lambda_interface import Answer
+from airflow_bda.service.model import Rule, validate
 from airflow_bda.service.profiles import derive_profile_arn
 from airflow_bda.service.request.request import OPERATION, build_request, request_warnings
-from airflow_bda.service.validation import Rule, validate
 from airflow_bda.triggers import BdaJobEventTrigger, BdaStatusTrigger, bda_events
 
 MESSAGES = [block for block in blocks(ROOT / "docs/how-to/troubleshooting.md") if block.kind == "text message"]

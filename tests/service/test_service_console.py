@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_bda.service.console import folder_url, object_url
-from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.s3 import S3Uri, folder_url, object_url
 
 OBJECT = S3Uri("bucket", "in/a.pdf")
 CONSOLES = {

@@ -7,8 +7,7 @@ import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_bda.service.model import service_model
-from airflow_bda.service.patterns import matches
+from airflow_bda.service.model import matches, service_model
 
 TAG_KEY = r"(?!aws:)[\p{L}\p{Z}\p{N}_.:/=+\-@]*"
 

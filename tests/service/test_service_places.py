@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from airflow_bda.service.arns import PROFILE, Arn
 from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality, extension, is_known_format
+from airflow_bda.service.model import validate
 from airflow_bda.service.profiles import PROFILE_OF_REGION, UnknownRegionError, derive_profile_arn
 from airflow_bda.service.s3 import S3Uri
-from airflow_bda.service.validation import validate
 
 INVOCATION_ARN = (
     "arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/4e36a3f0-1111-2222-3333-444455556666"

@@ -3,8 +3,8 @@
 import pytest
 from botocore.model import ServiceModel
 
-from airflow_bda.service import validation
-from airflow_bda.service.validation import Problem, Rule, find_problems, validate
+from airflow_bda.service import model
+from airflow_bda.service.model import Problem, Rule, find_problems, validate
 
 PROFILE = "arn:aws:bedrock:us-east-1:123456789012:data-automation-profile/us.data-automation-v1"
 BLUEPRINT = "arn:aws:bedrock:us-east-1:123456789012:blueprint/0123456789ab"
@@ -179,7 +179,7 @@ def test_a_value_over_its_length_is_not_matched_against_the_pattern(monkeypatch)
     def never(pattern, value):
         raise AssertionError(f"matched {len(value)} characters")
 
-    monkeypatch.setattr(validation, "matches", never)
+    monkeypatch.setattr(model, "matches", never)
     (problem,) = [
         problem
         for problem in validate("GetDataAutomationStatus", {"invocationArn": "x" * 100_000})

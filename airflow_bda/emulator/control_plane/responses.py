@@ -23,7 +23,7 @@ from airflow_bda.emulator.errors import ApiError
 from airflow_bda.emulator.faults import FaultKind
 from airflow_bda.emulator.runtime.permissions import refuse_unless_allowed
 from airflow_bda.emulator.runtime.request_checks import refuse_problems
-from airflow_bda.service.validation import find_problems
+from airflow_bda.service.model import find_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

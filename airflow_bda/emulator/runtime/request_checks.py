@@ -11,8 +11,8 @@ from airflow_bda.emulator.control_plane.projects import COMPLETED
 from airflow_bda.emulator.errors import ApiError, validation_error
 from airflow_bda.emulator.settings import REFUSE
 from airflow_bda.service.arns import PROFILE, PROJECT, Arn
+from airflow_bda.service.model import Problem, Rule, shorten, validate
 from airflow_bda.service.profiles import PROFILE_OF_REGION
-from airflow_bda.service.validation import Problem, Rule, shorten, validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

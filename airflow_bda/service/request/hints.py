@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from airflow_bda.service.arns import BLUEPRINT, PROFILE, PROJECT, Arn
+from airflow_bda.service.model import Problem, Rule, shorten
 from airflow_bda.service.profiles import PROFILE_OF_REGION
 from airflow_bda.service.request.rules import TEMPLATE_REMEDY, holds_template
-from airflow_bda.service.validation import Problem, Rule, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality, extension
+from airflow_bda.service.model import Problem, Rule, validate
 from airflow_bda.service.profiles import PROFILE_OF_REGION
-from airflow_bda.service.request.hints import hint
 from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT, argument_of, member, root, to_members
+from airflow_bda.service.request.hints import hint
 from airflow_bda.service.request.rules import find_broken_rules, find_template
 from airflow_bda.service.s3 import S3Uri
-from airflow_bda.service.validation import Problem, Rule, validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_bda.service.arns import Arn
+from airflow_bda.service.model import Problem, Rule
 from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT, member
 from airflow_bda.service.s3 import S3Uri
-from airflow_bda.service.validation import Problem, Rule
 
 # The shortest segment is 5 minutes long, whatever the bounds of its two ends:
 # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_data-automation-runtime_TimestampSegment.html
