@@ -14,6 +14,8 @@ from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_bda.service.safe_values import safe_value
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -61,13 +63,22 @@ __all__ = [
     "BaseTrigger",
     "PokeReturnValue",
     "SharedStreamProducer",
-    "TriggerEvent",
     "aws_template_fields",
     "conf",
     "first_poke_at",
     "read_xcom",
+    "safe_event",
     "task_state_store",
 ]
+
+
+def safe_event(payload: Mapping[str, Any]) -> TriggerEvent:
+    """
+    Return what a trigger fires: the only place where this package makes an event for Airflow.
+
+    One payload that cannot be encoded as UTF-8 or stored as JSON would end the triggerer, and all that wait in it.
+    """
+    return TriggerEvent(safe_value(payload))
 
 
 def task_state_store(context: Mapping[str, Any]) -> Any | None:

@@ -13,6 +13,7 @@ from botocore.config import Config
 from airflow_bda import __version__
 from airflow_bda.service.aws_errors import Failure, classify
 from airflow_bda.service.model import SERVICE
+from airflow_bda.service.safe_values import make_responses_encodable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ def bda_client(context: Context) -> Any:
 @cache
 def warm_client(read_timeout_seconds: int) -> Any:
     """Give a client, made once for as long as Lambda keeps the function warm."""
-    return boto3.client(
+    client = boto3.client(
         SERVICE,
         config=Config(
             connect_timeout=_CONNECT_TIMEOUT_SECONDS,
@@ -49,6 +50,7 @@ def warm_client(read_timeout_seconds: int) -> Any:
             user_agent_extra=f"airflow-bda-lambda/{__version__}",
         ),
     )
+    return make_responses_encodable(client)
 
 
 def call_in_time(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow_bda.engine.pacing import full_jitter
 from airflow_bda.engine.tasks import error_of, start_apart, start_within
+from airflow_bda.service.safe_values import safe_logger
 
 if TYPE_CHECKING:
     from airflow_bda.engine.waiter import StatusSource, Waiter
@@ -21,7 +21,7 @@ _CLOSING_SECONDS = 10.0
 _REOPEN_FIRST_SECONDS = 1.0
 _REOPEN_LONGEST_SECONDS = 60.0
 
-_log = logging.getLogger(__name__)
+_log = safe_logger(__name__)
 
 
 class ClientOwner(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from airflow_bda.engine.pacing import AdaptiveSchedule, FixedSchedule
 from airflow_bda.service.model import GET_STATUS
 from airflow_bda.service.outcomes import JobOutcome
+from airflow_bda.service.safe_values import safe_logger
 
 if TYPE_CHECKING:
     from airflow_bda.engine.pacing import PollSchedule
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Many such waits may come at once, and share the pace.
 _LATE_SECONDS = 300.0
 
-_log = logging.getLogger(__name__)
+_log = safe_logger(__name__)
 
 
 class StatusSource(Protocol):

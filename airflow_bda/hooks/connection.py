@@ -25,6 +25,7 @@ from airflow_bda import __version__
 from airflow_bda.engine.pacing import full_jitter
 from airflow_bda.engine.tasks import call_in_thread
 from airflow_bda.service.errors import BdaConnectionError
+from airflow_bda.service.safe_values import SafeLogging, make_encodable, make_responses_encodable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
@@ -64,7 +65,7 @@ _Answers = dict["Hashable", tuple[float, "asyncio.Task[str]"]]
 _answers_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Answers] = WeakKeyDictionary()
 
 
-class AsyncAwsHook(AwsBaseHook):
+class AsyncAwsHook(SafeLogging, AwsBaseHook):
     """
     An AWS hook that also makes async clients, knows whom its connection stands for, and can be made anew.
 
@@ -91,13 +92,18 @@ class AsyncAwsHook(AwsBaseHook):
         hook: Self = self._like(type(self))
         return hook
 
+    @cached_property
+    def conn(self) -> Any:
+        """A boto3 client of the hook's own service; all texts of its answers can be encoded as UTF-8."""
+        return make_responses_encodable(super().conn)
+
     def client_of(self, service: str) -> Any:
         """
         Return a boto3 client of any service, on the same connection.
 
         :param service: as boto3 names it: ``iam``, ``sts``, ``bedrock-data-automation``.
         """
-        return self._like(AwsBaseHook, client_type=service).conn
+        return make_responses_encodable(self._like(AwsBaseHook, client_type=service).conn)
 
     def _like(self, hook_class: Any, **arguments: Any) -> Any:
         return hook_class(
@@ -131,6 +137,8 @@ class AsyncAwsHook(AwsBaseHook):
         session: Any = self.get_session(region_name=self.region_name, deferrable=True)
         session.register_component("data_loader", _models(service))
         _renew_off_the_loop(session)
+        # The clients of a session inherit its handlers.
+        session.register("after-call", make_encodable, unique_id="airflow-bda-encodable")
         arguments = {
             "service_name": service,
             "endpoint_url": self.conn_config.get_service_endpoint_url(service),

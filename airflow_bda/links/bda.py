@@ -7,17 +7,17 @@ while the task runs, while it is deferred, and when it has failed; Airflow itsel
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda._compat import BaseOperatorLink, read_xcom
 from airflow_bda.service.arns import Arn
 from airflow_bda.service.s3 import S3Uri, folder_url, object_url
+from airflow_bda.service.safe_values import safe_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-log = logging.getLogger(__name__)
+log = safe_logger(__name__)
 
 _RETURN_VALUE = "return_value"
 

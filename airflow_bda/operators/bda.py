@@ -13,6 +13,7 @@ from airflow_bda.links.bda import BdaInputLink, BdaOutputLink, link_job
 from airflow_bda.operators.one_job import start_anew, start_once
 from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.request.request import request_warnings
+from airflow_bda.service.safe_values import SafeLogging
 from airflow_bda.triggers.bda import STILL_RUNNING, BdaStatusTrigger, belongs_to_an_earlier_try, check_storable
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 OUTPUT_METADATA_URI = "output_metadata_uri"
 
 
-class BdaInvokeOperator(AwsBaseOperator[BdaHook]):
+class BdaInvokeOperator(SafeLogging, AwsBaseOperator[BdaHook]):
     """
     Start a data automation job for one document, image, audio or video file.
 

@@ -16,6 +16,7 @@ from airflow_bda.service.aws_errors import Failure, call_error, classify
 from airflow_bda.service.errors import BdaConnectionError, BdaError
 from airflow_bda.service.lambda_interface import INVOCATION_ARN, NOT_FOUND, Answer, invoke_event
 from airflow_bda.service.profiles import derive_profile_arn
+from airflow_bda.service.safe_values import SafeLogging
 from airflow_bda.triggers.bda import STILL_RUNNING
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _FUNCTION_FELL_OVER = (
 )
 
 
-class BdaLambdaInvokeOperator(LambdaInvokeFunctionOperator):
+class BdaLambdaInvokeOperator(SafeLogging, LambdaInvokeFunctionOperator):
     """
     Have the Lambda function of ``airflow-bda lambda package`` start a data automation job for one file.
 

@@ -9,6 +9,7 @@ from airflow_bda.exceptions import BdaRequestFailException
 from airflow_bda.hooks.bda import BdaHook
 from airflow_bda.hooks.preflight.runner import run_preflight
 from airflow_bda.hooks.preflight.subject import Subject
+from airflow_bda.service.safe_values import SafeLogging
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class BdaPreflightOperator(AwsBaseOperator[BdaHook]):
+class BdaPreflightOperator(SafeLogging, AwsBaseOperator[BdaHook]):
     """
     Check what data automation jobs will need, and fail before the first of them if it is not there.
 

@@ -9,13 +9,13 @@ job.
 
 from __future__ import annotations
 
-import logging
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda._compat import task_state_store
 from airflow_bda.service.request.tokens import TaskIdentity, client_token
+from airflow_bda.service.safe_values import safe_logger
 from airflow_bda.service.statuses import JobStatus
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_bda.service.request.request import InvocationRequest
     from airflow_bda.service.statuses import JobState
 
-log = logging.getLogger(__name__)
+log = safe_logger(__name__)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from airflow_bda.links.bda import BdaInputLink, BdaOutputLink, link_like_upstrea
 from airflow_bda.service.aws_errors import NOT_FOUND_GRACE_SECONDS, is_absence, is_passing
 from airflow_bda.service.invocations import check_invocation_arn, region_of
 from airflow_bda.service.outcomes import JobOutcome
+from airflow_bda.service.safe_values import SafeLogging
 from airflow_bda.triggers.bda import BdaStatusTrigger, belongs_to_an_earlier_try
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from airflow_bda.service.statuses import JobState
 
 
-class BdaStatusSensor(AwsBaseSensor[BdaHook]):
+class BdaStatusSensor(SafeLogging, AwsBaseSensor[BdaHook]):
     """
     Wait until a data automation job has ended, in a worker slot, between reschedules, or in the triggerer.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_bda.service.safe_values import MOST_CHARACTERS, safe_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -40,15 +42,16 @@ class BdaError(Exception):
         error_message: str | None = None,
         input_s3_uri: str | None = None,
     ) -> None:
-        self.message = message
+        # Much of it is quoted: from the service, from a message of a queue, from a template.
+        self.message = safe_text(message)
         if remedy is not None:
             self.remedy = remedy
         self.invocation_arn = invocation_arn
         self.status = status
         self.error_type = error_type
-        self.error_message = error_message
+        self.error_message = None if error_message is None else safe_text(error_message)
         self.input_s3_uri = input_s3_uri
-        super().__init__(self.text())
+        super().__init__(safe_text(self.text(), MOST_CHARACTERS))
 
     def text(self) -> str:
         """Give the whole paragraph: what happened, to which invocation, and what to do."""
@@ -73,7 +76,7 @@ class BdaError(Exception):
         """Give the same error in another class, with more of its attributes known."""
         error = _rebuild(error_class, self.args)
         error.__dict__.update(self.__dict__, **facts)
-        error.args = (error.text(),)
+        error.args = (safe_text(error.text(), MOST_CHARACTERS),)
         return error
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -93,7 +96,7 @@ class BdaRequestError(BdaError):
     """
 
     def __init__(self, message: str, *, problems: Iterable[str] = (), **facts: Any) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(map(safe_text, problems))
         super().__init__(message, **facts)
 
     def text(self) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from airflow_bda.service.safe_values import safe_number, safe_text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -74,6 +76,14 @@ class JobState:
     submitted_at: datetime | None = None
     completed_at: datetime | None = None
     duration_seconds: int | None = None
+
+    def __post_init__(self) -> None:
+        # Whoever answered may have sent anything; a state is logged, stored and sent between processes.
+        for name in ("invocation_arn", "status_text", "output_metadata_uri", "error_type", "error_message"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, safe_text(value))
+        object.__setattr__(self, "duration_seconds", safe_number(self.duration_seconds))
 
     @classmethod
     def from_response(cls, invocation_arn: str, response: Mapping[str, Any]) -> JobState:

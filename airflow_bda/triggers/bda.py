@@ -6,18 +6,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_bda._compat import BaseTrigger, TriggerEvent
+from airflow_bda._compat import BaseTrigger, safe_event
 from airflow_bda.hooks.bda import BdaHook
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.invocations import region_of
+from airflow_bda.service.safe_values import SafeLogging
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from airflow.triggers.base import TriggerEvent
+
 STILL_RUNNING = "BDA cannot cancel a job: invocation %s goes on and is billed, though its task was ended."
 
 
-class BdaStatusTrigger(BaseTrigger):
+class BdaStatusTrigger(SafeLogging, BaseTrigger):
     """
     Wait for one data automation job, and fire once with how it ended.
 
@@ -83,7 +86,7 @@ class BdaStatusTrigger(BaseTrigger):
         outcome = await self.hook().outcome_async(
             self.invocation_arn, deadline=datetime.fromisoformat(self.deadline), poll_interval=self.poll_interval
         )
-        yield TriggerEvent(outcome.to_event())
+        yield safe_event(outcome.to_event())
 
     async def on_kill(self) -> None:
         """Say that the job goes on: Airflow 3.3 calls this when a user ends the deferred task."""

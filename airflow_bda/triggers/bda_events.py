@@ -7,17 +7,20 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_bda._compat import HAS_EVENT_TRIGGERS, BaseEventTrigger, TriggerEvent
+from airflow_bda._compat import HAS_EVENT_TRIGGERS, BaseEventTrigger, safe_event
 from airflow_bda.engine.event_queue import LONGEST_POLL_SECONDS, Delivery, EventQueue
 from airflow_bda.hooks.connection import AsyncAwsHook
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.events import STATUS_OF_DETAIL_TYPE, JobEvent
 from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.safe_values import SafeLogging
 from airflow_bda.triggers.bda import check_storable
 from airflow_bda.triggers.shared_events import MOST_OUTSTANDING, QueueProducer, shared_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+
+    from airflow.triggers.base import TriggerEvent
 
 ENDED = ("Success", "ClientError", "ServiceError")
 # Before Airflow 3.3 nothing tells that an event was stored; the triggerer does it within a second or two.
@@ -38,7 +41,7 @@ _PAYLOAD = (
 )
 
 
-class BdaJobEventTrigger(BaseEventTrigger):
+class BdaJobEventTrigger(SafeLogging, BaseEventTrigger):
     """
     Fire for each event of a job that comes through a queue, for an ``AssetWatcher`` of Airflow 3.0 or later.
 
@@ -122,7 +125,7 @@ class BdaJobEventTrigger(BaseEventTrigger):
             while True:
                 for delivery in await queue.receive(given.seconds_to_wait()):
                     if self.wants(delivery.event):
-                        yield TriggerEvent(payload_of(delivery.event))
+                        yield safe_event(payload_of(delivery.event))
                         given.add(delivery)
                 await given.delete_stored()
         finally:
@@ -144,7 +147,7 @@ class BdaJobEventTrigger(BaseEventTrigger):
         async for delivery in shared_stream:
             if self.wants(delivery.event):
                 delivery.offered += 1
-                yield TriggerEvent(payload_of(delivery.event))
+                yield safe_event(payload_of(delivery.event))
                 # Not reached when the watcher is stopped before Airflow has taken the event: it will come again.
                 delivery.taken += 1
 
