@@ -20,7 +20,7 @@ WITHOUT_AIRFLOW = frozenset({"service", "access", "engine", "emulator", "archive
 # Room (a folder or a module of the package) to the rooms that it may import besides itself.
 BELOW = {
     "__init__": set(),
-    "_compat": set(),
+    "_compat": {"service"},
     "service": set(),
     "exceptions": {"_compat", "service"},
     "access": {"service"},
