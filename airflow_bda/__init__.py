@@ -48,7 +48,7 @@ def get_provider_info() -> dict[str, Any]:
         "extra-links": ["airflow_bda.links.bda.BdaInputLink", "airflow_bda.links.bda.BdaOutputLink"],
         "config": {
             "bda": {
-                "description": "How often the jobs of Amazon Bedrock Data Automation are looked at.",
+                "description": "How the jobs of Amazon Bedrock Data Automation are waited for and found again.",
                 "options": {
                     "max_status_requests_per_second": {
                         "description": (
@@ -73,6 +73,17 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "float",
                         "example": "300",
                         "default": "120",
+                    },
+                    "reattach_after_clear": {
+                        "description": (
+                            "On Airflow 3.4 and later: whether a task that was cleared with its task state kept goes "
+                            "on with its earlier job. Airflow 3.4 also keeps the state when a whole run is cleared, "
+                            "and does not tell a task which it was. Before 3.4 a clear always starts a new job.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "True",
+                        "default": "False",
                     },
                 },
             }

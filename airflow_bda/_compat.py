@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow import __version__ as _airflow_version
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from airflow.sdk import BaseOperatorLink, PokeReturnValue, conf
+    from airflow.sdk import BaseOperator, BaseOperatorLink, PokeReturnValue, conf
     from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
     from airflow.triggers.base import BaseEventTrigger
     from airflow.triggers.shared_stream import SharedStreamProducer
@@ -34,8 +35,9 @@ else:
     except ImportError:
         from airflow.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
     try:  # Airflow 3.0 and later
-        from airflow.sdk import BaseOperatorLink, PokeReturnValue
+        from airflow.sdk import BaseOperator, BaseOperatorLink, PokeReturnValue
     except ImportError:
+        from airflow.models import BaseOperator
         from airflow.models.baseoperatorlink import BaseOperatorLink
         from airflow.sensors.base import PokeReturnValue
     try:  # Airflow 3.0 and later
@@ -48,6 +50,8 @@ else:
     except ImportError:
         SharedStreamProducer = object
 
+_AIRFLOW = tuple(int(part) for part in _airflow_version.split(".")[:2])
+
 # Whether Airflow can start runs by events from outside.
 HAS_EVENT_TRIGGERS = BaseEventTrigger is not BaseTrigger
 
@@ -59,14 +63,20 @@ __all__ = [
     "AwsBaseOperator",
     "AwsBaseSensor",
     "BaseEventTrigger",
+    "BaseOperator",
     "BaseOperatorLink",
     "BaseTrigger",
     "PokeReturnValue",
     "SharedStreamProducer",
     "aws_template_fields",
     "conf",
+    "count",
+    "facts_of_life",
     "first_poke_at",
+    "loop_position",
+    "may_keep_task_state_on_clear",
     "read_xcom",
+    "runs_in_the_caller",
     "safe_event",
     "task_state_store",
 ]
@@ -84,6 +94,71 @@ def safe_event(payload: Mapping[str, Any]) -> TriggerEvent:
 def task_state_store(context: Mapping[str, Any]) -> Any | None:
     """Give the task's own store, which outlives its tries; None before Airflow 3.3, which has none."""
     return context.get("task_state_store")
+
+
+def may_keep_task_state_on_clear() -> bool:
+    """Whether a user can choose, when he clears a task, if its state store is kept (Airflow 3.4 and later)."""
+    return _AIRFLOW >= (3, 4)
+
+
+def facts_of_life(context: Mapping[str, Any]) -> dict[str, str]:
+    """
+    Return what Airflow changes when a task is cleared, or its run is made anew, and leaves alone when it is retried.
+
+    Never ``task.retries``: DAG files change it, and a worker may have read another version than the scheduler. What
+    each fact covers, on which version, is in docs/decisions/0002-one-job-for-a-document.md.
+    """
+    ti, run = context["ti"], context.get("dag_run")
+    started = getattr(run, "start_date", None)
+    facts = {
+        # A clear sets it to the tries that were used up plus the retries of that time.
+        "max_tries": ti.max_tries,
+        # A clear of a run that had finished starts it anew; so does whoever deletes a run and creates it again.
+        "run_started": started and started.isoformat(),
+    }
+    if _AIRFLOW < (3, 0):
+        facts["run_key"] = getattr(run, "id", None)
+    if _AIRFLOW >= (3, 2):
+        # The trace that the task's spans belong to: made with the task instance, and made anew by a clear of this one
+        # (not of another task of the run), running or not. It is there whether or not Airflow traces.
+        facts["trace"] = (getattr(ti, "context_carrier", None) or {}).get("traceparent")
+    return {name: str(fact) for name, fact in facts.items() if fact is not None}
+
+
+def loop_position(ti: Any) -> tuple[str, int] | None:
+    """Return the region and the iteration of a task in a Task Loop (Airflow 3.4); None outside of loops."""
+    region = getattr(ti, "region_id", None)
+    if region is None or not getattr(region, "int", 0):
+        return None
+    return str(region), int(ti.region_index)
+
+
+def runs_in_the_caller(ti: Any) -> bool:
+    """
+    Whether a task runs within ``airflow dags test`` or ``airflow tasks test``, in a run that nobody scheduled.
+
+    Only asked where :func:`facts_of_life` cannot tell two such runs apart, which is below Airflow 3.2.
+    """
+    if _AIRFLOW >= (3, 2):
+        return False
+    if _AIRFLOW < (3, 0):
+        # What an executor starts has a job of Airflow's own.
+        return getattr(ti, "job_id", "unknown") is None
+    from airflow.sdk.execution_time import supervisor, task_runner
+
+    comms = getattr(task_runner, "SUPERVISOR_COMMS", None)
+    return isinstance(comms, supervisor.InProcessSupervisorComms)
+
+
+def count(metric: str, tags: Mapping[str, str]) -> None:
+    """Count an event in Airflow's own metrics."""
+    try:  # Airflow 3.2 and later
+        from airflow.sdk.observability.stats import incr
+    except ImportError:
+        from airflow.stats import Stats
+
+        incr = Stats.incr
+    incr(metric, tags=dict(tags))
 
 
 def read_xcom(key: str, ti_key: Any) -> Any | None:

@@ -1,20 +1,29 @@
 """
 Exactly one job for a document, however often its task is tried.
 
-The client token is the same in every try of a task instance, so the service answers a repeated request with the
-invocation that it already has. Only when that invocation is seen to have ended in ``ServiceError`` does the next token
-come into use, and one try uses one new token at most. Clearing a task changes every token: the user asked for a new
-job.
+The client token is the same in every try of one life of a task instance, so the service answers a repeated request
+with the invocation that it already has. Airflow 3.3 and later also keep an *intent* in the task's state store, written
+before the job is submitted: a retry whose request differs still finds the job. Only a job that was seen to have ended
+in ``ServiceError`` is followed by another one, and a try makes one at most.
+
+docs/decisions/0002-one-job-for-a-document.md has the table of what leads to the same job and what to a new one.
 """
 
 from __future__ import annotations
 
-import uuid
-from dataclasses import dataclass
+import hashlib
+import itertools
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda._compat import task_state_store
-from airflow_bda.service.request.tokens import TaskIdentity, client_token
+from airflow_bda._compat import conf, count, may_keep_task_state_on_clear, task_state_store
+from airflow_bda.operators.task_life import task_identity
+from airflow_bda.service.errors import BdaRequestError
+from airflow_bda.service.outcomes import JobOutcome
+from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT, member
 from airflow_bda.service.safe_values import safe_logger
 from airflow_bda.service.statuses import JobStatus
 
@@ -22,108 +31,244 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_bda.service.request.request import InvocationRequest
+    from airflow_bda.service.request.tokens import TaskIdentity
     from airflow_bda.service.statuses import JobState
 
 log = safe_logger(__name__)
 
+# The key in the task state store. Another one would lose the jobs that are in flight.
+_KEY = "bda_job"
+# No job of BDA is known to end sooner. Asked only where the service does not say when a job was submitted.
+_SHORTEST_JOB_SECONDS = 2.0
+
 
 @dataclass(frozen=True)
-class TaskTry:
+class Job:
     """
-    One try of one task instance.
+    The job that a task is about.
 
-    :param earlier_tries: how many tries went before this one since the task was last cleared.
+    :param state: how it stood when it was found; None for one that was just submitted, or that nobody could ask for.
     """
 
-    identity: TaskIdentity
-    earlier_tries: int
+    invocation_arn: str
+    state: JobState | None = None
+
+    def outcome(self) -> JobOutcome | None:
+        """Return how it ended; None where somebody must wait for that."""
+        return JobOutcome.of_state(self.state) if self.state and self.state.status.is_terminal else None
+
+
+@dataclass(frozen=True)
+class Intent:
+    """
+    What a task is about to submit, or has submitted, as the task state store keeps it.
+
+    :param life: the digest of the task's identity: another one after a clear.
+    :param request: the digest of the request, of which the client token is made.
+    :param arguments: a digest for each argument, to say later which one changed. Never their values.
+    :param generation: how many jobs of this life were seen to end in ``ServiceError``.
+    :param invocation_arn: the job, as soon as it is known.
+    """
+
+    life: str
+    request: str
+    arguments: Mapping[str, str]
+    generation: int = 0
+    invocation_arn: str | None = None
 
     @classmethod
-    def of(cls, context: Mapping[str, Any]) -> TaskTry:
-        """Read it from a task's context."""
-        ti = context["ti"]
-        # Airflow raises max_tries by what was used up when a task is cleared, and leaves it alone on a retry.
-        clears = max((ti.max_tries or 0) - (ti.task.retries or 0), 0)
-        map_index = -1 if ti.map_index is None else ti.map_index
-        return cls(
-            TaskIdentity(ti.dag_id, ti.run_id, ti.task_id, map_index, clears),
-            earlier_tries=max(ti.try_number - clears - 1, 0),
-        )
+    def to_submit(cls, identity: TaskIdentity, request: InvocationRequest, generation: int) -> Intent:
+        """Make the intent to submit a request."""
+        life, members = identity.digest(), request.to_api()
+        asked = {name: member(members, name) for name in MEMBER_OF_ARGUMENT if name != "client_token"}
+        # The life is part of each, so that equal values of two tasks cannot be told from the store.
+        digests = {name: _short_digest([life, name, value]) for name, value in asked.items() if value is not None}
+        return cls(life, request.digest(), digests, generation)
+
+    def changed(self, other: Intent) -> list[str]:
+        """Name the arguments in which two intents differ."""
+        names = sorted(self.arguments.keys() | other.arguments.keys())
+        return [name for name in names if self.arguments.get(name) != other.arguments.get(name)]
 
 
-class InvocationMemory:
+def _short_digest(parts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class JobMemory:
     """
-    Which invocation a token led to, kept by Airflow where it can (3.3 and later).
+    The intent of a task, in Airflow's task state store (3.3 and later).
 
-    The service's own memory of tokens is what the promise rests on; how long that lasts is not known, and this outlives
-    it. A store that fails costs nothing but that.
+    A store that fails, or that is not there, costs nothing but what only it can know: the client token still leads to
+    the job.
     """
 
     def __init__(self, context: Mapping[str, Any]) -> None:
-        self._store = task_state_store(context)
+        self.is_there = (store := task_state_store(context)) is not None
+        self._store = store
 
-    def recall(self, token: str) -> str | None:
-        """Give the invocation that was kept under *token*."""
+    def recall(self) -> Intent | str | None:
+        """Return what is kept: an intent, or an ARN alone where something else than this module wrote it."""
         if self._store is None:
             return None
         try:
-            found = self._store.get(_key(token))
-        except Exception:  # whatever a state backend raises, the token still leads to the invocation
-            log.warning("The task state store could not be read.", exc_info=True)
+            found = self._store.get(_KEY)
+            return Intent(**found) if isinstance(found, dict) else found
+        except Exception:  # whatever a state backend raises, and what another release may have written
+            log.warning("The task state store could not be read; going by the client token.", exc_info=True)
             return None
-        return str(found) if found else None
 
-    def keep(self, token: str, invocation_arn: str) -> None:
-        """Keep the invocation under *token*."""
+    def keep(self, intent: Intent) -> None:
+        """Keep an intent in place of the one before."""
         if self._store is None:
             return
         try:
-            self._store.set(_key(token), invocation_arn)
+            self._store.set(_KEY, asdict(intent))
         except Exception:  # as above
             log.warning("The task state store could not be written.", exc_info=True)
 
 
-def _key(token: str) -> str:
-    return f"bda_invocation_{token}"
-
-
-def start_once(
+def start_or_find(
     request: InvocationRequest,
     context: Mapping[str, Any],
     *,
     submit: Callable[[InvocationRequest], str],
     last_state: Callable[[str], JobState | None],
-) -> str:
+    on_found: Callable[[str], None],
+) -> Job:
     """
-    Start the task instance's job, or find the one that an earlier try started.
+    Start the task's job, or find the one that an earlier try started.
 
-    :param submit: sends a request, patiently, and gives the invocation's ARN.
-    :param last_state: asks for an invocation's state, patiently; None when nobody answers.
-    :return: the invocation's ARN.
+    :param submit: sends a request, with patience, and returns the invocation's ARN.
+    :param last_state: asks for an invocation's state, with patience; None when nobody answers.
+    :param on_found: is told each ARN as soon as it is known, before the job's state is asked for.
+    :raises BdaRequestError: when the service refuses a request whose earlier form may have started a job.
     """
-    attempt = TaskTry.of(context)
-    memory = InvocationMemory(context)
-
-    def invocation(generation: int) -> str:
-        token = client_token(attempt.identity, request, generation)
-        known = memory.recall(token)
-        if known:
-            return known
-        arn = submit(request.with_client_token(token))
-        memory.keep(token, arn)
-        return arn
-
-    for generation in range(attempt.earlier_tries):
-        arn = invocation(generation)
-        state = last_state(arn)
-        # Only a failure that was seen starts another job.
-        if state is None or state.status is not JobStatus.SERVICE_ERROR:
-            log.info("Attached to the job that an earlier try started: %s", arn)
-            return arn
-        log.info("The job of an earlier try ended in ServiceError: %s", arn)
-    return invocation(attempt.earlier_tries)
+    return _Search(request, context, submit, last_state, on_found).job()
 
 
-def start_anew(request: InvocationRequest, *, submit: Callable[[InvocationRequest], str]) -> str:
-    """Start a job that no other try will find; lost answers within this try still cost nothing."""
-    return submit(request.with_client_token(uuid.uuid4().hex))
+class _Search:
+    """One try's search for the one job of its task."""
+
+    def __init__(
+        self,
+        request: InvocationRequest,
+        context: Mapping[str, Any],
+        submit: Callable[[InvocationRequest], str],
+        last_state: Callable[[str], JobState | None],
+        on_found: Callable[[str], None],
+    ) -> None:
+        self._request = request
+        self._ti = context["ti"]
+        self._identity = task_identity(context)
+        self._memory = JobMemory(context)
+        self._submit = submit
+        self._last_state = last_state
+        self._on_found = on_found
+
+    def job(self) -> Job:
+        known = self._known()
+        wanted = Intent.to_submit(self._identity, self._request, 0)
+        if known is None:
+            self._count("fresh_submit")
+            return self._by_token(wanted)
+        if changed := known.changed(wanted):
+            log.warning(
+                "The request differs from that of an earlier try (%s); following the job of that try. "
+                "Clear the task to start a job for the new request.",
+                ", ".join(changed),
+            )
+        if known.invocation_arn is None:
+            # The earlier try ended between its intent and the answer. If the service has its job, the token finds it.
+            return self._send(known, changed=changed)
+        return self._followed(known, known.invocation_arn)
+
+    def _known(self) -> Intent | None:
+        """Return the intent of an earlier try of this life."""
+        found = self._memory.recall()
+        if isinstance(found, str):
+            found = replace(Intent.to_submit(self._identity, self._request, 0), invocation_arn=found)
+        if found is None or found.life == self._identity.digest():
+            return found
+        keeps = may_keep_task_state_on_clear() and conf.getboolean("bda", "reattach_after_clear", fallback=False)
+        if not keeps or not found.invocation_arn:
+            return None
+        log.info("The task was cleared and its state was kept.")
+        return found
+
+    def _followed(self, known: Intent, arn: str) -> Job:
+        """Follow a job whose ARN is known, unless it failed in a way that a new job may mend."""
+        self._count("reconnect_attempt")
+        self._on_found(arn)
+        state = self._last_state(arn)
+        if state is not None and state.status is JobStatus.SERVICE_ERROR:
+            self._count("terminal_resubmit")
+            log.info("The job of an earlier try ended in ServiceError, and one new job follows it: %s", arn)
+            return self._send(Intent.to_submit(self._identity, self._request, known.generation + 1))
+        self._count("already_succeeded" if state and state.status is JobStatus.SUCCESS else "reconnect_success")
+        log.info("Found the job that an earlier try started: %s", arn)
+        return Job(arn, state)
+
+    def _by_token(self, first: Intent) -> Job:
+        """
+        Find the job by the token alone, where no earlier try is known to have submitted one.
+
+        A submit cannot tell whether it made a job or found one. So a failed job is only followed by the next one where
+        it is certain that this try did not make it.
+        """
+        for generation in itertools.count():
+            began, began_at = time.monotonic(), datetime.now(timezone.utc)
+            job = self._send(replace(first, generation=generation))
+            if self._ti.try_number <= 1:
+                return job
+            state = self._last_state(job.invocation_arn)
+            if state is None or state.status is not JobStatus.SERVICE_ERROR:
+                return replace(job, state=state)
+            if _may_be_new(state, began_at=began_at, elapsed=time.monotonic() - began):
+                return job
+            log.info("The job of an earlier try ended in ServiceError: %s", job.invocation_arn)
+        raise AssertionError  # count() has no end
+
+    def _send(self, intent: Intent, *, changed: list[str] | None = None) -> Job:
+        """Keep the intent, submit it, and keep the ARN."""
+        self._memory.keep(intent)
+        token = self._identity.client_token(intent.request, intent.generation)
+        try:
+            arn = self._submit(self._request.with_client_token(token))
+        except BdaRequestError as error:
+            if not changed:
+                raise
+            raise error.about(
+                remedy=f"An earlier try may have started a job with other values of {', '.join(changed)}, and its "
+                "ARN is not known. Clear the task to start a new job."
+            ) from error
+        self._on_found(arn)
+        self._memory.keep(replace(intent, invocation_arn=arn))
+        return Job(arn)
+
+    def _count(self, decision: str) -> None:
+        """Count as Airflow's own ResumableJobMixin does, so that its dashboards count these jobs too."""
+        if not self._memory.is_there:
+            return
+        tags = {"operator": type(getattr(self._ti, "task", None)).__name__}
+        if team := (getattr(self._ti, "stats_tags", None) or {}).get("team_name"):
+            tags["team_name"] = team
+        count(f"resumable_job.{decision}", tags)
+
+
+def _may_be_new(state: JobState, *, began_at: datetime, elapsed: float) -> bool:
+    """
+    Whether a job that has ended may be one that this try has just made.
+
+    :param began_at: when this try began to submit, by this machine's clock.
+    :param elapsed: seconds from then until the state was answered.
+    """
+    if state.submitted_at is None:
+        return elapsed > _SHORTEST_JOB_SECONDS
+    # A job that ran for longer than this try was not made by it, whatever the clocks of this machine and the service
+    # say. Both times may be in whole seconds.
+    if state.completed_at is not None and state.completed_at - state.submitted_at > timedelta(seconds=elapsed + 1):
+        return False
+    # The service's times are in milliseconds, or in seconds.
+    step = 1000 if state.submitted_at.microsecond else 1_000_000
+    return state.submitted_at >= began_at - timedelta(microseconds=began_at.microsecond % step)

@@ -11,7 +11,7 @@ import pytest
 from airflow_bda._compat import AirflowFailException
 from airflow_bda.exceptions import BdaClientError, BdaRequestError, BdaServiceError
 from airflow_bda.operators import BdaInvokeOperator
-from airflow_bda.service.request.tokens import TaskIdentity, client_token
+from airflow_bda.service.request.tokens import TaskIdentity
 
 try:
     from airflow.sdk.exceptions import TaskDeferred
@@ -264,7 +264,7 @@ def test_store_leads_to_the_job_when_the_service_has_forgotten_the_token(bda_emu
 
     assert run.next_try() == first
     assert bda_emulator.calls["InvokeDataAutomationAsync"] == calls
-    assert list(run.store.values()) == [first]
+    assert [kept["invocation_arn"] for kept in run.store.values()] == [first]
 
 
 def test_store_that_fails_costs_nothing(bda_emulator, make):
@@ -290,10 +290,10 @@ def test_reattach_turned_off_starts_a_job_in_every_try(bda_emulator, make):
 def test_token_is_the_tasks_and_the_requests(bda_emulator, make):
     run = Run(make())
     run.next_try()
-    request = run.operator._request()
+    request = run.operator.hook.build_request(**run.operator.request_arguments())
 
-    identity = TaskIdentity("dag", "manual__2026-01-05T00:00:00+00:00", "invoke", -1, 0)
-    assert bda_emulator.jobs[0].client_token == client_token(identity, request, 0)
+    identity = TaskIdentity("dag", "manual__2026-01-05T00:00:00+00:00", "invoke", -1, life=("max_tries=3",))
+    assert bda_emulator.jobs[0].client_token == identity.client_token(request.digest(), 0)
 
 
 def test_kill_says_that_the_job_goes_on(bda_emulator, make, caplog, log_lines):
