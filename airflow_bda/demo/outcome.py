@@ -67,7 +67,7 @@ def conclude(
     if not uri:
         return Outcome(file, news["state"], **facts)
     metadata = JobMetadata.parse(storage.read(S3Uri.parse(uri)), uri)
-    documents = {each: storage.read(S3Uri.parse(each)) for each in metadata.output_uris()}
+    documents = {each: storage.read(S3Uri.parse(each)) for each in metadata.own_output_uris()}
     folder = results / file.key
     _copy_job(S3Uri.parse(uri), folder, storage)
     return Outcome(file, news["state"], result=assemble_result(metadata, documents), folder=folder, **facts)

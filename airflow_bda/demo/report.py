@@ -167,7 +167,7 @@ def findings(result: JobResult) -> list[Finding]:
 def found_and_asked(result: JobResult) -> tuple[int, int]:
     """Count the fields with a value, and all fields."""
     fields = [field for segment in result.segments if segment.custom for field in segment.custom.fields()]
-    return sum(map(_is_found, fields)), len(fields)
+    return sum(field.found for field in fields), len(fields)
 
 
 def blueprints(result: JobResult) -> list[str]:
@@ -183,7 +183,7 @@ def blueprints(result: JobResult) -> list[str]:
 def _fields(segment: SegmentResult) -> Iterator[Finding]:
     items: dict[str, list[ExtractedField]] = {}
     for field in segment.custom.fields() if segment.custom else ():
-        if _is_found(field):
+        if field.found:
             part_of = _ITEM.match(field.path)
             items.setdefault(part_of["item"] if part_of else field.path, []).append(field)
     for name, parts in items.items():
@@ -192,21 +192,17 @@ def _fields(segment: SegmentResult) -> Iterator[Finding]:
         yield Finding(name, value, min(confidences, default=None))
 
 
-def _is_found(field: ExtractedField) -> bool:
-    return field.value not in (None, "", [], {})
-
-
 def _standard(output: StandardOutput | None) -> Iterator[Finding]:
     if isinstance(output, DocumentOutput):
-        yield Finding("text", _excerpt(output.representation.text))
+        yield Finding("text", _excerpt(output.text))
     elif isinstance(output, ImageOutput):
         yield Finding("size", f"{output.width_pixels} x {output.height_pixels} pixels")
-        if output.text_lines:
-            yield Finding("text", _excerpt(" / ".join(line.text for line in output.text_lines)))
+        if output.text:
+            yield Finding("text", _excerpt(output.text.replace("\n", " / ")))
     elif isinstance(output, AudioOutput | VideoOutput):
         yield Finding("duration", f"{(output.duration_millis or 0) / 1000:.1f} s, {output.format} ({output.codec})")
-        if output.transcript:
-            yield Finding("transcript", _excerpt(output.transcript))
+        if output.text:
+            yield Finding("transcript", _excerpt(output.text))
     for note in (output.raw.get("emulator_notes") or ()) if output else ():
         yield Finding("note", str(note))
 

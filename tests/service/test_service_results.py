@@ -16,7 +16,7 @@ from airflow_bda.service.results.document import DocumentOutput, ImageOutput
 from airflow_bda.service.results.job_result import assemble_result, parse_standard_output
 from airflow_bda.service.results.media import AudioOutput, VideoOutput
 from airflow_bda.service.results.metadata import JobMetadata, SegmentPaths
-from airflow_bda.service.results.parts import BoundingBox, StandardOutput
+from airflow_bda.service.results.parts import BoundingBox, Location, StandardOutput
 from airflow_bda.service.statuses import JobStatus
 
 BASE = "s3://out-bucket/p/c0ffee00-1111-2222-3333-444455556666/0"
@@ -355,7 +355,9 @@ class TestCustomOutput:
     def test_takes_fields_apart_with_what_is_said_of_each(self):
         number, *others = CustomOutput.parse(CUSTOM).fields()
         box = BoundingBox(0.1, 0.2, 0.3, 0.05)
-        assert number == ExtractedField("InvoiceNumber", "A-17", confidence=0.88, page=1, box=box, type="string")
+        places = (Location(0, box), Location(1, BoundingBox(0, 0, 1, 1)))
+        assert number == ExtractedField("InvoiceNumber", "A-17", confidence=0.88, locations=places, type="string")
+        assert (number.page, number.box, number.found) == (1, box, True)
         assert [(field.path, field.value, field.confidence) for field in others] == [
             ("Total", 12.5, None),
             ("Items[0].Desc", "x", 0.7),

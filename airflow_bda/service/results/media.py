@@ -8,14 +8,16 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/bda-ouput-video.html.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.service import json_reading
 from airflow_bda.service.formats import Modality
-from airflow_bda.service.results.parts import Label, StandardOutput, transcript
+from airflow_bda.service.results.json_file import objects
+from airflow_bda.service.results.parts import Label, StandardOutput, TextSpan, joined, transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True)
@@ -37,20 +39,17 @@ class AudioSegment:
     language: str | None
 
     @classmethod
-    def parse_all(cls, source: Mapping[str, Any]) -> tuple[AudioSegment, ...]:
-        """Read the ``audio_segments`` of *source*."""
-        return tuple(
-            cls(
-                index=json_reading.integer(item, "segment_index"),
-                type=json_reading.text(item, "type"),
-                text=json_reading.text(item, "text") or "",
-                start_millis=json_reading.integer(item, "start_timestamp_millis"),
-                end_millis=json_reading.integer(item, "end_timestamp_millis"),
-                speaker=json_reading.text(json_reading.mapping(item, "speaker"), "speaker_label"),
-                channel=json_reading.text(json_reading.mapping(item, "channel"), "channel_label"),
-                language=json_reading.text(item, "language"),
-            )
-            for item in json_reading.mappings(source, "audio_segments")
+    def parse(cls, source: Mapping[str, Any]) -> AudioSegment:
+        """Read one of ``audio_segments``."""
+        return cls(
+            index=json_reading.integer(source, "segment_index"),
+            type=json_reading.text(source, "type"),
+            text=json_reading.text(source, "text") or "",
+            start_millis=json_reading.integer(source, "start_timestamp_millis"),
+            end_millis=json_reading.integer(source, "end_timestamp_millis"),
+            speaker=json_reading.text(json_reading.mapping(source, "speaker"), "speaker_label"),
+            channel=json_reading.text(json_reading.mapping(source, "channel"), "channel_label"),
+            language=json_reading.text(source, "language"),
         )
 
 
@@ -62,6 +61,20 @@ class Topic:
     summary: str | None
     transcript: str | None
     audio_segment_indices: tuple[int, ...]
+    start_millis: int | None = None
+    end_millis: int | None = None
+
+    @classmethod
+    def parse(cls, source: Mapping[str, Any]) -> Topic:
+        """Read one of ``topics``."""
+        return cls(
+            index=json_reading.integer(source, "topic_index"),
+            summary=json_reading.text(source, "summary"),
+            transcript=transcript(source),
+            audio_segment_indices=json_reading.integers(source, "audio_segment_indices"),
+            start_millis=json_reading.integer(source, "start_timestamp_millis"),
+            end_millis=json_reading.integer(source, "end_timestamp_millis"),
+        )
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,46 @@ class Shot:
     confidence: float | None
     chapter_indices: tuple[int, ...]
 
+    @classmethod
+    def parse(cls, source: Mapping[str, Any]) -> Shot:
+        """Read one of ``shots``."""
+        return cls(
+            index=json_reading.integer(source, "shot_index"),
+            start_millis=json_reading.integer(source, "start_timestamp_millis"),
+            end_millis=json_reading.integer(source, "end_timestamp_millis"),
+            confidence=json_reading.number(source, "confidence"),
+            chapter_indices=json_reading.integers(source, "chapter_indices"),
+        )
+
+
+@dataclass(frozen=True)
+class Frame:
+    """
+    One picture of a video that the service looked at.
+
+    :param index: the frame's number in the video.
+    :param timestamp_millis: milliseconds from the start.
+    """
+
+    index: int | None
+    timestamp_millis: int | None
+    content_moderation: Sequence[Label]
+    logos: Sequence[Label]
+    text_lines: Sequence[TextSpan]
+    text_words: Sequence[TextSpan]
+
+    @classmethod
+    def parse(cls, source: Mapping[str, Any]) -> Frame:
+        """Read one of a chapter's ``frames``."""
+        return cls(
+            index=json_reading.integer(source, "frame_index"),
+            timestamp_millis=json_reading.integer(source, "timestamp_millis"),
+            content_moderation=Label.parse_all(source, "content_moderation"),
+            logos=Label.parse_all(source, "logos"),
+            text_lines=TextSpan.parse_lines(source),
+            text_words=TextSpan.parse_all(source, "text_words"),
+        )
+
 
 @dataclass(frozen=True)
 class Chapter:
@@ -85,8 +138,24 @@ class Chapter:
     summary: str | None
     transcript: str | None
     shot_indices: tuple[int, ...]
-    categories: tuple[Label, ...]
-    audio_segments: tuple[AudioSegment, ...]
+    categories: Sequence[Label]
+    audio_segments: Sequence[AudioSegment]
+    frames: Sequence[Frame] = ()
+
+    @classmethod
+    def parse(cls, source: Mapping[str, Any]) -> Chapter:
+        """Read one of ``chapters``."""
+        return cls(
+            index=json_reading.integer(source, "chapter_index"),
+            start_millis=json_reading.integer(source, "start_timestamp_millis"),
+            end_millis=json_reading.integer(source, "end_timestamp_millis"),
+            summary=json_reading.text(source, "summary"),
+            transcript=transcript(source),
+            shot_indices=json_reading.integers(source, "shot_indices"),
+            categories=Label.parse_all(source, "iab_categories"),
+            audio_segments=objects(source, "audio_segments", AudioSegment.parse),
+            frames=objects(source, "frames", Frame.parse),
+        )
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -95,6 +164,8 @@ class AudioOutput(StandardOutput):
     What was heard in a recording.
 
     :param language: the one that is spoken most.
+    :param content_moderation: what was said when that somebody may not want to hear; each has a name, times, and every
+        category with its confidence.
     """
 
     transcript: str | None
@@ -104,9 +175,22 @@ class AudioOutput(StandardOutput):
     sample_rate: int | None
     channels: int | None
     language: str | None
-    content_moderation: tuple[Label, ...]
-    segments: tuple[AudioSegment, ...]
-    topics: tuple[Topic, ...]
+    content_moderation: Sequence[Label]
+
+    @cached_property
+    def segments(self) -> Sequence[AudioSegment]:
+        """What each speaker says in one go, in order."""
+        return objects(self.raw, "audio_segments", AudioSegment.parse)
+
+    @cached_property
+    def topics(self) -> Sequence[Topic]:
+        """The topics, with their times."""
+        return objects(self.raw, "topics", Topic.parse)
+
+    @property
+    def text(self) -> str | None:
+        """The transcript; what the speakers say, a line each, where there is none."""
+        return self.transcript or joined((segment.text for segment in self.segments), "\n")
 
     @classmethod
     def parse(cls, source: Mapping[str, Any]) -> AudioOutput:
@@ -124,8 +208,6 @@ class AudioOutput(StandardOutput):
             channels=json_reading.integer(metadata, "number_of_channels"),
             language=json_reading.text(metadata, "dominant_asset_language"),
             content_moderation=Label.parse_all(audio, "content_moderation"),
-            segments=AudioSegment.parse_all(source),
-            topics=tuple(map(_topic, json_reading.mappings(source, "topics"))),
         )
 
 
@@ -144,8 +226,26 @@ class VideoOutput(StandardOutput):
     frame_rate: float | None
     frame_width: int | None
     frame_height: int | None
-    shots: tuple[Shot, ...]
-    chapters: tuple[Chapter, ...]
+
+    @cached_property
+    def shots(self) -> Sequence[Shot]:
+        """The stretches without a cut."""
+        return objects(self.raw, "shots", Shot.parse)
+
+    @cached_property
+    def chapters(self) -> Sequence[Chapter]:
+        """The stretches that belong together, with the frames that the service looked at."""
+        return objects(self.raw, "chapters", Chapter.parse)
+
+    @property
+    def text(self) -> str | None:
+        """The transcript; the chapters' transcripts, or what is said in them, where there is none."""
+        if self.transcript:
+            return self.transcript
+        if transcripts := joined((chapter.transcript for chapter in self.chapters), "\n\n"):
+            return transcripts
+        spoken = (segment.text for chapter in self.chapters for segment in chapter.audio_segments)
+        return joined(spoken, "\n")
 
     @classmethod
     def parse(cls, source: Mapping[str, Any]) -> VideoOutput:
@@ -162,38 +262,4 @@ class VideoOutput(StandardOutput):
             frame_rate=json_reading.number(metadata, "frame_rate"),
             frame_width=json_reading.integer(metadata, "frame_width"),
             frame_height=json_reading.integer(metadata, "frame_height"),
-            shots=tuple(map(_shot, json_reading.mappings(source, "shots"))),
-            chapters=tuple(map(_chapter, json_reading.mappings(source, "chapters"))),
         )
-
-
-def _topic(source: Mapping[str, Any]) -> Topic:
-    return Topic(
-        index=json_reading.integer(source, "topic_index"),
-        summary=json_reading.text(source, "summary"),
-        transcript=transcript(source),
-        audio_segment_indices=json_reading.integers(source, "audio_segment_indices"),
-    )
-
-
-def _shot(source: Mapping[str, Any]) -> Shot:
-    return Shot(
-        index=json_reading.integer(source, "shot_index"),
-        start_millis=json_reading.integer(source, "start_timestamp_millis"),
-        end_millis=json_reading.integer(source, "end_timestamp_millis"),
-        confidence=json_reading.number(source, "confidence"),
-        chapter_indices=json_reading.integers(source, "chapter_indices"),
-    )
-
-
-def _chapter(source: Mapping[str, Any]) -> Chapter:
-    return Chapter(
-        index=json_reading.integer(source, "chapter_index"),
-        start_millis=json_reading.integer(source, "start_timestamp_millis"),
-        end_millis=json_reading.integer(source, "end_timestamp_millis"),
-        summary=json_reading.text(source, "summary"),
-        transcript=transcript(source),
-        shot_indices=json_reading.integers(source, "shot_indices"),
-        categories=Label.parse_all(source, "iab_categories"),
-        audio_segments=AudioSegment.parse_all(source),
-    )

@@ -6,10 +6,12 @@ Follow its URIs and never rebuild them: https://docs.aws.amazon.com/bedrock/late
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.service import json_reading
+from airflow_bda.service.errors import BdaError
 from airflow_bda.service.formats import Modality
 from airflow_bda.service.s3 import S3Uri
 from airflow_bda.service.statuses import JobStatus
@@ -17,8 +19,16 @@ from airflow_bda.service.statuses import JobStatus
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+# The states of a segment's custom output. FALLBACK: no blueprint matched, so the project's fallback blueprint was used.
+# https://docs.aws.amazon.com/bedrock/latest/userguide/bda-fallback-blueprint.html
 MATCH = "MATCH"
 NO_MATCH = "NO_MATCH"
+FALLBACK = "FALLBACK"
+_SLASHES = re.compile("/+")
+_PATH = "_path"
+_READ = frozenset({"standard_output_path", "custom_output_path"})
+# 3,000 segments have about 2 MB.
+_LARGEST = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -29,14 +39,21 @@ class SegmentPaths:
     :param index: the segment's place in the list, from 0.
     :param standard_output_uri: None where the job made no standard output.
     :param custom_output_uri: None where no blueprint matched, or none was given.
-    :param custom_output_status: ``MATCH``, ``NO_MATCH``, another word as it stands, or None where no blueprint was
-        given.
+    :param custom_output_status: ``MATCH``, ``NO_MATCH``, ``FALLBACK``, another word as it stands, or None where no
+        blueprint was given.
+    :param other_paths: every other ``..._path`` by name, such as those of redacted outputs. They are not read.
     """
 
     index: int
     standard_output_uri: str | None = None
     custom_output_uri: str | None = None
     custom_output_status: str | None = None
+    other_paths: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def output_uris(self) -> tuple[str, ...]:
+        """The files to read."""
+        return tuple(uri for uri in (self.standard_output_uri, self.custom_output_uri) if uri)
 
 
 @dataclass(frozen=True)
@@ -79,6 +96,8 @@ class JobMetadata:
         :param uri: where it is from.
         :raises BdaError: when it cannot be a job's metadata.
         """
+        if isinstance(content, (str, bytes)) and len(content) > _LARGEST:
+            raise json_reading.malformed(uri, f"it has {len(content)} bytes, more than any list of outputs")
         source = json_reading.document(content, uri)
         outputs = source.get("output_metadata")
         if "job_id" not in source and outputs is None:
@@ -106,11 +125,40 @@ class JobMetadata:
                 yield asset, segment
 
     def output_uris(self) -> tuple[str, ...]:
-        """Give every file to read, each once, in the document's order."""
-        uris = (
-            uri for _, segment in self.segments() for uri in (segment.standard_output_uri, segment.custom_output_uri)
-        )
-        return tuple(dict.fromkeys(uri for uri in uris if uri))
+        """Return every file to read, each once, in the document's order."""
+        return tuple(dict.fromkeys(uri for _, segment in self.segments() for uri in segment.output_uris))
+
+    def own_output_uris(self) -> tuple[str, ...]:
+        """
+        Return every file to read, after a check that all are in the job's own folder, the one that this document is in.
+
+        The document is input from outside: a URI in it must not lead to another job's files or to another bucket.
+
+        :raises BdaError: when one is not; it names the URI.
+        """
+        uris = self.output_uris()
+        folder = _folder(S3Uri.parse(self.uri))
+        for uri in uris:
+            try:
+                own = _folder(S3Uri.parse(uri)).startswith(folder)
+            except ValueError as error:
+                raise json_reading.malformed(self.uri, f"it lists {error}") from None
+            if not own:
+                raise BdaError(
+                    f"{self.uri} lists {uri}, which is not in the bucket that the job wrote to and in its own folder.",
+                    remedy="The file was not written by BDA, or was moved or changed since: run the job again.",
+                )
+        return uris
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the job's facts as plain data."""
+        facts = {
+            "metadata_uri": self.uri,
+            "job_id": self.job_id,
+            "status": self.status.value,
+            "modality": self.modality.value if self.modality else None,
+        }
+        return {name: json_reading.plain(value) for name, value in facts.items()}
 
 
 def _asset(source: Mapping[str, Any], index: int) -> Asset:
@@ -132,4 +180,14 @@ def _segment(source: Mapping[str, Any], index: int) -> SegmentPaths:
         standard_output_uri=json_reading.text(source, "standard_output_path"),
         custom_output_uri=json_reading.text(source, "custom_output_path"),
         custom_output_status=json_reading.text(source, "custom_output_status"),
+        other_paths={
+            name: path
+            for name in source
+            if name.endswith(_PATH) and name not in _READ and (path := json_reading.text(source, name))
+        },
     )
+
+
+def _folder(uri: S3Uri) -> str:
+    """Return bucket and folder of an object; the service doubles a slash where the output prefix ends in one."""
+    return _SLASHES.sub("/", f"{uri.bucket}/{uri.key.rpartition('/')[0]}/")
