@@ -16,14 +16,12 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.engine.client import Lease, SharedClient
+from airflow_bda.engine.judging import Known, Verdict, explain, judge
 from airflow_bda.engine.pacing import Pace, full_jitter, uniform
 from airflow_bda.engine.tasks import error_of, start_apart, start_within
-from airflow_bda.service.aws_errors import NOT_FOUND_GRACE_SECONDS, Failure, call_error, classify, error_code
-from airflow_bda.service.errors import BdaError
-from airflow_bda.service.model import GET_STATUS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from airflow_bda.engine.waiter import Waiter
     from airflow_bda.service.statuses import JobState
@@ -232,9 +230,9 @@ class Poller:
         self._has_worked = True
         self._client.answered()
         watch.tries_in_vain = 0
-        storm_is_over = self._loop.time() - self._last_trouble_at >= _CALM_SECONDS
+        is_calm = self._loop.time() - self._last_trouble_at >= _CALM_SECONDS
         for waiter in watch.waiters:
-            waiter.saw(state, storm_is_over=storm_is_over)
+            waiter.saw(state, is_calm=is_calm)
         watch.let_go_of_the_done()
         if watch.waiters:
             self._put_next(watch)
@@ -242,29 +240,36 @@ class Poller:
             self._drop(watch)
 
     def _failed(self, watch: _Watch, lease: Lease, error: BaseException) -> None:
-        kind = classify(error)
-        if kind is Failure.NOT_FOUND and watch.age < NOT_FOUND_GRACE_SECONDS:
-            self._put_again(watch)
-        elif kind is Failure.EXPIRED or (kind is Failure.CREDENTIALS and self._has_worked_for(watch.waiters)):
-            self._client.retire(lease)
-            self._stumble(watch, kind, error)
-        elif kind.is_passing or (_is_no_answer(kind, error) and self._has_worked_for(watch.waiters)):
-            self._pace.slow_down(self._loop.time())
-            self._stumble(watch, kind, error)
-        else:
+        verdict = judge(error, self._known(watch.waiters))
+        if verdict is Verdict.FAIL:
             for waiter in watch.waiters:
-                waiter.fail(_explain(error, watch.invocation_arn))
+                waiter.fail(explain(error, watch.invocation_arn))
             self._drop(watch)
-
-    def _stumble(self, watch: _Watch, kind: Failure, error: BaseException) -> None:
-        self._last_trouble_at = self._loop.time()
-        for waiter in watch.waiters:
-            waiter.stumbled(kind, str(_explain(error)))
+            return
+        if verdict is Verdict.REOPEN:
+            self._client.retire(lease)
+        elif verdict is Verdict.WAIT:
+            self._pace.slow_down(self._loop.time())
+        self._note_failure(watch.waiters, error, verdict)
         self._put_again(watch)
 
-    def _has_worked_for(self, waiters: list[Waiter]) -> bool:
-        """Tell whether the connection was good once, here or, for a wait that moved, at its former poller."""
-        return self._has_worked or any(waiter.has_worked for waiter in waiters)
+    def _note_failure(self, waiters: Iterable[Waiter], error: BaseException, verdict: Verdict) -> None:
+        now = self._loop.time()
+        if verdict is not Verdict.NOT_VISIBLE_YET:
+            self._last_trouble_at = now
+        for waiter in waiters:
+            waiter.seen.failed(error, verdict, now=now)
+
+    def _known(self, waiters: list[Waiter]) -> Known:
+        """Put together what several waits know: one that moved here has seen its former poller work."""
+        each = [waiter.seen.known(now=self._loop.time(), job_age=waiter.age) for waiter in waiters]
+        return Known(
+            has_worked=self._has_worked or any(known.has_worked for known in each),
+            worked_before=any(known.worked_before for known in each),
+            was_reached=any(known.was_reached for known in each),
+            failing_seconds=max(known.failing_seconds for known in each),
+            job_age=max(known.job_age for known in each),
+        )
 
     # The client, as its owner is told
 
@@ -278,16 +283,14 @@ class Poller:
         self._tick()
 
     def failed_to_open(self, waiter: Waiter, error: BaseException) -> None:
-        """Wait it out if the connection has ever been good; else fail the one wait, and let the next one try."""
-        kind = classify(error)
-        if kind.is_passing or self._has_worked_for([waiter]):
-            self._last_trouble_at = self._loop.time()
-            self._client.open_later()
-            for each in self._waiters:
-                each.stumbled(kind, str(_explain(error)))
-        else:
-            waiter.fail(_explain(error, waiter.invocation_arn))
+        """Wait it out if that may help; else fail the one wait, and let the next one try."""
+        verdict = judge(error, self._known([waiter]), while_opening=True)
+        if verdict is Verdict.FAIL:
+            waiter.fail(explain(error, waiter.invocation_arn))
             self._pass_over(waiter)
+        else:
+            self._client.open_later()
+            self._note_failure(self._waiters, error, verdict)
         self._tick()
 
     # Whose waits these are
@@ -321,14 +324,3 @@ class Poller:
 
 async def _ask(lease: Lease, invocation_arn: str) -> JobState:
     return await asyncio.wait_for(lease.source.get_status(invocation_arn), _REQUEST_SECONDS)
-
-
-def _is_no_answer(kind: Failure, error: BaseException) -> bool:
-    """Tell an error that is none of the service's: botocore stumbles like this over bodies that make no sense."""
-    return kind is Failure.OTHER and error_code(error) is None
-
-
-def _explain(error: BaseException, invocation_arn: str | None = None) -> BdaError:
-    if isinstance(error, BdaError):
-        return error
-    return call_error(error, operation=GET_STATUS, invocation_arn=invocation_arn)

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Protocol
 
+from airflow_bda.engine.judging import Sightings
 from airflow_bda.engine.pacing import AdaptiveSchedule, FixedSchedule
-from airflow_bda.service.model import GET_STATUS
 from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.safe_values import safe_logger
 
 if TYPE_CHECKING:
     from airflow_bda.engine.pacing import PollSchedule
-    from airflow_bda.service.aws_errors import Failure
     from airflow_bda.service.errors import BdaError
     from airflow_bda.service.statuses import JobState
 
@@ -100,6 +99,9 @@ class Wait:
     :param poll_interval: seconds between polls; None lets the pause grow with the job's age.
     :param submitted_at: when the job was submitted, if known: its age sets the pauses, and the grace for a job that
         cannot be found yet.
+    :param has_worked: whether the connection is known to have worked, in this process or another. Then an endpoint that
+        cannot be reached, or credentials that are refused, do not end the wait early.
+    :param limit: what set *deadline*, for the error of a time-out.
     :param on_change: logs one line; called on the loop, in the context of the caller.
     :param wall_clock: tells the time that *deadline* is compared with.
     """
@@ -110,6 +112,8 @@ class Wait:
     limits: WaitLimits
     poll_interval: float | None = None
     submitted_at: datetime | None = None
+    has_worked: bool = False
+    limit: str | None = None
     on_change: Callable[[str], None] | None = None
     wall_clock: Callable[[], datetime] = utc_now
 
@@ -135,10 +139,6 @@ class Waiter:
     wait: Wait
 
     outcome: asyncio.Future[JobOutcome] = field(init=False)
-    state: JobState | None = None
-    has_worked: bool = False
-    last_failure: str | None = None
-    _trouble: Failure | None = None
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -146,6 +146,7 @@ class Waiter:
         # Airflow tells triggers' log lines apart by context variables: a line must be written in its wait's own.
         self.context = contextvars.copy_context()
         self.outcome = self._loop.create_future()
+        self.seen = Sightings(self.wait.invocation_arn, self._tell, worked_before=self.wait.has_worked)
         self._born_at = self._loop.time()
         self._late_until = self._born_at + (_LATE_SECONDS if self.seconds_left <= 0 else 0.0)
         self._know_submitted_at(self.wait.submitted_at)
@@ -197,29 +198,15 @@ class Waiter:
             _log.warning("The connection could not be looked up again; it is taken to be unchanged.", exc_info=True)
             return otherwise
 
-    def saw(self, state: JobState, *, storm_is_over: bool) -> None:
+    def saw(self, state: JobState, *, is_calm: bool) -> None:
         """Take note of an answer; end the wait when it is the last one."""
-        if self.state is None:
+        if self.seen.state is None:
             self._know_submitted_at(state.submitted_at)
-        self.has_worked = True
-        self.last_failure = None
-        if self._trouble is not None and (storm_is_over or state.status.is_terminal):
-            self._trouble = None
-            self._tell(f"{GET_STATUS} answers again for {self.invocation_arn}.")
-        if self.state is None or self.state.status_text != state.status_text:
-            self._tell(state.describe())
-        self.state = state
+        self.seen.saw(state, is_calm=is_calm)
         if state.status.is_terminal:
             self._end(JobOutcome.of_state(state))
         elif self.seconds_left <= 0:
             self.time_out()
-
-    def stumbled(self, kind: Failure, what: str) -> None:
-        """Take note of a failure that waiting may mend."""
-        self.last_failure = what
-        if self._trouble is not kind:
-            self._trouble = kind
-            self._tell(f"{what} Still waiting for {self.invocation_arn}: the job itself goes on.")
 
     def time_out(self) -> None:
         """End the wait at its deadline."""
@@ -227,14 +214,15 @@ class Waiter:
             JobOutcome.of_timeout(
                 self.invocation_arn,
                 deadline=self.wait.deadline,
-                last_state=self.state,
-                last_failure=self.last_failure,
+                last_state=self.seen.state,
+                last_failure=self.seen.last_failure,
+                limit=self.wait.limit,
             )
         )
 
     def fail(self, error: BdaError) -> None:
         """End the wait with an error."""
-        self._end(JobOutcome(self.invocation_arn, error=error, state=self.state))
+        self._end(JobOutcome(self.invocation_arn, error=error, state=self.seen.state))
 
     def send_away(self, identity: str) -> None:
         """Leave the poller: the connection stands for another identity now."""

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
+from botocore.exceptions import BotoCoreError, NoRegionError
 
 from airflow_bda.access.denial import explain_denial
 from airflow_bda.engine.submitting import submit_in_this_thread
@@ -19,8 +19,8 @@ from airflow_bda.engine.waiter import StatusConnection, Wait
 from airflow_bda.engine.waiting import wait_for_job, wait_in_this_thread
 from airflow_bda.hooks.connection import AsyncAwsHook
 from airflow_bda.hooks.results import read_result, read_result_async
-from airflow_bda.hooks.settings import in_seconds, wait_limits
-from airflow_bda.service.aws_errors import Failure, call_error, classify
+from airflow_bda.hooks.settings import deadline_after, in_seconds, wait_limits
+from airflow_bda.service.aws_errors import CALL_FAILURES, Failure, call_error, classify, reading_answers
 from airflow_bda.service.errors import BdaError, BdaRequestError
 from airflow_bda.service.model import GET_STATUS, INVOKE, SERVICE
 from airflow_bda.service.outcomes import JobOutcome
@@ -41,8 +41,6 @@ _RESULTS_REMEDY = (
     "Check the URI, and that the connection may s3:GetObject there (and kms:Decrypt, where there is a key)."
 )
 _ACCOUNT_REMEDY = "Pass profile_arn, which makes this call unnecessary, or mend the connection's credentials."
-# What a call can raise, whichever client makes it; the decoder's own errors come from bodies that are not JSON.
-_CALL_FAILURES = (ClientError, BotoCoreError, OSError, ValueError, UnexpectedAnswerError)
 
 
 class BdaHook(AsyncAwsHook):
@@ -108,7 +106,7 @@ class BdaHook(AsyncAwsHook):
         region = self._region()
         try:
             account = self.account_id
-        except _CALL_FAILURES as error:
+        except CALL_FAILURES as error:
             raise call_error(error, operation="GetCallerIdentity", remedy=_ACCOUNT_REMEDY) from error
         return derive_profile_arn(region=region, account=account, partition=self.conn_partition)
 
@@ -134,15 +132,16 @@ class BdaHook(AsyncAwsHook):
         """
         try:
             return self._send(request)
-        except _CALL_FAILURES as error:
+        except CALL_FAILURES as error:
             raise self._invoke_error(error, request) from error
 
     async def invoke_async(self, request: InvocationRequest) -> str:
         """Start a job, once; the async twin of :meth:`invoke`."""
         try:
             async with await self.async_client() as client:
-                return _arn_of(await client.invoke_data_automation_async(**request.to_api()))
-        except _CALL_FAILURES as error:
+                with reading_answers():
+                    return _arn_of(await client.invoke_data_automation_async(**request.to_api()))
+        except CALL_FAILURES as error:
             raise await asyncio.to_thread(self._invoke_error, error, request) from error
 
     def submit(self, request: InvocationRequest, *, deadline: datetime) -> str:
@@ -164,7 +163,7 @@ class BdaHook(AsyncAwsHook):
             nonlocal hook
             try:
                 return await call_in_thread(hook._send, request)
-            except _CALL_FAILURES as error:
+            except CALL_FAILURES as error:
                 kind = classify(error)
                 if kind is Failure.EXPIRED:
                     hook = self.anew()
@@ -178,11 +177,13 @@ class BdaHook(AsyncAwsHook):
             raise error.about(input_s3_uri=request.input_s3_uri) from error.__cause__
 
     def _send(self, request: InvocationRequest) -> str:
-        return _arn_of(self.conn.invoke_data_automation_async(**request.to_api()))
+        client = self.conn
+        with reading_answers():
+            return _arn_of(client.invoke_data_automation_async(**request.to_api()))
 
     def _invoke_error(self, error: BaseException, request: InvocationRequest) -> BdaError:
-        remedy = self._denial(request) if classify(error) is Failure.PERMISSION else None
-        return call_error(error, operation=INVOKE, input_s3_uri=request.input_s3_uri, remedy=remedy)
+        cause = self._denial(request) if classify(error) is Failure.PERMISSION else None
+        return call_error(error, operation=INVOKE, input_s3_uri=request.input_s3_uri, cause=cause)
 
     def _denial(self, request: InvocationRequest) -> str | None:
         try:
@@ -200,10 +201,16 @@ class BdaHook(AsyncAwsHook):
         :raises BdaError: when the call fails; a job that failed is a state, not an error.
         """
         try:
-            response = self.conn.get_data_automation_status(invocationArn=invocation_arn)
-            return JobState.from_response(invocation_arn, response)
-        except _CALL_FAILURES as error:
+            return self.ask_status(invocation_arn)
+        except CALL_FAILURES as error:
             raise call_error(error, operation=GET_STATUS, invocation_arn=invocation_arn) from error
+
+    def ask_status(self, invocation_arn: str) -> JobState:
+        """Ask for a job's state; raises what botocore raises. :meth:`get_status` explains it."""
+        client = self.conn
+        with reading_answers():
+            response = client.get_data_automation_status(invocationArn=invocation_arn)
+            return JobState.from_response(invocation_arn, response)
 
     def last_state(self, invocation_arn: str) -> JobState | None:
         """
@@ -212,7 +219,9 @@ class BdaHook(AsyncAwsHook):
         :return: None when the service could not be asked for minutes.
         :raises BdaError: when the call was refused in a way that waiting does not mend.
         """
-        outcome = wait_in_this_thread(self._wait(invocation_arn, self.identity, datetime.now(timezone.utc), None))
+        # An earlier try submitted the job by this connection.
+        now = datetime.now(timezone.utc)
+        outcome = wait_in_this_thread(self._wait(invocation_arn, self.identity, now, None, has_worked=True))
         if outcome.state is None and outcome.error is not None and not outcome.timed_out:
             raise outcome.error
         return outcome.state
@@ -225,7 +234,7 @@ class BdaHook(AsyncAwsHook):
                 return await source.get_status(invocation_arn)
             finally:
                 await source.close()
-        except _CALL_FAILURES as error:
+        except CALL_FAILURES as error:
             raise call_error(error, operation=GET_STATUS, invocation_arn=invocation_arn) from error
 
     # -- waiting
@@ -234,51 +243,77 @@ class BdaHook(AsyncAwsHook):
         self,
         invocation_arn: str,
         *,
-        max_wait: timedelta = DEFAULT_MAX_WAIT,
+        max_wait: float | timedelta = DEFAULT_MAX_WAIT,
         poll_interval: PollInterval = None,
     ) -> str | None:
         """
         Wait for a job to end.
 
-        :param max_wait: how long, at most.
+        :param max_wait: how long, at most: seconds or a timedelta. With 0 there is one look.
         :param poll_interval: seconds (or a timedelta) between polls; None lets the pauses grow with the job's age.
         :return: the URI of ``job_metadata.json``.
         :raises BdaError: for a job that failed, and :class:`BdaTimeoutError` for one that goes on.
         """
-        deadline = datetime.now(timezone.utc) + max_wait
+        deadline = deadline_after("max_wait", max_wait)
         return self.outcome(invocation_arn, deadline=deadline, poll_interval=poll_interval).metadata_uri()
 
     async def wait_async(
         self,
         invocation_arn: str,
         *,
-        max_wait: timedelta = DEFAULT_MAX_WAIT,
+        max_wait: float | timedelta = DEFAULT_MAX_WAIT,
         poll_interval: PollInterval = None,
     ) -> str | None:
         """Wait for a job to end; the async twin of :meth:`wait`. Waits on one loop share a client."""
-        deadline = datetime.now(timezone.utc) + max_wait
+        deadline = deadline_after("max_wait", max_wait)
         outcome = await self.outcome_async(invocation_arn, deadline=deadline, poll_interval=poll_interval)
         return outcome.metadata_uri()
 
-    def outcome(self, invocation_arn: str, *, deadline: datetime, poll_interval: PollInterval = None) -> JobOutcome:
-        """Wait for a job to end, until *deadline* at most, and return the end as a value instead of raising it."""
+    def outcome(
+        self,
+        invocation_arn: str,
+        *,
+        deadline: datetime,
+        poll_interval: PollInterval = None,
+        has_worked: bool = False,
+        limit: str | None = None,
+    ) -> JobOutcome:
+        """
+        Wait for a job to end, until *deadline* at most, and return the end as a value instead of raising it.
+
+        :param has_worked: whether this connection is known to have worked, as it has for who has just submitted the
+            job. Then an endpoint that cannot be reached is waited for, and does not end the wait after a minute.
+        :param limit: what set *deadline*, for the error of a time-out.
+        """
         try:
-            wait = self._wait(invocation_arn, self.identity, deadline, poll_interval)
+            wait = self._wait(
+                invocation_arn, self.identity, deadline, poll_interval, has_worked=has_worked, limit=limit
+            )
         except BdaError as error:
             return JobOutcome(invocation_arn, error=error)
         return wait_in_this_thread(wait)
 
     async def outcome_async(
-        self, invocation_arn: str, *, deadline: datetime, poll_interval: PollInterval = None
+        self,
+        invocation_arn: str,
+        *,
+        deadline: datetime,
+        poll_interval: PollInterval = None,
+        has_worked: bool = False,
+        limit: str | None = None,
     ) -> JobOutcome:
         """Wait for a job to end and return the end as a value; the async twin of :meth:`outcome`."""
         try:
-            wait = self._wait(invocation_arn, await self.identity_patiently(), deadline, poll_interval)
+            identity = await self.identity_patiently()
+            facts = {"has_worked": has_worked, "limit": limit}
+            wait = self._wait(invocation_arn, identity, deadline, poll_interval, **facts)
         except BdaError as error:
             return JobOutcome(invocation_arn, error=error)
         return await wait_for_job(wait)
 
-    def _wait(self, invocation_arn: str, identity: str, deadline: datetime, poll_interval: PollInterval) -> Wait:
+    def _wait(
+        self, invocation_arn: str, identity: str, deadline: datetime, poll_interval: PollInterval, **facts: Any
+    ) -> Wait:
         # A source that is opened again, after credentials expired, must see the connection as it is by then.
         hooks = chain([self], iter(self.anew, None))
         return Wait(
@@ -288,6 +323,7 @@ class BdaHook(AsyncAwsHook):
             limits=wait_limits(),
             poll_interval=in_seconds(poll_interval),
             on_change=self.log.info,
+            **facts,
         )
 
     # -- results
@@ -301,7 +337,7 @@ class BdaHook(AsyncAwsHook):
         """
         try:
             return read_result(self.s3, metadata_uri)
-        except _CALL_FAILURES as error:
+        except CALL_FAILURES as error:
             raise _results_error(error, metadata_uri) from error
 
     async def get_results_async(self, metadata_uri: str) -> JobResult:
@@ -309,7 +345,7 @@ class BdaHook(AsyncAwsHook):
         try:
             async with await self.async_client("s3") as s3:
                 return await read_result_async(s3, metadata_uri)
-        except _CALL_FAILURES as error:
+        except CALL_FAILURES as error:
             raise _results_error(error, metadata_uri) from error
 
 
@@ -334,8 +370,9 @@ class HookStatusSource:
 
     async def get_status(self, invocation_arn: str) -> JobState:
         """Ask for one invocation's state; raises what botocore raises."""
-        response = await self._client.get_data_automation_status(invocationArn=invocation_arn)
-        return JobState.from_response(invocation_arn, response)
+        with reading_answers():
+            response = await self._client.get_data_automation_status(invocationArn=invocation_arn)
+            return JobState.from_response(invocation_arn, response)
 
     async def close(self) -> None:
         """Close the client and its connections."""

@@ -1,8 +1,10 @@
-"""How hard one process may ask for statuses: the ``[bda]`` section of Airflow's configuration."""
+"""Settings of a wait, checked where they enter: the ``[bda]`` section of Airflow's configuration, and durations."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import math
+from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from airflow_bda._compat import conf
 from airflow_bda.engine.waiter import WaitLimits
@@ -15,30 +17,77 @@ MAX_STATUS_REQUESTS_PER_SECOND = 10.0
 # With a longer pause the end of the shortest jobs, of 5 seconds, would be noticed more than a tenth of that too late.
 MIN_POLL_INTERVAL = 0.75
 MAX_POLL_INTERVAL = 120.0
+# One request in a quarter of an hour: with fewer, no job of a day is noticed in time, and the option is a mistake.
+_LEAST_REQUESTS_PER_SECOND = 0.001
+# Longer is a mistake too, and times beyond the year 9999 cannot be written.
+_LONGEST = timedelta(days=36_500)
+_NOT_BEGUN = "The wait was not begun."
 
 
 def wait_limits() -> WaitLimits:
-    """Read the limits; the fallbacks serve Airflow 2.11, which reads a provider's defaults late."""
-    return WaitLimits(
-        max_requests_per_second=conf.getfloat(
-            SECTION, "max_status_requests_per_second", fallback=MAX_STATUS_REQUESTS_PER_SECOND
-        ),
-        min_poll_interval=conf.getfloat(SECTION, "min_poll_interval", fallback=MIN_POLL_INTERVAL),
-        max_poll_interval=conf.getfloat(SECTION, "max_poll_interval", fallback=MAX_POLL_INTERVAL),
-    )
+    """
+    Read the limits from the ``[bda]`` section.
+
+    :raises BdaRequestError: names the option that has no number that makes sense.
+    """
+    # The fallbacks serve Airflow 2.11, which reads a provider's defaults late.
+    rate = _option("max_status_requests_per_second", MAX_STATUS_REQUESTS_PER_SECOND, _LEAST_REQUESTS_PER_SECOND)
+    shortest = _option("min_poll_interval", MIN_POLL_INTERVAL)
+    longest = _option("max_poll_interval", MAX_POLL_INTERVAL)
+    if longest < shortest:
+        problem = f"max_poll_interval = {longest:g} is less than min_poll_interval = {shortest:g}."
+        raise BdaRequestError("Airflow's configuration is not valid.", problems=[f"[{SECTION}] {problem}"])
+    return WaitLimits(max_requests_per_second=rate, min_poll_interval=shortest, max_poll_interval=longest)
+
+
+def _option(name: str, default: float, least: float = 0.0) -> float:
+    text = conf.get(SECTION, name, fallback=None)
+    try:
+        value = default if text in (None, "") else float(text)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not (math.isfinite(value) and 0.0 < value >= least):
+        wanted = f"at least {least:g}" if least else "more than 0"
+        raise BdaRequestError(
+            "Airflow's configuration is not valid.",
+            problems=[f"[{SECTION}] {name} = {text} must be a number, {wanted}."],
+        )
+    return value
 
 
 def in_seconds(poll_interval: float | timedelta | None) -> float | None:
     """
-    Give a pause between polls in seconds.
+    Return a pause between polls in seconds; None stays None.
 
-    :raises BdaRequestError: when it is not more than zero.
+    :raises BdaRequestError: when it is no number of seconds, or not more than zero.
     """
-    if poll_interval is None:
-        return None
-    seconds = poll_interval.total_seconds() if isinstance(poll_interval, timedelta) else float(poll_interval)
-    if not seconds > 0:
-        raise BdaRequestError(
-            "The wait was not begun.", problems=[f"poll_interval={poll_interval!r}: give more than 0 seconds, or None."]
-        )
-    return seconds
+    return None if poll_interval is None else seconds_of("poll_interval", poll_interval)
+
+
+def seconds_of(name: str, value: Any, *, may_be_zero: bool = False) -> float:
+    """
+    Return a duration in seconds.
+
+    :param name: the argument's name, for the error.
+    :param value: a number of seconds, or a timedelta.
+    :raises BdaRequestError: when it is neither, or makes no sense.
+    """
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not math.isfinite(seconds) or seconds < 0 or (seconds == 0 and not may_be_zero):
+        wanted = "0 or more" if may_be_zero else "more than 0"
+        problem = f"{name}={value!r}: pass seconds as a number, or a timedelta, of {wanted}."
+    elif seconds > _LONGEST.total_seconds():
+        problem = f"{name}={value!r}: the longest is {_LONGEST.days} days."
+    else:
+        return float(seconds)
+    raise BdaRequestError(_NOT_BEGUN, problems=[problem])
+
+
+def deadline_after(name: str, value: Any) -> datetime:
+    """
+    Return the time, with a zone, at which a duration from now has passed; with 0 there is time for one look.
+
+    :raises BdaRequestError: as :func:`seconds_of`.
+    """
+    return datetime.now(timezone.utc) + timedelta(seconds=seconds_of(name, value, may_be_zero=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_bda._compat import (
@@ -15,15 +16,21 @@ from airflow_bda._compat import (
     conf,
     first_poke_at,
 )
+from airflow_bda.engine.looking import Looker
 from airflow_bda.exceptions import BdaError, as_sensor_error
 from airflow_bda.hooks.bda import BdaHook
-from airflow_bda.hooks.settings import in_seconds
+from airflow_bda.hooks.settings import in_seconds, seconds_of, wait_limits
 from airflow_bda.links.bda import BdaInputLink, BdaOutputLink, link_like_upstream, link_results
-from airflow_bda.service.aws_errors import NOT_FOUND_GRACE_SECONDS, is_absence, is_passing
 from airflow_bda.service.invocations import check_invocation_arn, region_of
 from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.safe_values import SafeLogging
-from airflow_bda.triggers.bda import BdaStatusTrigger, belongs_to_an_earlier_try
+from airflow_bda.triggers.bda import (
+    STILL_RUNNING,
+    BdaStatusTrigger,
+    belongs_to_an_earlier_try,
+    check_storable,
+    within_execution_timeout,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,12 +82,14 @@ class BdaStatusSensor(SafeLogging, AwsBaseSensor[BdaHook]):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
+        if kwargs.get("timeout") is not None:
+            kwargs["timeout"] = seconds_of("timeout", kwargs["timeout"])
         super().__init__(**kwargs)
         self.invocation_arn = invocation_arn
         self.poll_interval = poll_interval
         self.deferrable = deferrable
         self._began: datetime | None = None
-        self._last_state: JobState | None = None
+        self._looker: Looker | None = None
 
     @property
     def _hook_parameters(self) -> dict[str, Any]:
@@ -100,7 +109,7 @@ class BdaStatusSensor(SafeLogging, AwsBaseSensor[BdaHook]):
             if isinstance(end, BdaError) or isinstance(end.__cause__, BdaError):
                 raise
             # Airflow's own words for a time-out name neither the job nor its state.
-            return self._conclude(context, self._timed_out())
+            return self._conclude(context, self._timed_out(context))
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Look at the job once."""
@@ -117,10 +126,30 @@ class BdaStatusSensor(SafeLogging, AwsBaseSensor[BdaHook]):
             return self._wait_deferred(context)
         return self._conclude(context, JobOutcome.from_event(event))
 
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume; a time-out that Airflow noticed, because no triggerer did, names the job as well."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except (AirflowSensorTimeout, AirflowSkipException) as end:
+            if isinstance(end, BdaError) or isinstance(end.__cause__, BdaError):
+                raise
+            self._began = datetime.now(timezone.utc)
+            return self._conclude(
+                context, self._timed_out(context, limit=f"execution_timeout={self.execution_timeout}")
+            )
+
+    def on_kill(self) -> None:
+        """Say that the job goes on: BDA cannot cancel."""
+        self.log.warning(STILL_RUNNING, self.invocation_arn)
+
     def _check(self) -> None:
+        """Refuse what no mode can wait with, and what Airflow could not store while the task is deferred."""
         try:
             check_invocation_arn(self.invocation_arn)
             in_seconds(self.poll_interval)
+            wait_limits()
+            if self.deferrable:
+                check_storable(self.botocore_config)
         except BdaError as error:
             self._give_up(error)
 
@@ -132,20 +161,25 @@ class BdaStatusSensor(SafeLogging, AwsBaseSensor[BdaHook]):
         that it is deferred.
         """
         state = self._look(context)
-        if state is None or not state.status.is_terminal:
+        if state is not None and state.status.is_terminal:
+            return self._conclude(context, JobOutcome.of_state(state))
+        if self._seconds_left() > 0:
             self._defer(context)
-        return self._conclude(context, JobOutcome.of_state(state))
+        return self._conclude(context, self._timed_out(context))
 
     def _defer(self, context: Context) -> NoReturn:
+        deadline = datetime.now(timezone.utc) + timedelta(seconds=self._seconds_left())
+        deadline, limit = within_execution_timeout(self, context, deadline)
         self.defer(
             trigger=BdaStatusTrigger(
                 invocation_arn=self.invocation_arn,
-                deadline=(datetime.now(timezone.utc) + timedelta(seconds=self.timeout)).isoformat(),
+                deadline=deadline.isoformat(),
                 poll_interval=in_seconds(self.poll_interval),
                 aws_conn_id=self.aws_conn_id,
                 region_name=self.region_name,
                 verify=self.verify,
                 botocore_config=self.botocore_config,
+                limit=limit,
             ),
             method_name="execute_complete",
             kwargs={"deferred_in_try": context["ti"].try_number},
@@ -156,25 +190,42 @@ class BdaStatusSensor(SafeLogging, AwsBaseSensor[BdaHook]):
 
     def _look(self, context: Context) -> JobState | None:
         try:
-            state = self.hook.get_status(self.invocation_arn)
+            return self._looks(context).look()
         except BdaError as error:
-            if not (is_passing(error) or (is_absence(error) and self._has_just_begun(context))):
-                self._give_up(error)
-            self.log.warning("No status yet: %s", error.message)
-            return None
-        if self._last_state is None or self._last_state.status_text != state.status_text:
-            self.log.info(state.describe())
-        self._last_state = state
-        return state
+            self._give_up(error)
 
-    def _has_just_begun(self, context: Context) -> bool:
-        if self._began is None:
-            self._began = first_poke_at(context) or datetime.now(timezone.utc)
-        return (datetime.now(timezone.utc) - self._began).total_seconds() < NOT_FOUND_GRACE_SECONDS
+    def _looks(self, context: Context) -> Looker:
+        """Return what looks at the job; between reschedules it is lost, and with it all but this process's memory."""
+        if self._looker is None:
+            # An earlier poke would have ended the wait if the connection did not work at all.
+            earlier_poke = first_poke_at(context) if self.reschedule and not self.deferrable else None
+            self._began = earlier_poke or datetime.now(timezone.utc)
+            clients = chain([self.hook], iter(self.hook.anew, None))
+            self._looker = Looker(
+                self.invocation_arn,
+                open_client=lambda: next(clients),
+                tell=self.log.info,
+                seconds_left=self._seconds_left,
+                job_age=self._seconds_gone,
+                worked_before=earlier_poke is not None,
+            )
+        return self._looker
 
-    def _timed_out(self) -> JobOutcome:
+    def _seconds_gone(self) -> float:
+        now = datetime.now(timezone.utc)
+        return (now - (self._began or now)).total_seconds()
+
+    def _seconds_left(self) -> float:
+        return float(self.timeout) - self._seconds_gone()
+
+    def _timed_out(self, context: Context, limit: str | None = None) -> JobOutcome:
+        looks = self._looks(context)
         return JobOutcome.of_timeout(
-            self.invocation_arn, deadline=datetime.now(timezone.utc), last_state=self._last_state
+            self.invocation_arn,
+            deadline=datetime.now(timezone.utc),
+            last_state=looks.last_state,
+            last_failure=looks.last_failure,
+            limit=limit,
         )
 
     def _conclude(self, context: Context, outcome: JobOutcome) -> str | None:

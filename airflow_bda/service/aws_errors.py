@@ -1,5 +1,5 @@
 """
-What a failed call means: worth another try, a passing absence, or the caller's to mend. Codes decide, never texts.
+Classify AWS errors: retryable, not visible yet, or the caller's error. Codes decide, never texts.
 
 The codes are the runtime's own (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_data-automation-runtime_InvokeDataAutomationAsync.html)
 and those that any AWS endpoint may give.
@@ -8,15 +8,20 @@ and those that any AWS endpoint may give.
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import Enum
 from json import JSONDecodeError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore import exceptions as botocore_exceptions
 from botocore.parsers import ResponseParserError
 
 from airflow_bda.service.errors import BdaConnectionError, BdaError, BdaPermissionError, BdaRequestError
 from airflow_bda.service.statuses import UnexpectedAnswerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 class Failure(Enum):
@@ -115,37 +120,59 @@ _KINDS_OF_EXCEPTIONS: tuple[tuple[tuple[type[BaseException], ...], Failure], ...
         Failure.UNREACHABLE,
     ),
 )
-# Not known: whether a status can be asked for right after the invoke. This is long for a replica to lag behind, and
-# short for somebody who mistyped an ARN.
-NOT_FOUND_GRACE_SECONDS = 60.0
 _SERVER_FAULT = 500
 _TOO_MANY_REQUESTS = 429
+_FORBIDDEN, _ABSENT = 403, 404
+_NOT_FOUND_OF_KMS = "NotFoundException"
+# A page of HTML may be an answer's whole text.
+_MOST_OF_A_FOREIGN_ANSWER = 200
+# What a call can raise, whichever client makes it, once `reading_answers` has seen to the rest.
+CALL_FAILURES = (
+    botocore_exceptions.ClientError,
+    botocore_exceptions.BotoCoreError,
+    OSError,
+    ValueError,
+    UnexpectedAnswerError,
+)
 
 
 def error_code(error: BaseException) -> str | None:
-    """Give the service's code of a refused call; None for anything else."""
+    """Return the service's code of a refused call; None for anything else."""
     if isinstance(error, botocore_exceptions.ClientError):
         return str(error.response.get("Error", {}).get("Code") or "") or None
     return None
 
 
 def classify(error: BaseException) -> Failure:
-    """Tell what kind of failure an exception of boto3 or aiobotocore is."""
+    """Return what kind of failure an exception of boto3 or aiobotocore is."""
     if isinstance(error, botocore_exceptions.ClientError):
-        return _classify_answer(error.response)
+        return _classify_answer(error)
     for exception_types, kind in _KINDS_OF_EXCEPTIONS:
         if isinstance(error, exception_types):
             return kind
     return Failure.OTHER
 
 
-def _classify_answer(response: Any) -> Failure:
-    code = response.get("Error", {}).get("Code")
+def _classify_answer(error: botocore_exceptions.ClientError) -> Failure:
+    code = error.response.get("Error", {}).get("Code")
     for codes, kind in _KINDS_OF_CODES:
         if code in codes:
             return kind
-    http_status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return Failure.BUSY if http_status >= _SERVER_FAULT or http_status == _TOO_MANY_REQUESTS else Failure.OTHER
+    http_status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if http_status >= _SERVER_FAULT or http_status == _TOO_MANY_REQUESTS:
+        return Failure.BUSY
+    return Failure.UNREACHABLE if _is_foreign(error) else Failure.OTHER
+
+
+def _is_foreign(error: botocore_exceptions.ClientError) -> bool:
+    """
+    Whether something else than AWS answered: a proxy's 403 or 407, a redirect to a portal.
+
+    Every error of AWS's has a code, except those of HEAD requests, which have no body. botocore puts the HTTP status
+    where there is none.
+    """
+    code = str(error.response.get("Error", {}).get("Code") or "")
+    return code.isdigit() and not str(error.operation_name).startswith("Head")
 
 
 def is_passing(error: BaseException) -> bool:
@@ -158,25 +185,88 @@ def is_absence(error: BaseException) -> bool:
     return classify(error.__cause__ or error) is Failure.NOT_FOUND
 
 
-def call_error(
+@contextmanager
+def reading_answers() -> Iterator[None]:
+    """
+    Raise :class:`UnexpectedAnswerError` for what botocore stumbles over in an answer that is not the service's.
+
+    A body that is ``null``, a list or nested a thousand times deep, or a time that is none, reaches the caller as an
+    AttributeError, RecursionError, OverflowError or the like. Wrap the call alone.
+    """
+    try:
+        yield
+    except (*CALL_FAILURES, BdaError, asyncio.TimeoutError):
+        raise
+    except Exception as error:
+        raise UnexpectedAnswerError(f"the answer cannot be read: {type(error).__name__}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """
+    A call that failed, for a caller who goes on without its answer.
+
+    :param code: AWS's own word for it; empty where there was no answer.
+    :param http_status: 0 where there was no answer.
+    """
+
+    kind: Failure
+    code: str
+    http_status: int
+    text: str
+
+    @property
+    def is_absence(self) -> bool:
+        """Whether what was looked for is not there."""
+        # KMS answers 400, and has a code of its own.
+        return self.http_status == _ABSENT or self.kind is Failure.NOT_FOUND or self.code == _NOT_FOUND_OF_KMS
+
+    @property
+    def is_denial(self) -> bool:
+        """Whether the caller may not make the call."""
+        return self.kind is Failure.PERMISSION or self.http_status == _FORBIDDEN
+
+
+def answer_or_refusal(call: Callable[[], Any]) -> Any:
+    """
+    Make a call, and return its answer, or the :class:`Refusal` that it met with.
+
+    :raises Exception: what is no failure of a call, such as a mistake in *call* itself.
+    """
+    try:
+        return call()
+    except botocore_exceptions.ClientError as error:
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        code = str(error_code(error))
+        return Refusal(classify(error), code, status, f"{code}: {_message(error)}")
+    except ResponseParserError as error:
+        # Its text quotes the whole answer, which may be a web page.
+        return Refusal(classify(error), "", 0, "the answer is none of AWS's")
+    except (botocore_exceptions.BotoCoreError, OSError) as error:
+        return Refusal(classify(error), "", 0, f"{type(error).__name__}: {error}")
+
+
+def call_error(  # noqa: PLR0913  what callers know about a failure
     error: BaseException,
     *,
     operation: str,
     invocation_arn: str | None = None,
     input_s3_uri: str | None = None,
     remedy: str | None = None,
+    cause: str | None = None,
 ) -> BdaError:
     """
     Turn a failed call into the error to raise, with what to do about it.
 
     :param operation: the API operation, as IAM names it (``InvokeDataAutomationAsync``).
     :param remedy: what the caller knows better than the code alone says.
+    :param cause: what the caller found out about the reason and the remedy; it is said first.
     """
     kind = classify(error)
     error_class, what, default_remedy = _EXPLANATIONS[kind]
     return error_class(
-        f"{operation} {what}.",
-        remedy=remedy or default_remedy.format(operation=operation),
+        f"{operation} was denied. {cause}" if cause else f"{operation} {what}.",
+        remedy="" if cause else remedy or default_remedy.format(operation=operation),
         invocation_arn=invocation_arn,
         error_type=error_code(error) or type(error).__name__,
         error_message=_message(error),
@@ -185,51 +275,51 @@ def call_error(
 
 
 def _message(error: BaseException) -> str | None:
-    if isinstance(error, botocore_exceptions.ClientError):
-        message: str | None = error.response.get("Error", {}).get("Message")
-        return message
-    return str(error)
+    if not isinstance(error, botocore_exceptions.ClientError):
+        return str(error)[:_MOST_OF_A_FOREIGN_ANSWER] if isinstance(error, ResponseParserError) else str(error)
+    message: str | None = error.response.get("Error", {}).get("Message")
+    return message[:_MOST_OF_A_FOREIGN_ANSWER] if message and _is_foreign(error) else message
 
 
 _EXPLANATIONS: dict[Failure, tuple[type[BdaError], str, str]] = {
     Failure.BUSY: (
         BdaConnectionError,
-        "was throttled or failed on the service's side",
+        "was throttled, or the service failed",
         "Let the task retry; if it goes on, lower the number of tasks that call BDA at once.",
     ),
     Failure.EXPIRED: (
         BdaConnectionError,
-        "was refused because the credentials have expired",
+        "was refused: the credentials have expired",
         "Renew the connection's credentials; credentials of a role renew themselves.",
     ),
     Failure.UNREACHABLE: (
         BdaConnectionError,
-        "got no answer that is BDA's",
+        "did not return a valid response",
         "Check the region, the connection's endpoint_url and the network path to it.",
     ),
     Failure.NOT_FOUND: (
         BdaRequestError,
-        "names something that does not exist in this account and region",
+        "found nothing: it does not exist in this account and region",
         "Check the ARN, and that the connection's account and region are the ones that it was made in.",
     ),
     Failure.PERMISSION: (
         BdaPermissionError,
-        "was refused for want of a permission",
+        "was denied: a permission is missing",
         "Allow bedrock:{operation} to the identity of the connection, on the resources that the message names.",
     ),
     Failure.INVALID: (
         BdaRequestError,
-        "was refused by the service's validation",
+        "was refused: the service found the request invalid",
         "The message names what is wrong; the arguments are those of the API.",
     ),
     Failure.NO_REGION: (
         BdaRequestError,
-        "could not be called, since no AWS region is set",
+        "could not be called: no AWS region is set",
         "Pass region_name, or set region_name in the connection's extra or AWS_DEFAULT_REGION in the environment.",
     ),
     Failure.CREDENTIALS: (
         BdaConnectionError,
-        "could not be signed with valid credentials",
+        "was refused: the credentials are missing or not valid",
         "Check the Airflow connection (aws_conn_id), or the environment's or the machine's AWS credentials.",
     ),
     Failure.OTHER: (

@@ -1,4 +1,4 @@
-"""The ways in which running a document through BDA can fail. Every one says what to do next."""
+"""The errors of this package. Each says why, what to do next, and which invocation it is about, a line each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class BdaError(Exception):
     """
     Anything that went wrong with an invocation.
 
-    Its text is one paragraph: what happened, to which invocation, and what to do. The parts are attributes.
+    Its text has the reason in the first line (Airflow's pages show no more than the beginning of it), then the remedy,
+    then what it is about, a line each. The parts are attributes.
 
     :param message: what happened, in one sentence.
     :param remedy: what to do next, when it differs from the class's own.
@@ -53,27 +54,28 @@ class BdaError(Exception):
         self.input_s3_uri = input_s3_uri
         super().__init__(safe_text(self.text(), MOST_CHARACTERS))
 
+    def reason(self) -> str:
+        """Return what happened and why: the message, and the service's own words."""
+        why = ": ".join(filter(None, (self.error_type, self.error_message)))
+        return " ".join(filter(None, (self.message, why)))
+
+    def summary(self) -> str:
+        """Return the reason in one line, for a log."""
+        return " ".join(self.reason().split())
+
     def text(self) -> str:
-        """Give the whole paragraph: what happened, to which invocation, and what to do."""
-        facts = [
-            f"{name}: {value}"
-            for name, value in (
-                ("invocation", self.invocation_arn),
-                ("input", self.input_s3_uri),
-                ("status", self.status),
-                ("error type", self.error_type),
-                ("message", self.error_message),
-            )
-            if value
-        ]
-        return " ".join(filter(None, (self.message, f"({'; '.join(facts)})." if facts else "", self.remedy)))
+        """Return the whole text: reason, remedy, and what it is about."""
+        facts = (("Invocation", self.invocation_arn), ("Input", self.input_s3_uri), ("Status", self.status))
+        return "\n".join(
+            filter(None, (self.reason(), self.remedy, *(f"{name}: {fact}" for name, fact in facts if fact)))
+        )
 
     def about(self, **facts: Any) -> Self:
-        """Give the same error with more of its attributes known."""
+        """Return the same error with more of its attributes known."""
         return self.recast(type(self), **facts)  # type: ignore[return-value]  # recast gives the class that it is given
 
     def recast(self, error_class: type[BdaError], **facts: Any) -> BdaError:
-        """Give the same error in another class, with more of its attributes known."""
+        """Return the same error in another class, with more of its attributes known."""
         error = _rebuild(error_class, self.args)
         error.__dict__.update(self.__dict__, **facts)
         error.args = (safe_text(error.text(), MOST_CHARACTERS),)
@@ -99,9 +101,11 @@ class BdaRequestError(BdaError):
         self.problems = tuple(map(safe_text, problems))
         super().__init__(message, **facts)
 
-    def text(self) -> str:
-        """Give the paragraph, and the problems in a list below it."""
-        return "\n".join([super().text(), *(f"  - {problem}" for problem in self.problems)])
+    def reason(self) -> str:
+        """Return what happened, with the problem beside it or, where there are several, in a list below it."""
+        if len(self.problems) == 1:
+            return f"{super().reason()} {self.problems[0]}"
+        return "\n".join([super().reason(), *(f"  - {problem}" for problem in self.problems)])
 
 
 class BdaClientError(BdaError):
@@ -119,7 +123,7 @@ class BdaServiceError(BdaError):
 
 
 class BdaTimeoutError(BdaError):
-    """Waiting took as long as it was allowed to. The job goes on, and is billed."""
+    """Waiting took as long as it was allowed to. The job is still running, and is billed."""
 
     remedy = (
         "The job goes on: look again later with BdaStatusSensor(invocation_arn=...) or `airflow-bda status`, "
@@ -128,11 +132,11 @@ class BdaTimeoutError(BdaError):
 
 
 class BdaPermissionError(BdaError):
-    """AWS refused a call; the text says which of the known causes it is."""
+    """AWS denied a call; the text says which of the known causes it is."""
 
 
 class BdaConnectionError(BdaError):
-    """A call could not be made at all: no credentials, no route to the endpoint, or an answer that is not BDA's."""
+    """A call could not be made: no credentials, no route to the endpoint, or something else answered."""
 
 
 ERROR_OF_FAILED_STATUS: dict[str, type[BdaError]] = {"ClientError": BdaClientError, "ServiceError": BdaServiceError}
@@ -140,7 +144,7 @@ ERROR_OF_FAILED_STATUS: dict[str, type[BdaError]] = {"ClientError": BdaClientErr
 
 def job_error(state: JobState, *, input_s3_uri: str | None = None) -> BdaError:
     """
-    Give the error for a job that ended in failure.
+    Return the error for a job that ended in failure.
 
     :raises ValueError: when *state* is not a failure.
     """

@@ -128,13 +128,12 @@ class Answer:
         """Give the error that the function answered with, in the class that its code stands for."""
         said = str(self.body.get("error") or f"it answered with the code {self.code}")
         message = f"The Lambda function refused or failed: {said}"
+        # Its text mostly has the problems in it already.
+        problems = [text for text in map(str, self.body.get("problems") or ()) if text not in said]
         error_type = self.body.get("errorType")
         if self.code in {BAD_REQUEST, NOT_FOUND}:
-            # Its text lists the problems already.
-            problems = () if "\n" in said else self.body.get("problems") or ()
             return BdaRequestError(message, problems=problems, error_type=error_type)
         error_class = {FORBIDDEN: BdaPermissionError}.get(self.code, BdaError)
         if self.code == TOO_MANY_REQUESTS or self.code >= FAILED:
             error_class = BdaConnectionError
-        problems = " ".join(map(str, self.body.get("problems") or ()))
-        return error_class(f"{message} {problems}".strip(), error_type=error_type)
+        return error_class(" ".join([message, *problems]), error_type=error_type)

@@ -62,17 +62,29 @@ class JobOutcome:
 
     @classmethod
     def of_timeout(
-        cls, invocation_arn: str, *, deadline: datetime, last_state: JobState | None, last_failure: str | None = None
+        cls,
+        invocation_arn: str,
+        *,
+        deadline: datetime,
+        last_state: JobState | None,
+        last_failure: errors.BdaError | None = None,
+        limit: str | None = None,
     ) -> JobOutcome:
-        """Return the outcome of a wait that reached its deadline; the job goes on."""
+        """
+        Return the outcome of a wait that reached its deadline; the job is still running.
+
+        :param last_failure: what the last look failed with, if it did: the reason that nobody knows more.
+        :param limit: the setting that set the deadline, where that is known.
+        """
+        what = "the job is still running." if last_state or not last_failure else "no status could be read."
+        why = f" ({limit})" if limit else ""
         return cls(
             invocation_arn,
             error=errors.BdaTimeoutError(
-                f"The data automation job had not ended by {deadline.isoformat(timespec='seconds')}, "
-                "when the time to wait for it was over.",
+                f"Timed out at {deadline.isoformat(timespec='seconds')}{why}; {what}",
                 invocation_arn=invocation_arn,
                 status=last_state.status_text if last_state else "never seen",
-                error_message=last_failure,
+                error_message=last_failure.summary() if last_failure else None,
             ),
             state=last_state,
         )

@@ -7,6 +7,7 @@ The API says ``Success``, an EventBridge event ``SUCCESS``, ``job_metadata.json`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_bda.service.safe_values import safe_number, safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
 
@@ -90,16 +90,18 @@ class JobState:
         """
         Read botocore's answer; members that are not known are left alone.
 
-        :raises UnexpectedAnswerError: without a status, which is what botocore makes of a body that is not JSON.
+        :raises UnexpectedAnswerError: without a status, which is what botocore makes of a body that is not JSON, and
+            for members of another shape than BDA's.
         """
-        status_text = str(response.get("status") or "")
-        if not status_text:
+        status_text = response.get("status") if isinstance(response, Mapping) else None
+        output = response.get("outputConfiguration") or {} if isinstance(response, Mapping) else {}
+        if not isinstance(status_text, str) or not status_text or not isinstance(output, Mapping):
             raise UnexpectedAnswerError(f"the answer for {invocation_arn} holds no status")
         return cls(
             invocation_arn=invocation_arn,
             status=JobStatus.parse(status_text),
             status_text=status_text,
-            output_metadata_uri=(response.get("outputConfiguration") or {}).get("s3Uri"),
+            output_metadata_uri=output.get("s3Uri"),
             error_type=response.get("errorType"),
             error_message=response.get("errorMessage"),
             submitted_at=response.get("jobSubmissionTime"),

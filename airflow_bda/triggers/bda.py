@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 from airflow_bda._compat import BaseTrigger, safe_event
 from airflow_bda.hooks.bda import BdaHook
@@ -13,10 +15,13 @@ from airflow_bda.service.invocations import region_of
 from airflow_bda.service.safe_values import SafeLogging
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
 
     from airflow.triggers.base import TriggerEvent
 
+# How long before Airflow's time-out a trigger ends the wait: time for the event, and for the task to run again.
+_SHARE_BEFORE_TIMEOUT = 0.1
+_LONGEST_BEFORE_TIMEOUT = timedelta(seconds=30)
 STILL_RUNNING = "BDA cannot cancel a job: invocation %s goes on and is billed, though its task was ended."
 
 
@@ -34,6 +39,7 @@ class BdaStatusTrigger(SafeLogging, BaseTrigger):
     :param region_name: the region; None takes the one in *invocation_arn*.
     :param verify: whether, or with which bundle, TLS certificates are verified.
     :param botocore_config: botocore's configuration, as a dictionary. Not the place for a proxy's password.
+    :param limit: what set *deadline*, for the error; None for the wait's own limit.
     """
 
     def __init__(  # noqa: PLR0913  the connection's four belong to every AWS trigger
@@ -46,6 +52,7 @@ class BdaStatusTrigger(SafeLogging, BaseTrigger):
         region_name: str | None = None,
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
+        limit: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # untyped in Airflow
         self.invocation_arn = invocation_arn
@@ -55,14 +62,16 @@ class BdaStatusTrigger(SafeLogging, BaseTrigger):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
+        self.limit = limit
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give the class and the arguments to make it from again; what was not set is left out."""
+        """Return the class and the arguments to make it from again; what was not set is left out."""
         arguments = {
             "poll_interval": self.poll_interval,
             "region_name": self.region_name,
             "verify": self.verify,
             "botocore_config": self.botocore_config,
+            "limit": self.limit,
         }
         return f"{type(self).__module__}.{type(self).__qualname__}", {
             "invocation_arn": self.invocation_arn,
@@ -73,7 +82,7 @@ class BdaStatusTrigger(SafeLogging, BaseTrigger):
         }
 
     def hook(self) -> BdaHook:
-        """Give a hook with the connection parameters of the task that deferred."""
+        """Return a hook with the connection parameters of the task that deferred."""
         return BdaHook(
             aws_conn_id=self.aws_conn_id,
             region_name=self.region_name or region_of(self.invocation_arn),
@@ -84,7 +93,13 @@ class BdaStatusTrigger(SafeLogging, BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then yield the one event that every mode's end is read from."""
         outcome = await self.hook().outcome_async(
-            self.invocation_arn, deadline=datetime.fromisoformat(self.deadline), poll_interval=self.poll_interval
+            self.invocation_arn,
+            deadline=datetime.fromisoformat(self.deadline),
+            poll_interval=self.poll_interval,
+            # A task defers only after it has submitted the job, or looked at it. This trigger may have been started
+            # again since, by a triggerer that has not seen the connection work.
+            has_worked=True,
+            limit=self.limit,
         )
         yield safe_event(outcome.to_event())
 
@@ -105,16 +120,53 @@ def belongs_to_an_earlier_try(context: Mapping[str, Any], deferred_in_try: int |
     return deferred_in_try is not None and deferred_in_try != context["ti"].try_number
 
 
+def within_execution_timeout(task: Any, context: Mapping[str, Any], deadline: datetime) -> tuple[datetime, str | None]:
+    """
+    Move a deadline up to the task's ``execution_timeout``, and say so.
+
+    Airflow's own time-out of a deferred task names no job. So the trigger ends the wait a little before: Airflow 2
+    counts the time until the task runs again as well, and would fail it before it can say anything.
+
+    :return: the trigger's deadline, and its *limit*.
+    """
+    allowed: timedelta | None = task.execution_timeout
+    if allowed is None:
+        return deadline, None
+    started = getattr(context["ti"], "start_date", None) or datetime.now(timezone.utc)
+    end = started + allowed - min(allowed * _SHARE_BEFORE_TIMEOUT, _LONGEST_BEFORE_TIMEOUT)
+    return (end, f"execution_timeout={allowed}") if end < deadline else (deadline, None)
+
+
 def check_storable(botocore_config: Mapping[str, Any] | None) -> None:
     """
-    Refuse a botocore configuration that holds a secret: Airflow stores the arguments of triggers in clear.
+    Refuse a botocore configuration that holds a secret, or is no plain data: Airflow stores a trigger's arguments.
 
-    :raises BdaRequestError: names the proxy whose URL holds a password.
+    Any user information in a proxy's URL is refused, in every form that botocore takes: ``user:password@proxy:3128``
+    and ``http://TOKEN@proxy`` hold a secret as well.
+
+    :raises BdaRequestError: names the proxy, never its URL.
     """
-    for scheme, proxy in ((botocore_config or {}).get("proxies") or {}).items():
-        if urlsplit(str(proxy)).password:
+    if botocore_config is None:
+        return
+    if not isinstance(botocore_config, Mapping):
+        raise _not_storable(f"botocore_config: pass a dictionary, not {type(botocore_config).__name__}.")
+    try:
+        json.dumps(dict(botocore_config))
+    except (TypeError, ValueError, RecursionError):
+        raise _not_storable("botocore_config: it holds more than texts, numbers, lists and dictionaries.") from None
+    proxies = botocore_config.get("proxies")
+    if proxies is not None and not isinstance(proxies, Mapping):
+        raise _not_storable(f"botocore_config: proxies is a dictionary of URLs, not {type(proxies).__name__}.")
+    for scheme, proxy in (proxies or {}).items():
+        # botocore adds a scheme where there is none, so that parsing what is written here would miss some. No URL of a
+        # proxy has an @ but behind user information.
+        if "@" in unquote(str(proxy)):
             raise BdaRequestError(
                 "Airflow stores a trigger's arguments in clear, and these would hold a secret.",
-                problems=[f"botocore_config: the {scheme} proxy's URL holds a password."],
+                problems=[f"botocore_config: the {scheme} proxy's URL holds a user name, a password or a token."],
                 remedy="Put it in the Airflow connection's extra, under config_kwargs.",
             )
+
+
+def _not_storable(problem: str) -> BdaRequestError:
+    return BdaRequestError("Airflow could not store the arguments of a trigger.", problems=[problem])

@@ -59,7 +59,7 @@ async def test_a_deadline_that_has_passed_ends_the_wait_after_one_look_at_a_runn
 @simulated
 async def test_a_deadline_that_has_passed_gives_up_when_nobody_answers():
     service = Service(fault=lambda _: EndpointConnectionError(endpoint_url="https://nowhere"))
-    outcome = await service.wait(deadline=EPOCH - timedelta(hours=1))
+    outcome = await service.wait(deadline=EPOCH - timedelta(hours=1), has_worked=True)
     assert outcome.timed_out
     assert outcome.state is None
     assert "EndpointConnectionError" in outcome.error.error_message

@@ -88,5 +88,5 @@ def test_for_want_of_credentials_the_remedy_is_not_the_file_s(monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
 
-    with pytest.raises(BdaError, match=r"could not be signed.*Check the Airflow connection"):
+    with pytest.raises(BdaError, match=r"credentials are missing or not valid.*\n.*Check the Airflow connection"):
         BdaHook(aws_conn_id=None).get_results("s3://bucket/job_metadata.json")

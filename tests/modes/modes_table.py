@@ -10,7 +10,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from airflow_bda.emulator import EMULATOR
-from airflow_bda.engine import poller
+from airflow_bda.engine import judging
 from airflow_bda.exceptions import (
     BdaClientError,
     BdaError,
@@ -19,7 +19,6 @@ from airflow_bda.exceptions import (
     BdaServiceError,
     BdaTimeoutError,
 )
-from airflow_bda.sensors import bda as sensor
 
 GET_STATUS = "GetDataAutomationStatus"
 INVOKE = "InvokeDataAutomationAsync"
@@ -127,7 +126,7 @@ def _begin(task_id: str) -> None:
     _arranged.add(task_id)
     outcome = outcome_of(task_id)
     EMULATOR.faults.set(outcome.faults)
-    poller.NOT_FOUND_GRACE_SECONDS = sensor.NOT_FOUND_GRACE_SECONDS = outcome.grace
+    judging.NOT_FOUND_GRACE_SECONDS = outcome.grace
 
 
 def start_job(task_id: str) -> str:

@@ -61,12 +61,8 @@ def _run(airflow_db, server, patch):
         EmulatorSettings(created_seconds=0, in_progress_seconds=0.3, enforce_iam=True), processor=PlainProcessor()
     )
     emulator.upload(b"a document", "a document.pdf", bucket="modes")
-    for constant in (
-        "airflow_bda.engine.poller.NOT_FOUND_GRACE_SECONDS",
-        "airflow_bda.sensors.bda.NOT_FOUND_GRACE_SECONDS",
-    ):
-        # The tasks change it, each to what its outcome needs.
-        patch.setattr(constant, modes_table.LONG)
+    # The tasks change it, each to what its outcome needs.
+    patch.setattr("airflow_bda.engine.judging.NOT_FOUND_GRACE_SECONDS", modes_table.LONG)
     patch.setattr("airflow_bda.engine.poller._RETRY_FIRST_SECONDS", 0.2)
     folder = airflow_db.parent / "dags" / "modes"
     shutil.copytree(Path(__file__).parent / "dags", folder, ignore=shutil.ignore_patterns("__pycache__"))

@@ -36,16 +36,31 @@ def test_the_problems_of_a_request_survive_pickling():
     sent = pickle.loads(pickle.dumps(error))  # noqa: S301  our own bytes
     assert sent.problems == ("one", "two")
     assert str(sent) == str(error)
-    assert str(error).splitlines()[1:] == ["  - one", "  - two"]
+    assert str(error).splitlines() == ["Not sent.", "  - one", "  - two", "Input: s3://bucket/a.pdf"]
 
 
 @pytest.mark.parametrize("error_class", CLASSES)
 def test_the_text_holds_every_part(error_class):
     error = error_class("It failed.", remedy="Try this.", **FACTS)
-    assert str(error).startswith("It failed. (")
-    assert "Try this." in str(error)
-    assert all(value in str(error) for value in FACTS.values())
+    assert str(error).splitlines() == [
+        "It failed. SomeType: the service's words",
+        "Try this.",
+        f"Invocation: {ARN}",
+        "Input: s3://bucket/a.pdf",
+        "Status: ClientError",
+    ]
     assert {name: getattr(error, name) for name in FACTS} == FACTS
+
+
+def test_the_one_problem_of_a_request_is_in_the_first_line():
+    """Airflow's pages show the beginning of it only."""
+    error = errors.BdaRequestError("Not sent.", problems=["tags: too many."], remedy="Try this.")
+    assert str(error).splitlines() == ["Not sent. tags: too many.", "Try this."]
+
+
+def test_a_summary_is_one_line():
+    error = errors.BdaError("It\nfailed.", error_message="line one\n  line two", remedy="Try this.", invocation_arn=ARN)
+    assert error.summary() == "It failed. line one line two"
 
 
 def test_what_is_not_known_leaves_no_trace():
