@@ -13,7 +13,6 @@ from airflow_bda.service.profiles import (
     derive_profile_arn,
     routed_profile_arns,
 )
-from airflow_bda.service.request.arguments import member
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ def workload_of(request: InvocationRequest, *, region: str, account: str) -> Wor
 
     :raises ValueError: when the request's ARNs are not ARNs.
     """
-    kms_key = member(request.to_api(), "kms_key_id")
+    kms_key = request.kms_key_id
     return plan_workload(
         input_uri=request.input_s3_uri,
         output_uri=request.output_s3_uri,

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_bda.service.errors import BdaError
-from airflow_bda.service.request.arguments import member
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ class AllowLists:
                 for arn in request.blueprint_arns
                 for problem in _not_among("blueprints", arn, self.blueprints, BLUEPRINTS)
             ),
-            *_not_among("kmsKeyId", member(request.to_api(), "kms_key_id"), self.kms_keys, KMS_KEYS),
+            *_not_among("kmsKeyId", request.kms_key_id, self.kms_keys, KMS_KEYS),
         )
         if problems:
             raise NotAllowedError(problems)

@@ -1,7 +1,8 @@
 """
 The input formats that BDA lists, by file extension.
 
-From https://docs.aws.amazon.com/bedrock/latest/userguide/bda-limits.html; AWS extends the list, so nothing is refused by it.
+AWS extends the list, so nothing is refused by it:
+https://docs.aws.amazon.com/bedrock/latest/userguide/bda-limits.html
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.service.errors import BdaConnectionError, BdaError, BdaPermissionError, BdaRequestError
-from airflow_bda.service.request.arguments import member
 from airflow_bda.service.statuses import JobState, JobStatus
 
 if TYPE_CHECKING:
@@ -44,16 +43,9 @@ TOO_MANY_REQUESTS = 429
 FAILED = 500
 
 
-def invoke_event(request: InvocationRequest, *, with_profile: bool) -> dict[str, Any]:
-    """
-    Give the event that asks for a request's job.
-
-    :param with_profile: whether to name the request's profile; the function finds its own otherwise.
-    """
-    members = request.to_api()
-    event = {key: member(members, argument) for key, argument in ARGUMENT_OF_KEY.items()}
-    if not with_profile:
-        del event["profileArn"]
+def invoke_event(request: InvocationRequest) -> dict[str, Any]:
+    """Return the event that asks for a request's job; the function finds the profile where the request has none."""
+    event = {key: request.argument(argument) for key, argument in ARGUMENT_OF_KEY.items()}
     return {key: value for key, value in event.items() if value is not None}
 
 

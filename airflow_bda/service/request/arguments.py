@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
+from airflow_bda.service.request.templates import as_list, as_text
 from airflow_bda.service.s3 import SCHEME
 
 MEMBER_OF_ARGUMENT: Mapping[str, str] = MappingProxyType(
@@ -25,30 +26,35 @@ MEMBER_OF_ARGUMENT: Mapping[str, str] = MappingProxyType(
         "client_token": "clientToken",
     }
 )
-REQUIRED_ARGUMENTS = frozenset({"input_s3_uri", "output_s3_uri", "profile_arn"})
+_PATHS = {argument: tuple(path.split(".")) for argument, path in MEMBER_OF_ARGUMENT.items()}
+# They stand in the request even where they are None, for the check to find.
+_ALWAYS_SENT = frozenset({"input_s3_uri", "output_s3_uri"})
 
 
 def to_members(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Put each argument where the API wants it, the friendly shapes turned into the API's.
+    Put each argument where the API wants it, and turn friendly shapes into the API's.
 
-    What has no shape that is known here stays as it is, for the check to find.
+    A value of a shape that is not known stays as it is, for the check to find.
 
     :param arguments: by the names of :func:`airflow_bda.service.request.request.build_request`; None leaves one out.
     """
     members: dict[str, Any] = {}
-    for argument, path in MEMBER_OF_ARGUMENT.items():
+    for argument, (*parents, name) in _PATHS.items():
         value = arguments.get(argument)
-        if value is not None or argument in REQUIRED_ARGUMENTS:
-            shape = _SHAPES.get(argument)
-            _put(members, path, value if shape is None else shape(value))
+        if value is None and argument not in _ALWAYS_SENT:
+            continue
+        structure = members
+        for parent in parents:
+            structure = structure.setdefault(parent, {})
+        structure[name] = _SHAPES.get(argument, as_text)(value)
     return members
 
 
-def member(members: Mapping[str, Any], argument: str) -> Any:
-    """Give what stands at an argument's place; None where nothing does."""
-    value: Any = members
-    for name in MEMBER_OF_ARGUMENT[argument].split("."):
+def member(members: Any, argument: str) -> Any:
+    """Return what stands at an argument's place; None where nothing does."""
+    value = members
+    for name in _PATHS[argument]:
         value = value.get(name) if isinstance(value, Mapping) else None
     return value
 
@@ -62,58 +68,69 @@ def argument_of(path: str) -> str:
     for argument, place in MEMBER_OF_ARGUMENT.items():
         if path == place or path.startswith((f"{place}.", f"{place}[")):
             return argument + path[len(place) :]
-    for argument, place in MEMBER_OF_ARGUMENT.items():
-        if place.startswith(f"{path}."):
-            return argument
-    return path
+    below = (argument for argument, place in MEMBER_OF_ARGUMENT.items() if place.startswith(f"{path}."))
+    return next(below, path)
 
 
 def root(argument_path: str) -> str:
-    """Give the argument alone: ``blueprints`` for ``blueprints[2].blueprintArn``."""
+    """Return the argument alone: ``blueprints`` for ``blueprints[2].blueprintArn``."""
     return argument_path.partition("[")[0].partition(".")[0]
 
 
-def _put(members: dict[str, Any], path: str, value: Any) -> None:
-    *parents, name = path.split(".")
-    for parent in parents:
-        members = members.setdefault(parent, {})
-    members[name] = value
+# -- friendly shapes
 
 
 def _without_trailing_slashes(uri: Any) -> Any:
     """BDA appends ``/<job id>``: a prefix that ends in a slash would get keys with ``//``."""
-    if not isinstance(uri, str):
-        return uri
-    stripped = uri.rstrip("/")
-    return stripped if len(stripped) > len(SCHEME) else uri
+    text = as_text(uri)
+    if not isinstance(text, str):
+        return text
+    stripped = text.rstrip("/")
+    return stripped if len(stripped) > len(SCHEME) else text
 
 
 def _timestamps(segment: Any) -> Any:
-    if isinstance(segment, (tuple, list)) and len(segment) == len(("start", "end")):
-        return dict(zip(("startTimeMillis", "endTimeMillis"), map(_milliseconds, segment), strict=True))
-    return segment
-
-
-def _milliseconds(value: Any) -> Any:
-    return value // timedelta(milliseconds=1) if isinstance(value, timedelta) else value
+    ends = as_list(segment)
+    if not isinstance(ends, list) or len(ends) != len(("start", "end")):
+        return segment
+    start, end = (value // timedelta(milliseconds=1) if isinstance(value, timedelta) else value for value in ends)
+    return {"startTimeMillis": start, "endTimeMillis": end}
 
 
 def _blueprints(blueprints: Any) -> Any:
-    if not isinstance(blueprints, (list, tuple)):
+    """A blueprint's version is text to the API, and a number to those who write it down."""
+    listed = as_list(blueprints)
+    if not isinstance(listed, list):
         return blueprints
-    return [{"blueprintArn": item} if isinstance(item, str) else item for item in blueprints]
+    shaped: list[Any] = []
+    for item in listed:
+        if isinstance(item, Mapping):
+            shaped.append({name: as_text(value) for name, value in item.items()})
+        else:
+            shaped.append({"blueprintArn": item} if isinstance(item, str) else item)
+    return shaped
+
+
+def _texts(mapping: Any) -> Any:
+    return {key: as_text(value) for key, value in mapping.items()} if isinstance(mapping, Mapping) else mapping
 
 
 def _tags(tags: Any) -> Any:
-    """Give a mapping's pairs as a list; two mappings that are equal make the same request."""
-    if not isinstance(tags, Mapping):
-        return tags
-    return [{"key": key, "value": tags[key]} for key in sorted(tags, key=str)]
+    """Return a mapping's pairs as a list in the order of their keys, so that equal mappings make equal requests."""
+    if isinstance(tags, Mapping):
+        return [{"key": key, "value": as_text(tags[key])} for key in sorted(tags, key=str)]
+    listed = as_list(tags)
+    return [_texts(item) for item in listed] if isinstance(listed, list) else tags
 
 
-_SHAPES = {
-    "output_s3_uri": _without_trailing_slashes,
-    "video_segment": _timestamps,
-    "blueprints": _blueprints,
-    "tags": _tags,
-}
+_SHAPES: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {
+        "output_s3_uri": _without_trailing_slashes,
+        "video_segment": _timestamps,
+        "blueprints": _blueprints,
+        # Whether to send events is no text, and a number is no answer to it.
+        "event_bridge_enabled": lambda value: value,
+        "kms_encryption_context": _texts,
+        "tags": _tags,
+    }
+)

@@ -1,5 +1,5 @@
 """
-The request that starts a job: built from friendly arguments, checked before it is sent, the same text every time.
+The request that starts a job: built from friendly arguments and checked once, before it is sent.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_data-automation-runtime_InvokeDataAutomationAsync.html
 """
@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality, extension
-from airflow_bda.service.model import Problem, Rule, validate
 from airflow_bda.service.profiles import PROFILE_OF_REGION
-from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT, argument_of, member, root, to_members
-from airflow_bda.service.request.hints import hint
-from airflow_bda.service.request.rules import find_broken_rules, find_template
+from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT, member, root, to_members
+from airflow_bda.service.request.rules import OPERATION, decoded_uri, find_request_problems, sentence
+from airflow_bda.service.request.templates import is_none_text, texts_in
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import timedelta
 
-OPERATION = "InvokeDataAutomationAsync"
+__all__ = ["OPERATION", "InvocationRequest", "build_request", "request_warnings"]
+
+_PROFILE = MEMBER_OF_ARGUMENT["profile_arn"]
+_TOKEN = MEMBER_OF_ARGUMENT["client_token"]
+# Stands in the digest of a request whose profile is left to the Lambda function. Client tokens are made from digests:
+# another text would start second jobs for the tasks that are running while the package is upgraded.
+_PROFILE_IN_DIGESTS = "arn:aws:bedrock:us-east-1:000000000000:data-automation-profile/us.data-automation-v1"
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,84 +40,147 @@ class InvocationRequest:
     """
     A request that has been checked; there is no other way to have one.
 
-    :param canonical: the API's members as JSON, keys sorted, without blanks: equal requests have equal texts. It can
-        be stored, and read again by the constructor.
+    :param members: the API's own members, as a mapping or as the JSON text of :attr:`canonical`; kept as an immutable
+        copy. The profile may be missing: :meth:`with_profile` adds it.
     :raises BdaRequestError: lists all that is wrong with it.
-    :raises ValueError: when *canonical* is not JSON.
+    :raises ValueError: when *members* is a text that is not JSON.
     """
 
-    canonical: str
+    members: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        members = json.loads(self.canonical)
-        _refuse(_find_problems(members), members)
-        # The one write to a frozen field: whatever JSON comes in, its canonical form is kept.
-        object.__setattr__(self, "canonical", _canonical_json(members))
+        members: Any = json.loads(self.members) if isinstance(self.members, str) else self.members
+        _refuse(members, map(sentence, find_request_problems(members)))
+        object.__setattr__(self, "members", _frozen(members))
+
+    @classmethod
+    def _checked(cls, members: Mapping[str, Any]) -> InvocationRequest:
+        """Make a request of members that the caller has checked."""
+        request = object.__new__(cls)
+        object.__setattr__(request, "members", _frozen(members))
+        return request
 
     def to_api(self) -> dict[str, Any]:
-        """Give the keyword arguments of ``client.invoke_data_automation_async``, as a copy of its own."""
-        members: dict[str, Any] = json.loads(self.canonical)
+        """
+        Return the keyword arguments of ``client.invoke_data_automation_async``, as a copy of its own.
+
+        :raises BdaRequestError: when the request has no profile yet.
+        """
+        if _PROFILE not in self.members:
+            _refuse(self.members, ["profile_arn is missing: add it with with_profile()."])
+        members: dict[str, Any] = _thawed(self.members)
         return members
+
+    @cached_property
+    def canonical(self) -> str:
+        """The members as JSON, keys sorted, without blanks: equal requests have equal texts. It can be stored."""
+        return _canonical_json(_thawed(self.members))
 
     def digest(self) -> str:
         """
-        Give the SHA-256 of what is asked, as 64 hex digits: the same in every process.
+        Return the SHA-256 of what is asked for, as 64 hex digits: the same in every process.
 
         The client token is not part of it: it says which try this is, and is itself made from the digest.
         """
-        asked = {name: value for name, value in self.to_api().items() if name != "clientToken"}
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        asked = {_PROFILE: _PROFILE_IN_DIGESTS} | _thawed(self.members)
+        asked.pop(_TOKEN, None)
         return hashlib.sha256(_canonical_json(asked).encode()).hexdigest()
 
     def with_client_token(self, client_token: str) -> InvocationRequest:
         """
-        Give the same request under another client token.
+        Return the same request with another client token; only the token is checked.
 
-        :raises BdaRequestError: when the token is not one.
+        :raises BdaRequestError: when the token is not valid.
         """
-        return InvocationRequest(_canonical_json(self.to_api() | {"clientToken": client_token}))
+        return self._with("client_token", client_token, region=None)
+
+    def with_profile(self, profile_arn: str, *, region: str | None = None) -> InvocationRequest:
+        """
+        Return the same request with a profile; only the profile is checked.
+
+        :param region: the region that the call is made in; None leaves the profile's region unchecked.
+        :raises BdaRequestError: when the profile is not valid.
+        """
+        return self._with("profile_arn", profile_arn, region=region)
+
+    def _with(self, argument: str, value: Any, *, region: str | None) -> InvocationRequest:
+        changed = {MEMBER_OF_ARGUMENT[argument]: value}
+        # The others are missing here, which says nothing about the request.
+        problems = [problem for problem in find_request_problems(changed, region) if root(problem.path) == argument]
+        _refuse(self.members, map(sentence, problems))
+        return self._checked({**self.members, **changed})
+
+    def argument(self, name: str) -> Any:
+        """
+        Return the value of an argument as the API takes it; None where it is not given.
+
+        :param name: as :func:`build_request` names it.
+        """
+        return _thawed(member(self.members, name))
 
     @property
     def input_s3_uri(self) -> str:
         """The document."""
-        return str(member(self.to_api(), "input_s3_uri"))
+        return str(member(self.members, "input_s3_uri"))
 
     @property
     def output_s3_uri(self) -> str:
         """The prefix that the service writes under, without a trailing slash."""
-        return str(member(self.to_api(), "output_s3_uri"))
+        return str(member(self.members, "output_s3_uri"))
 
     @property
-    def profile_arn(self) -> str:
-        """The data automation profile."""
-        return str(member(self.to_api(), "profile_arn"))
+    def profile_arn(self) -> str | None:
+        """The data automation profile; None where it is still to be added."""
+        profile_arn: str | None = member(self.members, "profile_arn")
+        return profile_arn
 
     @property
     def project_arn(self) -> str | None:
         """The project, where one is given."""
-        project_arn: str | None = member(self.to_api(), "project_arn")
+        project_arn: str | None = member(self.members, "project_arn")
         return project_arn
 
     @property
     def blueprint_arns(self) -> tuple[str, ...]:
         """The blueprints that are given beside or instead of a project."""
-        return tuple(blueprint["blueprintArn"] for blueprint in member(self.to_api(), "blueprints") or ())
+        return tuple(blueprint["blueprintArn"] for blueprint in member(self.members, "blueprints") or ())
+
+    @property
+    def kms_key_id(self) -> str | None:
+        """The key that encrypts the job's data, where one is given."""
+        kms_key_id: str | None = member(self.members, "kms_key_id")
+        return kms_key_id
 
     @property
     def client_token(self) -> str | None:
         """The client token, where one is set."""
-        client_token: str | None = member(self.to_api(), "client_token")
+        client_token: str | None = member(self.members, "client_token")
         return client_token
+
+    def __hash__(self) -> int:
+        return hash(self.canonical)
 
     def __repr__(self) -> str:
         # The encryption context stays out of logs.
         return f"InvocationRequest({self.input_s3_uri} -> {self.output_s3_uri})"
+
+    # Pickles hold the text, as they always have: a read-only mapping cannot be pickled.
+    def __getstate__(self) -> dict[str, str]:
+        return {"canonical": self.canonical}
+
+    def __setstate__(self, state: Mapping[str, str]) -> None:
+        object.__setattr__(self, "members", _frozen(json.loads(state["canonical"])))
 
 
 def build_request(  # noqa: PLR0913  one argument for each member of the API
     *,
     input_s3_uri: str,
     output_s3_uri: str,
-    profile_arn: str,
+    profile_arn: str | None = None,
     project_arn: str | None = None,
     project_stage: str | None = None,
     blueprints: Sequence[str | Mapping[str, str]] | None = None,
@@ -120,15 +191,19 @@ def build_request(  # noqa: PLR0913  one argument for each member of the API
     tags: Mapping[str, str] | Sequence[Mapping[str, str]] | None = None,
     client_token: str | None = None,
     region: str | None = None,
+    problems: Iterable[str] = (),
 ) -> InvocationRequest:
     """
     Build the request for one document, and check it. An argument that is None is not sent.
 
-    :param input_s3_uri: one object, ``s3://bucket/key``. A key with any of ``{ } ^ % ` " < > [ ] ~ # |`` or a backslash
-        is not taken by the service.
+    Where the API takes text, a whole number is taken as its digits, and an ``ObjectStoragePath`` as its URI.
+
+    :param input_s3_uri: one object, ``s3://bucket/key``. The service refuses keys with any of
+        ``{ } ^ % ` " < > [ ] ~ # |`` or a control character.
     :param output_s3_uri: a prefix, ``s3://bucket/prefix``; the service writes under ``<prefix>/<job id>/``. Trailing
         slashes are stripped.
-    :param profile_arn: the data automation profile, of the region that the call is made in.
+    :param profile_arn: the data automation profile, of the region that the call is made in; None leaves it to
+        :meth:`InvocationRequest.with_profile`.
     :param project_arn: the project; AWS's own have ``aws`` for the account, as in
         ``arn:aws:bedrock:us-east-1:aws:data-automation-project/public-default``.
     :param project_stage: ``LIVE`` or ``DEVELOPMENT``.
@@ -140,7 +215,8 @@ def build_request(  # noqa: PLR0913  one argument for each member of the API
     :param kms_encryption_context: 1 to 10 pairs, with *kms_key_id*.
     :param tags: of the invocation: a mapping, or a list of ``{"key": ..., "value": ...}``; at most 200.
     :param client_token: the idempotency token, of letters, digits and hyphens.
-    :param region: the region that the call is made in, to check the profile by; not sent.
+    :param region: the region that the call is made in, to check the ARNs by; not sent.
+    :param problems: what the caller has found already, to be told together with what is found here.
     :raises BdaRequestError: lists all that is wrong, each with the argument's name, its value and what is valid.
     """
     members = to_members(
@@ -159,14 +235,18 @@ def build_request(  # noqa: PLR0913  one argument for each member of the API
             "client_token": client_token,
         }
     )
-    # Checked before it becomes JSON, which would hide a wrong type or choke on it.
-    _refuse(_find_problems(members, region), members)
-    return InvocationRequest(_canonical_json(members))
+    _refuse(members, [*map(sentence, find_request_problems(members, region)), *problems])
+    return InvocationRequest._checked(members)
 
 
 def request_warnings(request: InvocationRequest) -> tuple[str, ...]:
-    """Give what is odd about a request without being wrong for sure, a sentence each."""
-    return (*_warn_of_extraction(request), *_warn_of_format(request), *_warn_of_profile(request))
+    """Return warnings about a valid but suspicious request, a sentence each."""
+    return (
+        *_warn_of_extraction(request),
+        *_warn_of_format(request),
+        *_warn_of_profile(request),
+        *_warn_of_templates(request),
+    )
 
 
 def _warn_of_extraction(request: InvocationRequest) -> Iterator[str]:
@@ -177,8 +257,8 @@ def _warn_of_extraction(request: InvocationRequest) -> Iterator[str]:
         )
     if not request.project_arn and not request.blueprint_arns:
         yield (
-            "Neither project_arn nor blueprints is given: the service gives its default standard output and no fields. "
-            "Pass one of them to say what to extract."
+            "Neither project_arn nor blueprints is given: the service returns its default standard output and no "
+            "fields. Pass one of them to say what to extract."
         )
 
 
@@ -188,61 +268,38 @@ def _warn_of_format(request: InvocationRequest) -> Iterator[str]:
     if modalities is None:
         yield (
             f"{request.input_s3_uri} has {f'the extension {found!r}' if found else 'no extension'}; the formats that "
-            f"AWS lists (the list moves) are {', '.join(MODALITIES_OF_EXTENSION)}."
+            f"AWS lists (the list changes) are {', '.join(MODALITIES_OF_EXTENSION)}."
         )
-    elif member(request.to_api(), "video_segment") is not None and Modality.VIDEO not in modalities:
+    elif member(request.members, "video_segment") is not None and Modality.VIDEO not in modalities:
         yield f"video_segment is given, and {request.input_s3_uri} does not look like a video."
 
 
 def _warn_of_profile(request: InvocationRequest) -> Iterator[str]:
-    _, _, place = request.profile_arn.partition(":bedrock:")
-    region = place.partition(":")[0]
+    if request.profile_arn is None:
+        return
+    # Not by Arn.parse: the service's own pattern for profiles is looser.
+    region = request.profile_arn.partition(":bedrock:")[2].partition(":")[0]
     listed = PROFILE_OF_REGION.get(region)
     if listed and not request.profile_arn.endswith(f"/{listed}"):
-        yield f"{request.profile_arn} is not the profile that AWS lists for {region} (the list moves): {listed}."
+        yield f"{request.profile_arn} is not the profile that AWS lists for {region} (the list changes): {listed}."
 
 
-def _find_problems(members: Any, region: str | None = None) -> Iterator[Problem]:
-    """Give all problems, each with the argument's name for its path."""
-    problems = [*_without_echoes(validate(OPERATION, members)), *find_broken_rules(members, region)]
-    # Where something is wrong already, the hint says that it is a template.
-    troubled = {root(argument_of(problem.path)) for problem in problems}
-    for argument in MEMBER_OF_ARGUMENT:
-        if argument not in troubled:
-            problems += find_template(members, argument)
-    for problem in problems:
-        yield replace(problem, path=argument_of(problem.path))
+def _warn_of_templates(request: InvocationRequest) -> Iterator[str]:
+    decoded = decoded_uri(request.input_s3_uri) if " " not in request.input_s3_uri else None
+    if decoded:
+        yield (
+            f"{request.input_s3_uri} holds a plus sign. S3's events write a space so: if the key is from one, decode "
+            f"it with urllib.parse.unquote_plus, which gives {decoded}."
+        )
+    for uri in (request.input_s3_uri, request.output_s3_uri):
+        if "None" in S3Uri.parse(uri).key.split("/"):
+            yield f"{uri} holds the name 'None', which is what a template makes of None."
+    if any(map(is_none_text, texts_in(request.argument("tags")))):
+        yield "tags hold the text 'None', which is what a template makes of None."
 
 
-def _without_echoes(problems: list[Problem]) -> Iterator[Problem]:
-    """
-    Leave out what follows from an old botocore alone.
-
-    A model that lacks one of our members may require its predecessor, which no argument sets.
-    """
-    ours = set(MEMBER_OF_ARGUMENT.values())
-    too_old = any(problem.rule is Rule.UNKNOWN and problem.path in ours for problem in problems)
-    for problem in problems:
-        if not (too_old and problem.rule is Rule.REQUIRED and problem.path not in ours):
-            yield problem
-
-
-class _NotShown:
-    """Stands in a message for a value that is not to be logged."""
-
-    def __repr__(self) -> str:
-        return "(not shown)"
-
-
-def _sentence(problem: Problem) -> str:
-    shown = problem
-    if root(problem.path) == "kms_encryption_context" and problem.rule is not Rule.REQUIRED:
-        shown = replace(problem, value=_NotShown())
-    return " ".join(filter(None, (str(shown), hint(problem.path, problem))))
-
-
-def _refuse(problems: Iterator[Problem], members: Any) -> None:
-    sentences = [_sentence(problem) for problem in problems]
+def _refuse(members: Any, problems: Iterable[str]) -> None:
+    sentences = list(problems)
     if sentences:
         input_s3_uri = member(members, "input_s3_uri")
         raise BdaRequestError(
@@ -254,3 +311,15 @@ def _refuse(problems: Iterator[Problem], members: Any) -> None:
 
 def _canonical_json(members: Mapping[str, Any]) -> str:
     return json.dumps(members, sort_keys=True, separators=(",", ":"))
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return MappingProxyType({name: _frozen(item) for name, item in value.items()})
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _thawed(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _thawed(item) for name, item in value.items()}
+    return list(map(_thawed, value)) if isinstance(value, tuple) else value

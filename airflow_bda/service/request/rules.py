@@ -1,45 +1,90 @@
-"""What the service refuses, or cannot mean, although its model would let it through."""
+"""What is wrong with a request: the model's rules, the service's own, what templates spoil; and what to do about it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import unquote, unquote_plus, urlsplit
 
-from airflow_bda.service.arns import Arn
-from airflow_bda.service.model import Problem, Rule
-from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT, member
-from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.arns import BLUEPRINT, PROFILE, PROJECT, Arn
+from airflow_bda.service.model import Problem, Rule, input_shape, matches, shorten, validate
+from airflow_bda.service.profiles import PROFILE_OF_REGION
+from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT, argument_of, member, root
+from airflow_bda.service.request.templates import NONE_AS_TEXT, TEMPLATE_REMEDY, explain, holds_template, is_none_text
+from airflow_bda.service.request.templates import texts_in
+from airflow_bda.service.s3 import SCHEME, S3Uri
 
+OPERATION = "InvokeDataAutomationAsync"
 # The shortest segment is 5 minutes long, whatever the bounds of its two ends:
 # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_data-automation-runtime_TimestampSegment.html
 SHORTEST_SEGMENT_MILLIS = 300_000
-TEMPLATE_REMEDY = "Airflow renders only the arguments that the operator names in its template_fields"
+
+_OURS = frozenset(MEMBER_OF_ARGUMENT.values())
+_PROFILE = MEMBER_OF_ARGUMENT["profile_arn"]
 
 
-def find_broken_rules(members: Mapping[str, Any], region: str | None) -> Iterator[Problem]:
+def find_request_problems(members: Any, region: str | None = None) -> list[Problem]:
     """
-    Give what is wrong with *members* beyond the model. Their types may be wrong: the model's check says so.
+    Return all that is wrong with *members*, each problem with the argument's name for its path.
+
+    A request without a profile is sound: the profile may be added later.
 
     :param region: the region that the call is made in; None where it is not known.
     """
-    yield from _one_object(member(members, "input_s3_uri"))
-    yield from _long_enough(member(members, "video_segment"))
-    yield from _profile_of_region(member(members, "profile_arn"), region)
+    problems = [*_find_in_model(members), *_one_object(members), *_long_enough(members), *_of_one_region(members, region)]
+    troubled = {root(argument_of(problem.path)) for problem in problems}
+    for argument in MEMBER_OF_ARGUMENT:
+        # Where something is wrong already, the hint says that it is a template.
+        if argument not in troubled:
+            problems += _spoiled_by_a_template(members, argument)
+    return [replace(problem, path=argument_of(problem.path)) for problem in problems]
 
 
-def find_template(members: Mapping[str, Any], argument: str) -> Iterator[Problem]:
-    """Give the problem of an argument that holds an unrendered Jinja template, at any depth."""
-    value = member(members, argument)
-    if any(holds_template(text) for text in _strings(value)):
-        yield _problem(argument, value, f"it holds an unrendered template. {TEMPLATE_REMEDY}")
+def sentence(problem: Problem) -> str:
+    """Return a problem of :func:`find_request_problems` as a sentence, and what to do about it as a second one."""
+    shown = problem
+    if root(problem.path) == "kms_encryption_context" and problem.rule is not Rule.REQUIRED:
+        shown = replace(problem, value=_NotShown())
+    return " ".join(filter(None, (str(shown), _hint(problem))))
 
 
-def holds_template(text: str) -> bool:
-    """Whether *text* is a Jinja template that nobody has rendered."""
-    return "{{" in text or "{%" in text
+class _NotShown:
+    """Stands in a message for a value that is not to be logged."""
+
+    def __repr__(self) -> str:
+        return "(not shown)"
 
 
-def _one_object(uri: Any) -> Iterator[Problem]:
+# -- rules
+
+
+def _find_in_model(members: Any) -> Iterator[Problem]:
+    problems = validate(OPERATION, members)
+    # A model that lacks one of our members may require its predecessor, which no argument sets.
+    too_old = any(problem.rule is Rule.UNKNOWN and problem.path in _OURS for problem in problems)
+    for problem in problems:
+        if problem.rule is Rule.REQUIRED and (problem.path == _PROFILE or (too_old and problem.path not in _OURS)):
+            continue
+        is_uri = problem.rule is Rule.PATTERN and problem.path.endswith(".s3Uri")
+        refused = _refused_characters(problem.value) if is_uri else ""
+        yield replace(problem, valid=f"its key holds {refused}, which BDA refuses in a key") if refused else problem
+
+
+def _refused_characters(uri: Any) -> str:
+    """Name the characters of an S3 key that the service's pattern does not take."""
+    if not isinstance(uri, str) or not uri.startswith(SCHEME):
+        return ""
+    pattern = input_shape(OPERATION).members["inputConfiguration"].members["s3Uri"].metadata.get("pattern", ".*")
+    key = uri.removeprefix(SCHEME).partition("/")[2]
+    refused = (character for character in dict.fromkeys(key) if not matches(pattern, f"{SCHEME}bucket/{character}"))
+    return ", ".join(map(repr, refused))
+
+
+def _one_object(members: Any) -> Iterator[Problem]:
+    uri = member(members, "input_s3_uri")
     try:
         key = S3Uri.parse(uri).key
     except (AttributeError, TypeError, ValueError):  # no text, bytes, no URI
@@ -50,7 +95,8 @@ def _one_object(uri: Any) -> Iterator[Problem]:
         yield _problem("input_s3_uri", uri, "it names a prefix; a call takes one object, so make one call for each")
 
 
-def _long_enough(segment: Any) -> Iterator[Problem]:
+def _long_enough(members: Any) -> Iterator[Problem]:
+    segment = member(members, "video_segment")
     if not isinstance(segment, Mapping):
         return
     start, end = segment.get("startTimeMillis"), segment.get("endTimeMillis")
@@ -62,31 +108,208 @@ def _long_enough(segment: Any) -> Iterator[Problem]:
         )
 
 
-def _profile_of_region(profile_arn: Any, region: str | None) -> Iterator[Problem]:
-    try:
-        profile = Arn.parse(profile_arn)
-    except (TypeError, ValueError):
-        return
-    if region is not None and profile.region != region:
-        yield _problem(
-            "profile_arn",
-            profile_arn,
-            f"it is of region {profile.region!r}, and the call is made in {region!r}, "
-            "where the service takes that region's own profiles only",
-        )
+def _of_one_region(members: Any, region: str | None) -> Iterator[Problem]:
+    """Profile, project and blueprints are of the region that the call is made in, or at least of the same one."""
+    made_in = f"the call is made in {region!r}"
+    for path, arn in _arns(members):
+        try:
+            found = Arn.parse(arn).region
+        except (TypeError, ValueError):
+            continue
+        if region is None:
+            region, made_in = found, f"{argument_of(path)} is of {found!r}"
+        if found == region:
+            continue
+        only = ", where the service takes that region's own profiles only" if path == _PROFILE else ""
+        remedy = "" if only else ": name one of that region, or make the call in the other (region_name)"
+        yield Problem(path, arn, Rule.SERVICE, f"it is of region {found!r}, and {made_in}{only}{remedy}")
 
 
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _strings(key)
-            yield from _strings(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _strings(item)
+def _arns(members: Any) -> Iterator[tuple[str, Any]]:
+    for argument in ("profile_arn", "project_arn"):
+        yield MEMBER_OF_ARGUMENT[argument], member(members, argument)
+    blueprints = member(members, "blueprints")
+    for index, item in enumerate(blueprints if isinstance(blueprints, (list, tuple)) else ()):
+        arn = item.get("blueprintArn") if isinstance(item, Mapping) else None
+        yield f"blueprints[{index}].blueprintArn", arn
+
+
+def _spoiled_by_a_template(members: Any, argument: str) -> Iterator[Problem]:
+    value = member(members, argument)
+    texts = list(texts_in(value))
+    if any(map(holds_template, texts)):
+        yield _problem(argument, value, f"it holds an unrendered template. {TEMPLATE_REMEDY}")
+    elif argument != "tags" and any(map(is_none_text, texts)):
+        yield _problem(argument, value, NONE_AS_TEXT[0].lower() + NONE_AS_TEXT[1:])
 
 
 def _problem(argument: str, value: Any, valid: str) -> Problem:
     return Problem(MEMBER_OF_ARGUMENT[argument], value, Rule.SERVICE, valid)
+
+
+# -- hints
+
+_EXAMPLES: Mapping[str, str] = MappingProxyType(
+    {
+        "input_s3_uri": "s3://bucket/folder/document.pdf",
+        "output_s3_uri": "s3://bucket/folder",
+        "profile_arn": "arn:aws:bedrock:us-east-1:123456789012:data-automation-profile/us.data-automation-v1",
+        "project_arn": "arn:aws:bedrock:us-east-1:123456789012:data-automation-project/0123456789ab",
+        "blueprintArn": "arn:aws:bedrock:us-east-1:123456789012:blueprint/0123456789ab",
+    }
+)
+_ARN_TYPES: Mapping[str, str] = MappingProxyType(
+    {"profile_arn": PROFILE, "project_arn": PROJECT, "blueprintArn": BLUEPRINT}
+)
+_NEEDED_BY: Mapping[str, str] = MappingProxyType(
+    {"project_arn": "project_stage", "kms_key_id": "kms_encryption_context"}
+)
+_FRIENDLY_SHAPES: Mapping[str, str] = MappingProxyType(
+    {
+        "blueprints": 'Pass a list of ARNs, or of mappings such as {"blueprintArn": ..., "version": "1"}.',
+        "tags": "Pass a mapping of keys to values.",
+        "kms_encryption_context": "Pass a mapping of keys to values.",
+        "video_segment": "Pass (start, end), in timedeltas or milliseconds.",
+    }
+)
+# What the arguments take that take no text.
+_WANTED: Mapping[str, str] = MappingProxyType(
+    {
+        "blueprints": "list",
+        "tags": "mapping",
+        "kms_encryption_context": "mapping",
+        "video_segment": "mapping",
+        "startTimeMillis": "number",
+        "endTimeMillis": "number",
+        "event_bridge_enabled": "flag",
+    }
+)
+_STAGES = frozenset({"LIVE", "DEVELOPMENT"})
+_S3_HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3[.-](?:[a-z0-9.-]+\.)?amazonaws\.com(?:\.cn)?")
+_TOKEN_CHARACTERS = re.compile(r"[A-Za-z0-9-]*")
+
+
+def _hint(problem: Problem) -> str:
+    """Say what is probably meant, or how to correct it; empty where nothing more can be said."""
+    argument = problem.path.rpartition(".")[2]
+    if problem.rule is Rule.REQUIRED:
+        return f"{_NEEDED_BY[argument]} is of no use without it." if argument in _NEEDED_BY else ""
+    if problem.rule is Rule.SERVICE:
+        return ""
+    spoiled = explain(problem.value, _WANTED.get(argument, "text"))
+    if spoiled:
+        return f"{spoiled}."
+    if problem.rule is Rule.TYPE and argument.partition("[")[0] in _FRIENDLY_SHAPES:
+        return _FRIENDLY_SHAPES[argument.partition("[")[0]]
+    if not isinstance(problem.value, str):
+        return ""
+    said = (find(argument, problem.value) for find in _HINTS_OF_RULE.get(problem.rule, ()))
+    return next(filter(None, said), "")
+
+
+def _https_url(argument: str, value: str) -> str:
+    if not argument.endswith("_s3_uri") or not value.lower().startswith(("http://", "https://")):
+        return ""
+    try:
+        url = urlsplit(value)
+    except ValueError:
+        return ""
+    host = _S3_HOST.fullmatch(url.netloc.lower())
+    if host is None:
+        return "BDA reads and writes S3 only: copy the document to a bucket and name it s3://bucket/key."
+    path = unquote(url.path).lstrip("/")
+    bucket_and_key = f"{host['bucket']}/{path}" if host["bucket"] else path
+    return f"It is the URL of an S3 object, whose S3 URI is s3://{bucket_and_key}."
+
+
+def _s3_arn(argument: str, value: str) -> str:
+    if not argument.endswith("_s3_uri") or not value.startswith("arn:"):
+        return ""
+    return "BDA takes no ARN here, of a bucket or of an access point: name the bucket, s3://bucket/key."
+
+
+def _refused_key(argument: str, value: str) -> str:
+    if not argument.endswith("_s3_uri") or not _refused_characters(value):
+        return ""
+    decoded = decoded_uri(value) if "%" in value else None
+    if decoded is None:
+        return "Copy the object to a key without such characters."
+    refused = _refused_characters(decoded)
+    return (
+        f"It is percent-encoded, as keys in S3's events are; the key as S3 has it is probably {shorten(decoded)}"
+        f"{f', which holds {refused}: copy the object to a key without that' if refused else ''}. "
+        "urllib.parse.unquote_plus decodes the keys of events."
+    )
+
+
+def decoded_uri(uri: str) -> str | None:
+    """Return the URI that *uri* is an encoded form of, as in S3's events; None where nothing in it is encoded."""
+    # S3's events write a space as a plus sign; where it is written %20, a plus sign is one.
+    decoded = unquote(uri) if "%20" in uri else unquote_plus(uri)
+    return None if decoded == uri or "\ufffd" in decoded else decoded
+
+
+def _short_arn_type(argument: str, value: str) -> str:
+    if argument != "project_arn" or ":data-automation/" not in value:
+        return ""
+    return f"A project's ARN reads {value.replace(':data-automation/', f':{PROJECT}/')}."
+
+
+def _other_arn_type(argument: str, value: str) -> str:
+    expected = _ARN_TYPES.get(argument)
+    try:
+        found = Arn.parse(value).resource_type
+    except ValueError:
+        return ""
+    return f"It is the ARN of a {found}, and {expected} is wanted." if expected and found != expected else ""
+
+
+def _profile_id(argument: str, value: str) -> str:
+    if argument != "profile_arn":
+        return ""
+    try:
+        region = Arn.parse(value).region
+    except ValueError:
+        return "Leave profile_arn out, and it is derived from the region."
+    listed = PROFILE_OF_REGION.get(region)
+    return f"The profile of {region} is {listed}." if listed else ""
+
+
+def _token_characters(argument: str, value: str) -> str:
+    if argument != "client_token" or _TOKEN_CHARACTERS.fullmatch(value):
+        return ""
+    return "Airflow's ids hold characters that a token may not: hash them, hashlib.sha256(text.encode()).hexdigest()."
+
+
+def _example(argument: str, _value: str) -> str:
+    return f"For example {_EXAMPLES[argument]}." if argument in _EXAMPLES else ""
+
+
+def _stage(_argument: str, value: str) -> str:
+    return f"Write {value.strip().upper()}." if value.strip().upper() in _STAGES else ""
+
+
+def _text_for_value(argument: str, _value: str) -> str:
+    if argument not in {"event_bridge_enabled", "startTimeMillis", "endTimeMillis"}:
+        return ""
+    return "A template renders text: set render_template_as_native_obj=True on the DAG to get numbers and booleans."
+
+
+# The first that applies is said: it is the likeliest cause, and an example is the last resort.
+_HINTS_OF_RULE: Mapping[Rule, Iterable[Callable[[str, str], str]]] = MappingProxyType(
+    {
+        Rule.PATTERN: (
+            _https_url,
+            _s3_arn,
+            _refused_key,
+            _short_arn_type,
+            _other_arn_type,
+            _profile_id,
+            _token_characters,
+            _example,
+        ),
+        Rule.LENGTH: (_token_characters,),
+        Rule.ENUM: (_stage,),
+        Rule.TYPE: (_text_for_value,),
+    }
+)
