@@ -93,7 +93,7 @@ def _other_causes(workload: Workload) -> str:
 
 def _workload(request: InvocationRequest, s3: Any) -> Workload:
     """Give what the request touches, and the keys of the buckets where S3 tells them."""
-    profile = Arn.parse(request.profile_arn)
+    profile = Arn.parse(request.profile_arn or "")
     workload = workload_of(request, region=profile.region, account=profile.account)
     return replace(
         workload,

@@ -89,25 +89,19 @@ def read_event(event: Any, caller: Caller) -> InvokeEvent | StatusEvent:
 
 def _read_invoke(event: Mapping[str, Any], caller: Caller) -> InvokeEvent:
     unknown = [str(key) for key in event if key not in ARGUMENT_OF_KEY]
-    problems = [*_missing(event), *_slips(unknown)]
+    problems = list(_slips(unknown))
     arguments: dict[str, Any] = {argument: event.get(key) for key, argument in ARGUMENT_OF_KEY.items()}
     if arguments["client_token"] is None:
         arguments["client_token"] = caller.request_id
+    if arguments["profile_arn"] is None:
+        try:
+            arguments["profile_arn"] = _own_profile(caller)
+        except UnknownRegionError as error:
+            problems.append(f"profileArn is missing: {error}")
     try:
-        arguments["profile_arn"] = arguments["profile_arn"] or _own_profile(caller)
-    except UnknownRegionError as error:
-        problems.append(f"profileArn is missing: {in_keys(str(error))}")
-        # Any that is sound will do, to find what else is wrong.
-        arguments["profile_arn"] = derive_profile_arn(region="us-east-1", account=caller.account)
-        problems += _problems_of(arguments, region=None)
-    else:
-        problems += _problems_of(arguments, region=caller.region)
-    if problems:
-        raise BdaRequestError(
-            f"The request was not sent: {len(problems)} {'problem' if len(problems) == 1 else 'problems'}.",
-            problems=tuple(dict.fromkeys(problems)),
-        )
-    request = build_request(**arguments, region=caller.region)
+        request = build_request(**arguments, region=caller.region, problems=problems)
+    except BdaRequestError as error:
+        raise BdaRequestError(error.message, problems=map(in_keys, error.problems)) from None
     ignored = (f"The event's {key} is not known here and was ignored." for key in unknown)
     return InvokeEvent(request, (*map(in_keys, request_warnings(request)), *ignored))
 
@@ -115,21 +109,6 @@ def _read_invoke(event: Mapping[str, Any], caller: Caller) -> InvokeEvent:
 def in_keys(sentence: str) -> str:
     """Name the event's members in a sentence that names our arguments."""
     return _ARGUMENT.sub(lambda argument: _KEY_OF_ARGUMENT[argument.group()], sentence)
-
-
-def _problems_of(arguments: Mapping[str, Any], *, region: str | None) -> Iterable[str]:
-    given = {name: value for name, value in arguments.items() if value is not None}
-    # What is missing is told of already; anything sound in its place lets the rest be checked.
-    stand_ins = {"input_s3_uri": "s3://bucket/key", "output_s3_uri": "s3://bucket/prefix"}
-    try:
-        build_request(**{**stand_ins, **given}, region=region)
-    except BdaRequestError as error:
-        return map(in_keys, error.problems or (str(error),))
-    return ()
-
-
-def _missing(event: Mapping[str, Any]) -> Iterable[str]:
-    return (f"{key} is missing: it is required." for key in sorted(_STARTS_A_JOB) if event.get(key) is None)
 
 
 def _slips(unknown: Iterable[str]) -> Iterable[str]:

@@ -28,15 +28,13 @@ from airflow_bda.service.profiles import PROFILE_OF_REGION, UnknownRegionError, 
 from airflow_bda.service.statuses import JobState, UnexpectedAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from airflow_bda.service.request.request import InvocationRequest
     from airflow_bda.service.results.job_result import JobResult
 
 PollInterval: TypeAlias = "float | timedelta | None"
 DEFAULT_MAX_WAIT = timedelta(days=1)
-# A valid ARN, for checking the rest of a request before the real one is known.
-_STAND_IN_PROFILE = derive_profile_arn(region="us-east-1", account="000000000000")
 _RESULTS_REMEDY = (
     "Check the URI, and that the connection may s3:GetObject there (and kms:Decrypt, where there is a key)."
 )
@@ -70,35 +68,59 @@ class BdaHook(AsyncAwsHook):
 
     # -- requests
 
-    def build_request(self, *, profile_arn: str | None = None, **members: Any) -> InvocationRequest:
+    def build_request(  # noqa: PLR0913  one argument for each member of the API
+        self,
+        *,
+        input_s3_uri: str,
+        output_s3_uri: str,
+        profile_arn: str | None = None,
+        project_arn: str | None = None,
+        project_stage: str | None = None,
+        blueprints: Sequence[str | Mapping[str, str]] | None = None,
+        video_segment: Mapping[str, int] | tuple[timedelta | int, timedelta | int] | None = None,
+        event_bridge_enabled: bool | None = None,
+        kms_key_id: str | None = None,
+        kms_encryption_context: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | Sequence[Mapping[str, str]] | None = None,
+        client_token: str | None = None,
+    ) -> InvocationRequest:
         """
         Check the arguments of an invocation, all of them at once, before anything is sent.
+
+        The arguments are those of :func:`airflow_bda.service.request.request.build_request`; their ARNs must be of the
+        connection's region.
 
         :param profile_arn: the data automation profile; None derives it from the connection's region, partition and
             account, which costs one call of STS ``GetCallerIdentity`` a hook.
             https://docs.aws.amazon.com/bedrock/latest/userguide/bda-cris.html
-        :param members: as :func:`airflow_bda.service.request.request.build_request` takes them, and as
-            :class:`~airflow_bda.operators.BdaInvokeOperator` names them.
         :raises BdaRequestError: with every problem found.
         """
         from airflow_bda.service.request.request import build_request
 
         region = self._region()
-        if profile_arn is not None:
-            return build_request(profile_arn=profile_arn, region=region, **members)
-        # Everything else is checked first: a request that is wrong anyway should not cost a call.
-        problems = [] if region in PROFILE_OF_REGION else [f"profile_arn: {UnknownRegionError(region)}"]
-        try:
-            build_request(profile_arn=_STAND_IN_PROFILE, region=None, **members)
-        except BdaRequestError as error:
-            raise BdaRequestError(error.message, problems=[*error.problems, *problems]) from None
-        if problems:
-            raise BdaRequestError("No data automation profile can be derived; nothing was sent.", problems=problems)
-        return build_request(profile_arn=self.derive_profile_arn(), region=region, **members)
+        is_known = profile_arn is not None or region in PROFILE_OF_REGION
+        request = build_request(
+            input_s3_uri=input_s3_uri,
+            output_s3_uri=output_s3_uri,
+            profile_arn=profile_arn,
+            project_arn=project_arn,
+            project_stage=project_stage,
+            blueprints=blueprints,
+            video_segment=video_segment,
+            event_bridge_enabled=event_bridge_enabled,
+            kms_key_id=kms_key_id,
+            kms_encryption_context=kms_encryption_context,
+            tags=tags,
+            client_token=client_token,
+            region=region,
+            problems=() if is_known else [f"profile_arn: {UnknownRegionError(region)}"],
+        )
+        # Derived last: a request that is wrong anyway should not cost a call.
+        return request if profile_arn is not None else request.with_profile(self.derive_profile_arn())
 
     def derive_profile_arn(self) -> str:
         """
-        Give the profile for calls on this connection.
+        Return the profile for calls on this connection.
 
         :raises UnknownRegionError: a LookupError, for a region whose profile is not known.
         :raises BdaError: when the account cannot be looked up.

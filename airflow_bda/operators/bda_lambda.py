@@ -13,7 +13,6 @@ from airflow_bda.operators.job_operator import BdaJobOperator
 from airflow_bda.service.aws_errors import Failure, call_error, classify
 from airflow_bda.service.errors import BdaConnectionError, BdaError
 from airflow_bda.service.lambda_interface import INVOCATION_ARN, NOT_FOUND, Answer, invoke_event
-from airflow_bda.service.profiles import derive_profile_arn
 from airflow_bda.service.request.request import build_request
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from airflow_bda.service.request.request import InvocationRequest
     from airflow_bda.service.statuses import JobState
 
-# Stands for the function's own profile, which only the function knows, when the rest of a request is checked.
-_STAND_IN_PROFILE = derive_profile_arn(region="us-east-1", account="000000000000")
 _REMEDY_OF_FAILURE = {
     Failure.PERMISSION: "Allow lambda:InvokeFunction on the function to the identity of the connection.",
     Failure.NOT_FOUND: "Check function_name and qualifier, and that the function is in the connection's region.",
@@ -71,13 +68,13 @@ class BdaLambdaInvokeOperator(BdaJobOperator, LambdaInvokeFunctionOperator):
     def execute(self, context: Context) -> str:
         """Have the job started, or found."""
         with task_errors():
-            request = build_request(**self.request_arguments() | {"profile_arn": self.profile_arn or _STAND_IN_PROFILE})
+            request = build_request(**self.request_arguments())
             self.log.info("Function: %s", self.function_name)
             job = self.start_or_find(context, request, submit=self._submit, last_state=self._last_state)
         return job.invocation_arn
 
     def _submit(self, request: InvocationRequest) -> str:
-        answer = self._ask(invoke_event(request, with_profile=self.profile_arn is not None))
+        answer = self._ask(invoke_event(request))
         for warning in answer.warnings:
             self.log.warning(warning)
         try:

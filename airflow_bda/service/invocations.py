@@ -7,10 +7,8 @@ from typing import Any
 
 from airflow_bda.service.arns import INVOCATION, Arn
 from airflow_bda.service.errors import BdaRequestError
-from airflow_bda.service.model import validate
+from airflow_bda.service.model import GET_STATUS, validate
 from airflow_bda.service.request.templates import explain
-
-OPERATION = "GetDataAutomationStatus"
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -23,7 +21,7 @@ def check_invocation_arn(invocation_arn: Any) -> str:
 
     :raises BdaRequestError: says what is wrong with it, and what was probably meant.
     """
-    problems = [str(problem) for problem in validate(OPERATION, {"invocationArn": invocation_arn})]
+    problems = [str(problem) for problem in validate(GET_STATUS, {"invocationArn": invocation_arn})]
     if problems:
         raise BdaRequestError(
             "The status was not requested: invocation_arn is not the ARN of an invocation.",

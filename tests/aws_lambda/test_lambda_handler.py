@@ -75,7 +75,7 @@ def test_the_profile_is_the_functions_own(bda_emulator, event, context, monkeypa
 
 def test_in_a_region_without_a_known_profile_it_must_be_given(event, context, monkeypatch):
     monkeypatch.setenv("AWS_REGION", "mars-north-1")
-    del event["profileArn"]
+    del event["profileArn"], event["projectArn"]
 
     answer = handle({**event, "inputS3Uri": "https://x"}, context)
 

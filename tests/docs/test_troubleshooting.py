@@ -17,9 +17,9 @@ from airflow_bda.exceptions import BdaError
 from airflow_bda.hooks import BdaHook
 from airflow_bda.operators.bda_lambda import _fell_over
 from airflow_bda.service.lambda_interface import Answer
-from airflow_bda.service.model import Rule, validate
+from airflow_bda.service.model import INVOKE, Rule, validate
 from airflow_bda.service.profiles import derive_profile_arn
-from airflow_bda.service.request.request import OPERATION, build_request, request_warnings
+from airflow_bda.service.request.request import build_request, request_warnings
 from airflow_bda.triggers import BdaJobEventTrigger, BdaStatusTrigger, bda_events
 
 MESSAGES = [block for block in blocks(ROOT / "docs/how-to/troubleshooting.md") if block.kind == "text message"]
@@ -45,13 +45,19 @@ def of_requests() -> list[str]:
         refused(input_s3_uri="s3://bda-test/{{ ds }}.pdf", project_stage="PROD"),
         refused(kms_key_id="{{ var.value.key }}"),
         refused(input_s3_uri="s3://bda-test/my%20file.pdf"),
+        refused(input_s3_uri="s3://bda-test/scan#3.pdf"),
+        refused(client_token="None"),
+        refused(tags={"release": 1.0}),
+        refused(input_s3_uri=["s3://bda-test/a.pdf"]),
+        refused(blueprints="['arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-public-invoice']"),
+        refused(project_arn=PROJECT.replace("us-east-1", "us-west-2")),
         refused(project_arn="arn:aws:bedrock:us-east-1:123456789012:data-automation/0123456789ab"),
         refused(input_s3_uri="s3://bda-test/inbox/"),
         refused(input_s3_uri="https://bda-test.s3.us-east-1.amazonaws.com/a.pdf"),
         refused(client_token="scheduled__2026-01-05T00:00:00+00:00"),
         refused(event_bridge_enabled="True"),
         refused(profile_arn=derive_profile_arn(region="eu-west-1", account="123456789012")),
-        *(str(problem) for problem in validate(OPERATION, {"notAMember": 1}) if problem.rule is Rule.UNKNOWN),
+        *(str(problem) for problem in validate(INVOKE, {"notAMember": 1}) if problem.rule is Rule.UNKNOWN),
     ]
 
 
@@ -64,7 +70,13 @@ def of_regions(monkeypatch) -> list[str]:
 
 def of_warnings() -> list[str]:
     blueprint = "arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-public-invoice"
-    changes = ({"project_arn": None}, {"blueprints": [blueprint]}, {"input_s3_uri": "s3://bda-test/a.xyz"})
+    changes = (
+        {"project_arn": None},
+        {"blueprints": [blueprint]},
+        {"input_s3_uri": "s3://bda-test/a.xyz"},
+        {"input_s3_uri": "s3://bda-test/My+Invoice.pdf"},
+        {"output_s3_uri": "s3://bda-test/None"},
+    )
     requests = (build_request(**{**GOOD, "profile_arn": PROFILE, **change}) for change in changes)
     return [warning for request in requests for warning in request_warnings(request)]
 
@@ -77,7 +89,7 @@ def of_invokes(emulator, monkeypatch) -> list[str]:
 
     said = [invoke(input_s3_uri="s3://bda-test/b.pdf"), invoke(output_s3_uri="s3://not-there/out")]
     for kind in ("throttling", "expired_credentials", "not_json"):
-        emulator.faults.add(kind, operation=OPERATION, times=1)
+        emulator.faults.add(kind, operation=INVOKE, times=1)
         said.append(invoke())
     emulator.configure(unknown_projects="refuse")
     said.append(invoke())

@@ -41,7 +41,7 @@ def test_profile_is_derived_from_region_and_account_with_one_look_up(bda_emulato
         type(hook), "account_id", property(lambda self: looked_up.append(1) or "123456789012"), raising=True
     )
 
-    request = request_for(hook, document)
+    request = hook.build_request(input_s3_uri=document, output_s3_uri="s3://bda-test/out")
 
     assert request.profile_arn == (
         "arn:aws:bedrock:ca-central-1:123456789012:data-automation-profile/na.data-automation-v1"
@@ -68,6 +68,13 @@ def test_account_is_not_looked_up_for_a_request_that_is_wrong_anyway(bda_emulato
     assert "eu-north-1" in problems
     assert "us-west-2" in problems
     assert "pass the profile's ARN" in problems
+
+
+def test_a_project_of_another_region_than_the_connection_is_named(bda_emulator, document, monkeypatch):
+    monkeypatch.setattr(BdaHook, "account_id", property(lambda self: pytest.fail("the account was looked up")))
+
+    with pytest.raises(BdaRequestError, match=r"project_arn is .*'us-east-1'.*made in 'eu-west-1'"):
+        request_for(BdaHook(region_name="eu-west-1"), document)
 
 
 def test_missing_region_is_said(monkeypatch):

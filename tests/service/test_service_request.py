@@ -1,5 +1,6 @@
 """A request is built from friendly arguments, and none leaves unchecked: what is refused is explained, all at once."""
 
+import base64
 import dataclasses
 import json
 import pickle
@@ -15,9 +16,10 @@ from hypothesis import strategies as st
 
 from airflow_bda.service import model
 from airflow_bda.service.errors import BdaRequestError
-from airflow_bda.service.model import service_model
+from airflow_bda.service.model import INVOKE, service_model
+from airflow_bda.service.request import rules
 from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT
-from airflow_bda.service.request.request import OPERATION, InvocationRequest, build_request, request_warnings
+from airflow_bda.service.request.request import InvocationRequest, build_request, request_warnings
 
 PROFILE = "arn:aws:bedrock:us-east-1:123456789012:data-automation-profile/us.data-automation-v1"
 PROJECT = "arn:aws:bedrock:us-east-1:123456789012:data-automation-project/0123456789ab"
@@ -87,7 +89,7 @@ class TestWhatIsSent:
     def test_every_member_of_the_api_can_be_given(self):
         """A member that AWS adds makes this fail, so that it is noticed."""
         sent = set(build_request(**EVERYTHING).to_api())
-        assert sent == set(service_model().operation_model(OPERATION).input_shape.members)
+        assert sent == set(service_model().operation_model(INVOKE).input_shape.members)
 
     @pytest.mark.parametrize(
         "segment",
@@ -154,14 +156,21 @@ class TestTheRequestItself:
         with pytest.raises(BdaRequestError, match="it must be a mapping"):
             InvocationRequest("[]")
         with pytest.raises(BdaRequestError, match="output_s3_uri is 'x'"):
-            dataclasses.replace(request, canonical=request.canonical.replace("s3://bucket/out", "x"))
+            dataclasses.replace(request, members=request.canonical.replace("s3://bucket/out", "x"))
         with pytest.raises(BdaRequestError, match="client_token is '-'"):
             request.with_client_token("-")
+        with pytest.raises(BdaRequestError, match="profile_arn is 'x'"):
+            request.with_profile("x")
 
     def test_does_not_change_through_the_copy_that_it_gives(self):
-        request = build_request(**GOOD)
+        tags = [{"key": "team", "value": "claims"}]
+        request = build_request(**GOOD, tags=tags)
         request.to_api()["inputConfiguration"]["s3Uri"] = "s3://bucket/other.pdf"
+        tags[0]["value"] = "other"
         assert request.input_s3_uri == "s3://bucket/a.pdf"
+        assert request.argument("tags") == [{"key": "team", "value": "claims"}]
+        with pytest.raises(TypeError):
+            request.members["clientToken"] = "x"
 
     def test_tells_its_parts(self):
         request = build_request(**EVERYTHING)
@@ -175,10 +184,89 @@ class TestTheRequestItself:
         assert request.with_client_token("ffff").digest() == request.digest()
         assert build_request(**EVERYTHING | {"tags": {"team": "x"}}).digest() != request.digest()
 
-    def test_the_digest_is_stable_across_releases(self):
+    @pytest.mark.parametrize(
+        ("changes", "digest"),
+        [
+            ({}, "4a87ac00d76cff80ec3efb26b8d717a82409a868f694e1fcdce8a30d60112fe0"),
+            (EVERYTHING, "064f3a6c622d140eb78da3e409fa6721979d550b029bc606c2ea0e6a0ee05324"),
+            ({"tags": {"b": "1", "a": "2"}}, "e701e16850b78025c9765b0d70d3578362c0eeb9f386f127313f6612109baded"),
+            (
+                {"tags": [{"value": "1", "key": "b"}, {"key": "a", "value": "2"}]},
+                "ac8e0187c573e6a0cd66920fb47213f606cfac966d6da5741766c4d1d93e13a7",
+            ),
+            (
+                {
+                    "input_s3_uri": "s3://bucket/a.mp4",
+                    "video_segment": {"endTimeMillis": 420_000, "startTimeMillis": 60_000},
+                },
+                "b7024c748015b38ffe47c5efe40fee736b7bd305f0f4b7e67036a87ddaf428c2",
+            ),
+            (
+                {"event_bridge_enabled": True, "output_s3_uri": "s3://bucket/out///"},
+                "f59a9988654375f3756fd81f432ccd7eb6afba35ea71a53fe5b0cd57991ca04a",
+            ),
+            (
+                {"input_s3_uri": "s3://bucket/Rechnung für Müller 日本.pdf"},
+                "899dd002816733dbc34e2e501dfaf4a62569e365bb5f4bd43fd1e73c17e5b1f6",
+            ),
+            (
+                {"kms_key_id": "alias/documents", "kms_encryption_context": {"z": "1", "a": "ü"}},
+                "619b41d488bbcd5a36b47dde31395b3c19d9f505b7b056ddd0c58463c38055f0",
+            ),
+            # The Lambda function finds the profile.
+            (
+                {"profile_arn": None, "project_arn": PROJECT},
+                "0aef41929a53dc835c85fcff152adc85cab67ceb7111bf8a297a0d26737655a5",
+            ),
+        ],
+    )
+    def test_the_digest_is_stable_across_releases(self, changes, digest):
         """It is part of the client token: a change would start second jobs after an upgrade."""
-        expected = "064f3a6c622d140eb78da3e409fa6721979d550b029bc606c2ea0e6a0ee05324"
-        assert build_request(**EVERYTHING).digest() == expected
+        request = build_request(**GOOD | changes)
+        assert request.digest() == digest
+        assert request.with_client_token("ab").digest() == digest
+
+    def test_the_canonical_text_is_stable_across_releases(self):
+        request = build_request(
+            **GOOD | {"input_s3_uri": "s3://bucket/ü.pdf", "client_token": "0123-abc", "tags": {"b": "1", "a": "2"}}
+        )
+        assert request.canonical == (
+            f'{{"clientToken":"0123-abc","dataAutomationProfileArn":"{PROFILE}",'
+            '"inputConfiguration":{"s3Uri":"s3://bucket/\\u00fc.pdf"},'
+            '"outputConfiguration":{"s3Uri":"s3://bucket/out"},'
+            '"tags":[{"key":"a","value":"2"},{"key":"b","value":"1"}]}'
+        )
+
+    def test_a_pickle_of_an_earlier_release_still_loads(self):
+        stored = (
+            "gASVPgEAAAAAAACMI2FpcmZsb3dfYmRhLnNlcnZpY2UucmVxdWVzdC5yZXF1ZXN0lIwRSW52b2NhdGlvblJlcXVlc3SUk5QpgZR9lIwJY2Fu"
+            "b25pY2FslIzreyJjbGllbnRUb2tlbiI6ImFiIiwiZGF0YUF1dG9tYXRpb25Qcm9maWxlQXJuIjoiYXJuOmF3czpiZWRyb2NrOnVzLWVhc3Qt"
+            "MToxMjM0NTY3ODkwMTI6ZGF0YS1hdXRvbWF0aW9uLXByb2ZpbGUvdXMuZGF0YS1hdXRvbWF0aW9uLXYxIiwiaW5wdXRDb25maWd1cmF0aW9u"
+            "Ijp7InMzVXJpIjoiczM6Ly9idWNrZXQvYS5wZGYifSwib3V0cHV0Q29uZmlndXJhdGlvbiI6eyJzM1VyaSI6InMzOi8vYnVja2V0L291dCJ9"
+            "fZRzYi4="
+        )
+        request = pickle.loads(base64.b64decode(stored))  # noqa: S301  our own bytes
+        assert request == build_request(**GOOD, client_token="ab")
+
+    def test_the_profile_may_be_added_later(self):
+        later = build_request(**EVERYTHING | {"profile_arn": None})
+        assert later.profile_arn is None
+        assert later.with_profile(PROFILE, region="us-east-1") == build_request(**EVERYTHING)
+        with pytest.raises(BdaRequestError, match=r"profile_arn is .*'us-east-1'.*'eu-west-1'"):
+            later.with_profile(PROFILE, region="eu-west-1")
+        with pytest.raises(BdaRequestError, match="profile_arn is missing"):
+            later.to_api()
+        assert InvocationRequest(later.canonical) == later
+
+    def test_a_change_checks_nothing_else_again(self, monkeypatch):
+        request = build_request(**EVERYTHING | {"profile_arn": None})
+        checked = []
+        find = rules.validate
+        monkeypatch.setattr(
+            rules, "validate", lambda operation, members: checked.append(members) or find(operation, members)
+        )
+        request.with_profile(PROFILE).with_client_token("ffff")
+        assert checked == [{"dataAutomationProfileArn": PROFILE}, {"clientToken": "ffff"}]
 
     def test_its_repr_keeps_the_encryption_context_out_of_logs(self):
         assert repr(build_request(**EVERYTHING)) == "InvocationRequest(s3://bucket/a.pdf -> s3://bucket/out)"
@@ -279,7 +367,7 @@ class TestProblems:
         assert regex.search(said, problem_of(**changes))
 
     def test_an_encryption_context_is_never_shown(self):
-        context = {"a": "{{ secret }}", "b": 7, "c": "secret" * 1000}
+        context = {"a": "{{ secret }}", "b": 7.5, "c": "secret" * 1000}
         with pytest.raises(BdaRequestError) as caught:
             build_request(**GOOD, kms_key_id="key", kms_encryption_context=context)
         assert len(caught.value.problems) == 2
@@ -437,7 +525,9 @@ def test_what_is_let_through_is_valid_and_what_is_refused_is_explained(arguments
     if refusal:
         assert_explained(refusal)
         return
-    shape = service_model().operation_model(OPERATION).input_shape
+    if request.profile_arn is None:
+        request = request.with_profile(PROFILE)
+    shape = service_model().operation_model(INVOKE).input_shape
     assert not any(broken_rules(shape, request.to_api()))
     assert not ParamValidator().validate(request.to_api(), shape).has_errors()
     assert InvocationRequest(request.canonical).digest() == request.digest()

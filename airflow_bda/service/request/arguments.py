@@ -27,8 +27,6 @@ MEMBER_OF_ARGUMENT: Mapping[str, str] = MappingProxyType(
     }
 )
 _PATHS = {argument: tuple(path.split(".")) for argument, path in MEMBER_OF_ARGUMENT.items()}
-# They stand in the request even where they are None, for the check to find.
-_ALWAYS_SENT = frozenset({"input_s3_uri", "output_s3_uri"})
 
 
 def to_members(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,7 +40,7 @@ def to_members(arguments: Mapping[str, Any]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for argument, (*parents, name) in _PATHS.items():
         value = arguments.get(argument)
-        if value is None and argument not in _ALWAYS_SENT:
+        if value is None:
             continue
         structure = members
         for parent in parents:
@@ -81,7 +79,7 @@ def root(argument_path: str) -> str:
 
 
 def _without_trailing_slashes(uri: Any) -> Any:
-    """BDA appends ``/<job id>``: a prefix that ends in a slash would get keys with ``//``."""
+    """Strip them, since BDA appends ``/<job id>`` and the keys would hold ``//``."""
     text = as_text(uri)
     if not isinstance(text, str):
         return text
@@ -98,7 +96,7 @@ def _timestamps(segment: Any) -> Any:
 
 
 def _blueprints(blueprints: Any) -> Any:
-    """A blueprint's version is text to the API, and a number to those who write it down."""
+    """Turn ARNs into the API's mappings; a version that was written as a number is taken as text."""
     listed = as_list(blueprints)
     if not isinstance(listed, list):
         return blueprints

@@ -18,15 +18,13 @@ from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality, extension
 from airflow_bda.service.profiles import PROFILE_OF_REGION
 from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT, member, root, to_members
-from airflow_bda.service.request.rules import OPERATION, decoded_uri, find_request_problems, sentence
+from airflow_bda.service.request.rules import decoded_uri, find_request_problems, sentence
 from airflow_bda.service.request.templates import is_none_text, texts_in
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import timedelta
-
-__all__ = ["OPERATION", "InvocationRequest", "build_request", "request_warnings"]
 
 _PROFILE = MEMBER_OF_ARGUMENT["profile_arn"]
 _TOKEN = MEMBER_OF_ARGUMENT["client_token"]
@@ -52,13 +50,6 @@ class InvocationRequest:
         members: Any = json.loads(self.members) if isinstance(self.members, str) else self.members
         _refuse(members, map(sentence, find_request_problems(members)))
         object.__setattr__(self, "members", _frozen(members))
-
-    @classmethod
-    def _checked(cls, members: Mapping[str, Any]) -> InvocationRequest:
-        """Make a request of members that the caller has checked."""
-        request = object.__new__(cls)
-        object.__setattr__(request, "members", _frozen(members))
-        return request
 
     def to_api(self) -> dict[str, Any]:
         """
@@ -112,7 +103,7 @@ class InvocationRequest:
         # The others are missing here, which says nothing about the request.
         problems = [problem for problem in find_request_problems(changed, region) if root(problem.path) == argument]
         _refuse(self.members, map(sentence, problems))
-        return self._checked({**self.members, **changed})
+        return _of_checked({**self.members, **changed})
 
     def argument(self, name: str) -> Any:
         """
@@ -235,8 +226,8 @@ def build_request(  # noqa: PLR0913  one argument for each member of the API
             "client_token": client_token,
         }
     )
-    _refuse(members, [*map(sentence, find_request_problems(members, region)), *problems])
-    return InvocationRequest._checked(members)
+    _refuse(members, [*problems, *map(sentence, find_request_problems(members, region))])
+    return _of_checked(members)
 
 
 def request_warnings(request: InvocationRequest) -> tuple[str, ...]:
@@ -296,6 +287,13 @@ def _warn_of_templates(request: InvocationRequest) -> Iterator[str]:
             yield f"{uri} holds the name 'None', which is what a template makes of None."
     if any(map(is_none_text, texts_in(request.argument("tags")))):
         yield "tags hold the text 'None', which is what a template makes of None."
+
+
+def _of_checked(members: Mapping[str, Any]) -> InvocationRequest:
+    """Make a request of members that have been checked."""
+    request = object.__new__(InvocationRequest)
+    object.__setattr__(request, "members", _frozen(members))
+    return request
 
 
 def _refuse(members: Any, problems: Iterable[str]) -> None:

@@ -10,14 +10,19 @@ from typing import Any
 from urllib.parse import unquote, unquote_plus, urlsplit
 
 from airflow_bda.service.arns import BLUEPRINT, PROFILE, PROJECT, Arn
-from airflow_bda.service.model import Problem, Rule, input_shape, matches, shorten, validate
+from airflow_bda.service.model import INVOKE, Problem, Rule, input_shape, matches, shorten, validate
 from airflow_bda.service.profiles import PROFILE_OF_REGION
 from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT, argument_of, member, root
-from airflow_bda.service.request.templates import NONE_AS_TEXT, TEMPLATE_REMEDY, explain, holds_template, is_none_text
-from airflow_bda.service.request.templates import texts_in
+from airflow_bda.service.request.templates import (
+    NONE_AS_TEXT,
+    TEMPLATE_REMEDY,
+    explain,
+    holds_template,
+    is_none_text,
+    texts_in,
+)
 from airflow_bda.service.s3 import SCHEME, S3Uri
 
-OPERATION = "InvokeDataAutomationAsync"
 # The shortest segment is 5 minutes long, whatever the bounds of its two ends:
 # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_data-automation-runtime_TimestampSegment.html
 SHORTEST_SEGMENT_MILLIS = 300_000
@@ -34,7 +39,12 @@ def find_request_problems(members: Any, region: str | None = None) -> list[Probl
 
     :param region: the region that the call is made in; None where it is not known.
     """
-    problems = [*_find_in_model(members), *_one_object(members), *_long_enough(members), *_of_one_region(members, region)]
+    problems = [
+        *_find_in_model(members),
+        *_one_object(members),
+        *_long_enough(members),
+        *_of_one_region(members, region),
+    ]
     troubled = {root(argument_of(problem.path)) for problem in problems}
     for argument in MEMBER_OF_ARGUMENT:
         # Where something is wrong already, the hint says that it is a template.
@@ -45,10 +55,13 @@ def find_request_problems(members: Any, region: str | None = None) -> list[Probl
 
 def sentence(problem: Problem) -> str:
     """Return a problem of :func:`find_request_problems` as a sentence, and what to do about it as a second one."""
-    shown = problem
+    shown, hint = problem, _hint(problem)
+    if hint and problem.rule is Rule.PATTERN and problem.valid.startswith("it must match "):
+        # The pattern is long, and says less than the hint.
+        shown = replace(shown, valid="it does not match BDA's pattern")
     if root(problem.path) == "kms_encryption_context" and problem.rule is not Rule.REQUIRED:
-        shown = replace(problem, value=_NotShown())
-    return " ".join(filter(None, (str(shown), _hint(problem))))
+        shown = replace(shown, value=_NotShown())
+    return f"{shown} {hint}".rstrip()
 
 
 class _NotShown:
@@ -62,7 +75,7 @@ class _NotShown:
 
 
 def _find_in_model(members: Any) -> Iterator[Problem]:
-    problems = validate(OPERATION, members)
+    problems = validate(INVOKE, members)
     # A model that lacks one of our members may require its predecessor, which no argument sets.
     too_old = any(problem.rule is Rule.UNKNOWN and problem.path in _OURS for problem in problems)
     for problem in problems:
@@ -70,14 +83,14 @@ def _find_in_model(members: Any) -> Iterator[Problem]:
             continue
         is_uri = problem.rule is Rule.PATTERN and problem.path.endswith(".s3Uri")
         refused = _refused_characters(problem.value) if is_uri else ""
-        yield replace(problem, valid=f"its key holds {refused}, which BDA refuses in a key") if refused else problem
+        yield replace(problem, valid=f"it holds {refused}, which BDA refuses in a key") if refused else problem
 
 
 def _refused_characters(uri: Any) -> str:
     """Name the characters of an S3 key that the service's pattern does not take."""
     if not isinstance(uri, str) or not uri.startswith(SCHEME):
         return ""
-    pattern = input_shape(OPERATION).members["inputConfiguration"].members["s3Uri"].metadata.get("pattern", ".*")
+    pattern = input_shape(INVOKE).members["inputConfiguration"].members["s3Uri"].metadata.get("pattern", ".*")
     key = uri.removeprefix(SCHEME).partition("/")[2]
     refused = (character for character in dict.fromkeys(key) if not matches(pattern, f"{SCHEME}bucket/{character}"))
     return ", ".join(map(repr, refused))
@@ -121,7 +134,7 @@ def _of_one_region(members: Any, region: str | None) -> Iterator[Problem]:
         if found == region:
             continue
         only = ", where the service takes that region's own profiles only" if path == _PROFILE else ""
-        remedy = "" if only else ": name one of that region, or make the call in the other (region_name)"
+        remedy = "" if only else f": name one of {region!r}, or make the call in {found!r}"
         yield Problem(path, arn, Rule.SERVICE, f"it is of region {found!r}, and {made_in}{only}{remedy}")
 
 
