@@ -23,7 +23,7 @@ from airflow_bda._compat import conf, count, may_keep_task_state_on_clear, task_
 from airflow_bda.operators.task_life import task_identity
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.outcomes import JobOutcome
-from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT, member
+from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT
 from airflow_bda.service.safe_values import safe_logger
 from airflow_bda.service.statuses import JobStatus
 
@@ -79,8 +79,8 @@ class Intent:
     @classmethod
     def to_submit(cls, identity: TaskIdentity, request: InvocationRequest, generation: int) -> Intent:
         """Make the intent to submit a request."""
-        life, members = identity.digest(), request.to_api()
-        asked = {name: member(members, name) for name in MEMBER_OF_ARGUMENT if name != "client_token"}
+        life = identity.digest()
+        asked = {name: request.argument(name) for name in MEMBER_OF_ARGUMENT if name != "client_token"}
         # The life is part of each, so that equal values of two tasks cannot be told from the store.
         digests = {name: _short_digest([life, name, value]) for name, value in asked.items() if value is not None}
         return cls(life, request.digest(), digests, generation)
