@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.utilities.utils import get_partition
 
-from airflow_bda.emulator.connections import airflow_connection, client_environment
-from airflow_bda.emulator.objects import Storage
+from airflow_bda.emulator.core.objects import Storage
+from airflow_bda.emulator.core.state import EMULATOR
+from airflow_bda.emulator.server.connections import airflow_connection, client_environment
 from airflow_bda.emulator.server.server import DEFAULT_REGION, EmulatorServer, SeedBucket
 from airflow_bda.emulator.server.views import JobView, call_counts, job_views
-from airflow_bda.emulator.state import EMULATOR
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_bda.demo.inputs import DemoFile
-    from airflow_bda.emulator.objects import Storage
+    from airflow_bda.emulator.core.objects import Storage
     from airflow_bda.emulator.server.views import JobView
     from airflow_bda.service.results.job_result import JobResult
 

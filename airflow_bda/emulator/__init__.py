@@ -9,23 +9,23 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator.registration import register
+from airflow_bda.emulator.core.registration import register
 
 if TYPE_CHECKING:
-    from airflow_bda.emulator.faults import Fault, FaultKind
+    from airflow_bda.emulator.core.faults import Fault, FaultKind
+    from airflow_bda.emulator.core.settings import EmulatorSettings
+    from airflow_bda.emulator.core.state import EMULATOR, Emulator
     from airflow_bda.emulator.server.server import EmulatorServer
-    from airflow_bda.emulator.settings import EmulatorSettings
-    from airflow_bda.emulator.state import EMULATOR, Emulator
 
 __all__ = ["EMULATOR", "Emulator", "EmulatorServer", "EmulatorSettings", "Fault", "FaultKind"]
 
 _MODULE_OF_NAME = {
-    "EMULATOR": "state",
-    "Emulator": "state",
+    "EMULATOR": "core.state",
+    "Emulator": "core.state",
     "EmulatorServer": "server.server",
-    "EmulatorSettings": "settings",
-    "Fault": "faults",
-    "FaultKind": "faults",
+    "EmulatorSettings": "core.settings",
+    "Fault": "core.faults",
+    "FaultKind": "core.faults",
 }
 
 register()

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from boto3 import Session
 
-from airflow_bda.emulator.connections import ACCESS_KEY, SECRET_KEY, airflow_connection, client_environment
+from airflow_bda.emulator.core.state import EMULATOR
+from airflow_bda.emulator.server.connections import ACCESS_KEY, SECRET_KEY, airflow_connection, client_environment
 from airflow_bda.emulator.server.server import DEFAULT_REGION
 from airflow_bda.emulator.server.views import JobView, call_counts, job_views
-from airflow_bda.emulator.state import EMULATOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_bda.emulator.faults import FaultPlan
+    from airflow_bda.emulator.core.faults import FaultPlan
+    from airflow_bda.emulator.core.settings import EmulatorSettings
     from airflow_bda.emulator.server.server import EmulatorServer
-    from airflow_bda.emulator.settings import EmulatorSettings
 
 DEFAULT_BUCKET = "bda-test"
 # A profile or endpoints of single services would lead past the emulator, to a real account.

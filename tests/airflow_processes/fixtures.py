@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from airflow_bda.emulator.faults import FaultPlan
+    from airflow_bda.emulator.core.faults import FaultPlan
     from airflow_bda.emulator.runtime.jobs import Job
     from airflow_bda.emulator.server.views import JobView
 

@@ -24,7 +24,7 @@ except ImportError:
     from airflow.models.dagbag import DagBag
 
 from airflow_bda._compat import HAS_EVENT_TRIGGERS
-from airflow_bda.emulator.faults import FaultKind
+from airflow_bda.emulator.core.faults import FaultKind
 from airflow_bda.hooks import BdaHook
 
 EMULATOR = "http://127.0.0.1:4566"

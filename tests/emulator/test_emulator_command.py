@@ -13,7 +13,8 @@ import boto3
 import pytest
 import requests
 
-from airflow_bda.emulator import EMULATOR, command
+from airflow_bda.emulator import EMULATOR
+from airflow_bda.emulator.server import command
 
 PROGRAM = """
 import argparse, sys

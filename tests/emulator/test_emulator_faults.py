@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_bda.emulator import EMULATOR, Fault, FaultKind
-from airflow_bda.emulator.faults import AFTER_WORK, BEFORE_WORK, OF_EVENTS, OF_JOBS, FaultPlan, JobCourse
+from airflow_bda.emulator.core.faults import AFTER_WORK, BEFORE_WORK, OF_EVENTS, OF_JOBS, FaultPlan, JobCourse
 from airflow_bda.emulator.server.views import job_views
 from airflow_bda.service.statuses import JobState, JobStatus
 

@@ -10,7 +10,7 @@ import pytest
 from job_event_queue import Queue, event, until
 
 from airflow_bda._compat import HAS_EVENT_TRIGGERS
-from airflow_bda.emulator.connections import airflow_connection
+from airflow_bda.emulator.server.connections import airflow_connection
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.triggers import BdaJobEventTrigger, bda_events
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from airflow_bda.emulator import assumptions
-from airflow_bda.emulator.errors import ApiError
+from airflow_bda.emulator.core import assumptions
+from airflow_bda.emulator.core.errors import ApiError
 
 # From the service model; the runtime answers 400 to all of them.
 HTTP_STATUS_OF_CODE = {

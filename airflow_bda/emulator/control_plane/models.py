@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from moto.core.base_backend import BackendDict, BaseBackend
 
-from airflow_bda.emulator import assumptions
 from airflow_bda.emulator.control_plane.blueprints import (
     ALL,
     DEVELOPMENT,
@@ -18,10 +17,11 @@ from airflow_bda.emulator.control_plane.blueprints import (
 )
 from airflow_bda.emulator.control_plane.errors import conflict, not_found
 from airflow_bda.emulator.control_plane.projects import IN_PROGRESS, Project, ProjectStage
-from airflow_bda.emulator.errors import validation_error
-from airflow_bda.emulator.rates import RateLimiter
-from airflow_bda.emulator.regions import bda_regions
-from airflow_bda.emulator.state import EMULATOR
+from airflow_bda.emulator.core import assumptions
+from airflow_bda.emulator.core.calls import RateLimiter
+from airflow_bda.emulator.core.errors import validation_error
+from airflow_bda.emulator.core.registration import bda_regions
+from airflow_bda.emulator.core.state import EMULATOR
 from airflow_bda.service.arns import BLUEPRINT, PROJECT, Arn
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from moto.core.responses import BaseResponse
 
-from airflow_bda.emulator import errors
 from airflow_bda.emulator.aws.permissions.callers import Place, caller_of
 from airflow_bda.emulator.aws.permissions.evaluation import Question
 from airflow_bda.emulator.control_plane.errors import HTTP_STATUS_OF_CODE
 from airflow_bda.emulator.control_plane.models import BdaControlBackend, bedrockdataautomation_backends
-from airflow_bda.emulator.errors import ApiError
-from airflow_bda.emulator.faults import FaultKind
+from airflow_bda.emulator.core import errors
+from airflow_bda.emulator.core.errors import ApiError
+from airflow_bda.emulator.core.faults import FaultKind
 from airflow_bda.emulator.runtime.permissions import refuse_unless_allowed
 from airflow_bda.emulator.runtime.request_checks import refuse_problems
 from airflow_bda.service.model import find_problems

@@ -14,13 +14,13 @@ from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from airflow_bda.emulator import assumptions
+from airflow_bda.emulator.core import assumptions
 from airflow_bda.emulator.runtime.outputs import job_folder
 from airflow_bda.service.events import SOURCE, STATUS_OF_DETAIL_TYPE
 from airflow_bda.service.statuses import JobStatus
 
 if TYPE_CHECKING:
-    from airflow_bda.emulator.faults import FaultPlan
+    from airflow_bda.emulator.core.faults import FaultPlan
     from airflow_bda.emulator.runtime.jobs import Job
 
 _DETAIL_TYPE_OF_STATUS = {status: detail_type for detail_type, status in STATUS_OF_DETAIL_TYPE.items()}

@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 from threading import Event, RLock
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator import assumptions
-from airflow_bda.emulator.errors import ApiError, invocation_not_found, validation_error
-from airflow_bda.emulator.faults import JobCourse
+from airflow_bda.emulator.core import assumptions
+from airflow_bda.emulator.core.errors import ApiError, invocation_not_found, validation_error
+from airflow_bda.emulator.core.faults import JobCourse
 from airflow_bda.service.statuses import JobStatus
 
 if TYPE_CHECKING:

@@ -10,13 +10,14 @@ from uuid import uuid4
 
 from moto.core.base_backend import BackendDict, BaseBackend
 
-from airflow_bda.emulator import assumptions
 from airflow_bda.emulator.control_plane.models import bedrockdataautomation_backends
+from airflow_bda.emulator.core import assumptions
+from airflow_bda.emulator.core.calls import RateLimiter
+from airflow_bda.emulator.core.errors import ApiError, access_denied, validation_error
+from airflow_bda.emulator.core.objects import Storage, StorageError
+from airflow_bda.emulator.core.registration import bda_regions
+from airflow_bda.emulator.core.state import EMULATOR
 from airflow_bda.emulator.documents.contract import InputError, ProcessedInput, ProcessingRequest
-from airflow_bda.emulator.errors import ApiError, access_denied, validation_error
-from airflow_bda.emulator.objects import Storage, StorageError
-from airflow_bda.emulator.rates import RateLimiter
-from airflow_bda.emulator.regions import bda_regions
 from airflow_bda.emulator.runtime.job_events import EventSender
 from airflow_bda.emulator.runtime.jobs import Job, JobBook, JobOrder
 from airflow_bda.emulator.runtime.outputs import lay_out, to_json
@@ -28,7 +29,6 @@ from airflow_bda.emulator.runtime.request_checks import (
     choose_blueprints,
 )
 from airflow_bda.emulator.runtime.workers import WorkerPool
-from airflow_bda.emulator.state import EMULATOR
 from airflow_bda.service.arns import INVOCATION, Arn
 from airflow_bda.service.s3 import S3Uri
 from airflow_bda.service.statuses import JobStatus

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.access.policies import BDA_PRINCIPAL
-from airflow_bda.emulator import assumptions
 from airflow_bda.emulator.aws.permissions.evaluation import Decision, Question
 from airflow_bda.emulator.aws.permissions.keys import key_of_bucket, key_of_object, key_question, resolve_key
 from airflow_bda.emulator.aws.permissions.resource_policies import (
@@ -21,7 +20,8 @@ from airflow_bda.emulator.aws.permissions.resource_policies import (
     place_of_bucket,
     service_may_use_bucket,
 )
-from airflow_bda.emulator.errors import ApiError, access_denied
+from airflow_bda.emulator.core import assumptions
+from airflow_bda.emulator.core.errors import ApiError, access_denied
 from airflow_bda.service.arns import INVOCATION, PROFILE, Arn
 from airflow_bda.service.profiles import ANY_REGION, DESTINATIONS_OF_REGION
 from airflow_bda.service.s3 import S3Uri

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator import assumptions
 from airflow_bda.emulator.control_plane.blueprints import LIVE
 from airflow_bda.emulator.control_plane.projects import COMPLETED
-from airflow_bda.emulator.errors import ApiError, validation_error
-from airflow_bda.emulator.settings import REFUSE
+from airflow_bda.emulator.core import assumptions
+from airflow_bda.emulator.core.errors import ApiError, validation_error
+from airflow_bda.emulator.core.settings import REFUSE
 from airflow_bda.service.arns import PROFILE, PROJECT, Arn
 from airflow_bda.service.model import Problem, Rule, shorten, validate
 from airflow_bda.service.profiles import PROFILE_OF_REGION
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from airflow_bda.emulator.control_plane.models import BdaControlBackend
     from airflow_bda.emulator.control_plane.projects import ProjectStage
+    from airflow_bda.emulator.core.state import InputProcessor
     from airflow_bda.emulator.documents.contract import MadeBlueprint
-    from airflow_bda.emulator.state import InputProcessor
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from uuid import uuid4
 from botocore.exceptions import ConnectionClosedError
 from moto.core.responses import BaseResponse
 
-from airflow_bda.emulator import assumptions, errors
 from airflow_bda.emulator.aws.permissions.callers import Place, caller_of
-from airflow_bda.emulator.errors import ApiError
-from airflow_bda.emulator.faults import Fault, FaultKind
+from airflow_bda.emulator.core import assumptions, errors
+from airflow_bda.emulator.core.errors import ApiError
+from airflow_bda.emulator.core.faults import Fault, FaultKind
 from airflow_bda.emulator.runtime.models import BdaRuntimeBackend, bedrockdataautomationruntime_backends
 from airflow_bda.emulator.runtime.permissions import check_access
 from airflow_bda.service.model import SERVICE, UPGRADE, botocore_version, service_model

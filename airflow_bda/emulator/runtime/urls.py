@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_bda.emulator.registration import URL_BASES
+from airflow_bda.emulator.core.registration import URL_BASES
 from airflow_bda.emulator.runtime.responses import BdaRuntimeResponse
 
 url_bases = list(URL_BASES)

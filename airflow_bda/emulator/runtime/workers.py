@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 from moto.core.base_backend import backend_lock
 
-from airflow_bda.emulator import assumptions
+from airflow_bda.emulator.core import assumptions
+from airflow_bda.emulator.core.objects import Storage, StorageError
 from airflow_bda.emulator.documents.contract import InputError, ProcessingRequest
-from airflow_bda.emulator.objects import Storage, StorageError
 from airflow_bda.emulator.runtime.outputs import OutputFiles, lay_out
 from airflow_bda.service.statuses import JobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_bda.emulator.core.state import Emulator
     from airflow_bda.emulator.runtime.jobs import Job
-    from airflow_bda.emulator.state import Emulator
     from airflow_bda.service.formats import Modality
     from airflow_bda.service.s3 import S3Uri
 

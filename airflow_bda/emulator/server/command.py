@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from airflow_bda.emulator.core.settings import EmulatorSettings
     from airflow_bda.emulator.server.server import EmulatorServer
-    from airflow_bda.emulator.settings import EmulatorSettings
 
 _BANNER = """\
 BDA emulator at {endpoint_url}  (jobs: {endpoint_url}/_bda/)
@@ -23,7 +23,7 @@ BDA emulator at {endpoint_url}  (jobs: {endpoint_url}/_bda/)
              {functions}
   stand-in   fields are found by rules, not by a model; quotas and timings are settings; signatures are not checked;
              {permissions};
-             what AWS does not document is listed in airflow_bda/emulator/assumptions.py
+             what AWS does not document is listed in airflow_bda/emulator/core/assumptions.py
 
 Point clients at it:
 
@@ -100,7 +100,7 @@ def run(args: Namespace) -> int:
     :return: the exit status: 0, 1 when it cannot start, 2 for options that cannot be.
     """
     try:
-        from airflow_bda.emulator.objects import StorageError
+        from airflow_bda.emulator.core.objects import StorageError
         from airflow_bda.emulator.server.server import EmulatorServer, EmulatorStartError, SeedBucket
     except ModuleNotFoundError as error:
         _say(f"{error}. The emulator needs more libraries: pip install 'airflow-provider-bda[local]'")
@@ -125,7 +125,7 @@ def run(args: Namespace) -> int:
 
 
 def _settings(args: Namespace) -> EmulatorSettings:
-    from airflow_bda.emulator.settings import EmulatorSettings
+    from airflow_bda.emulator.core.settings import EmulatorSettings
 
     for folder in filter(None, (args.blueprints, args.answers)):
         if not folder.is_dir():
@@ -141,8 +141,8 @@ def _settings(args: Namespace) -> EmulatorSettings:
 
 
 def _apply(settings: EmulatorSettings, faults: Any) -> None:
+    from airflow_bda.emulator.core.state import EMULATOR
     from airflow_bda.emulator.server.control import set_faults
-    from airflow_bda.emulator.state import EMULATOR
 
     EMULATOR.configure(settings)
     # Blueprints that cannot be read should be told of now, not at the first job.
@@ -152,8 +152,8 @@ def _apply(settings: EmulatorSettings, faults: Any) -> None:
 
 
 def _serve(server: EmulatorServer, region: str) -> int:
-    from airflow_bda.emulator.connections import airflow_connection
-    from airflow_bda.emulator.state import EMULATOR
+    from airflow_bda.emulator.core.state import EMULATOR
+    from airflow_bda.emulator.server.connections import airflow_connection
 
     stopped = Event()
     for number in (signal.SIGINT, signal.SIGTERM):

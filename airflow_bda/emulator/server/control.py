@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 from werkzeug.wrappers import Request, Response
 
+from airflow_bda.emulator.core.state import EMULATOR
 from airflow_bda.emulator.server.page import job_page, jobs_page
 from airflow_bda.emulator.server.views import call_counts, job_files, job_views
-from airflow_bda.emulator.state import EMULATOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -11,7 +11,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.wrappers import Response
 
 from airflow_bda.emulator.control_plane.responses import is_path
-from airflow_bda.emulator.registration import BACKEND_NAME
+from airflow_bda.emulator.core.registration import BACKEND_NAME
 from airflow_bda.emulator.runtime.responses import TARGET_PREFIX
 from airflow_bda.emulator.server import control
 

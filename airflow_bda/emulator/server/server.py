@@ -19,10 +19,10 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from airflow_bda.emulator.aws.functions.moto_lambda import Refusal, install, uninstall
 from airflow_bda.emulator.aws.functions.running import FunctionRunner
-from airflow_bda.emulator.objects import Storage
+from airflow_bda.emulator.core.objects import Storage
+from airflow_bda.emulator.core.state import EMULATOR
 from airflow_bda.emulator.server.control import ControlApp
 from airflow_bda.emulator.server.dispatch import Dispatcher
-from airflow_bda.emulator.state import EMULATOR
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class EmulatorServer:
     """
     A server in a thread; ``with EmulatorServer() as server:`` starts and stops it.
 
-    Its jobs, buckets and faults are this process's: see :mod:`airflow_bda.emulator.state`.
+    Its jobs, buckets and faults are this process's: see :mod:`airflow_bda.emulator.core.state`.
 
     :param host: where to listen; this machine alone unless told otherwise.
     :param port: 0 for any that is free.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.core.base_backend import backend_lock
 
-from airflow_bda.emulator.objects import Storage, StorageError
+from airflow_bda.emulator.core.objects import Storage, StorageError
 from airflow_bda.emulator.runtime.models import BdaRuntimeBackend, bedrockdataautomationruntime_backends, iso_time
 from airflow_bda.emulator.runtime.outputs import job_folder
 from airflow_bda.service.s3 import S3Uri

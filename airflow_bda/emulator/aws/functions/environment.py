@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from airflow_bda.emulator.aws.functions.configuration import InvocationResult
 from airflow_bda.emulator.aws.functions.runtime_api import Answered, RuntimeApi, Taken
-from airflow_bda.emulator.connections import client_environment
+from airflow_bda.emulator.server.connections import client_environment
 
 if TYPE_CHECKING:
     from airflow_bda.emulator.aws.functions.configuration import FunctionConfiguration, Invocation

@@ -21,7 +21,7 @@ from moto.utilities.utils import get_partition
 
 from airflow_bda.emulator.aws.functions.configuration import FunctionConfiguration, Invocation, InvocationResult
 from airflow_bda.emulator.aws.functions.running import TooManyInvocationsError
-from airflow_bda.emulator.state import EMULATOR
+from airflow_bda.emulator.core.state import EMULATOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

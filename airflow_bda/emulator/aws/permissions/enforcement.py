@@ -20,7 +20,7 @@ from airflow_bda.emulator.aws.permissions.callers import Caller, Place, caller_o
 from airflow_bda.emulator.aws.permissions.evaluation import Question
 from airflow_bda.emulator.aws.permissions.keys import key_of_object, key_question
 from airflow_bda.emulator.aws.permissions.resource_policies import may_use_bucket, may_use_key, place_of_bucket
-from airflow_bda.emulator.state import EMULATOR
+from airflow_bda.emulator.core.state import EMULATOR
 from airflow_bda.service.s3 import S3Uri
 
 _SIMULATE = "iam:SimulatePrincipalPolicy"

@@ -14,7 +14,7 @@ from random import Random
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator import assumptions
+from airflow_bda.emulator.core import assumptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

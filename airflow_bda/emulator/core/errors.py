@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from airflow_bda.emulator import assumptions
+from airflow_bda.emulator.core import assumptions
 
 
 class ApiError(Exception):

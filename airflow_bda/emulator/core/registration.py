@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import cache
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.util import find_spec
@@ -107,3 +108,19 @@ class _IndexLoader(Loader):
             module.__spec__.loader = self._loader
         self._loader.exec_module(module)
         _add_entry(module)
+
+
+@cache
+def bda_regions() -> list[str]:
+    """Return the regions to answer in: botocore lists none for BDA, so EC2's, and all that AWS's profile table has."""
+    # Late, as all of botocore here: the pytest plugin leads to this module.
+    from botocore.loaders import Loader
+    from botocore.regions import EndpointResolver
+
+    from airflow_bda.service.profiles import PROFILE_OF_REGION
+
+    # Not by a session: one would fail where AWS_PROFILE names a profile that is not there.
+    resolver = EndpointResolver(Loader().load_data("endpoints"))
+    partitions = resolver.get_available_partitions()
+    listed = {region for name in partitions for region in resolver.get_available_endpoints("ec2", name)}
+    return sorted(listed | set(PROFILE_OF_REGION))

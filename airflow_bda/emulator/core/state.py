@@ -10,8 +10,8 @@ from functools import lru_cache
 from threading import BoundedSemaphore, RLock
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_bda.emulator.faults import FaultPlan
-from airflow_bda.emulator.settings import EmulatorSettings
+from airflow_bda.emulator.core.faults import FaultPlan
+from airflow_bda.emulator.core.settings import EmulatorSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
