@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_bda.emulator.core.calls import RateLimiter
+from airflow_bda.emulator.core.answering import RateLimiter
 
 
 def test_without_a_rate_everything_goes():

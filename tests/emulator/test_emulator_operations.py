@@ -16,6 +16,7 @@ from airflow_bda.service.model import service_model
 
 PROJECT = "arn:aws:bedrock:us-east-1:123456789012:data-automation-project/c2589191b6f2"
 PUBLIC_PROJECT = "arn:aws:bedrock:us-east-1:aws:data-automation-project/public-default"
+MANAGED_BLUEPRINT = "arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-public-invoice"
 needs_sync = pytest.mark.skipif(
     "InvokeDataAutomation" not in service_model().operation_names, reason="this botocore has no InvokeDataAutomation"
 )
@@ -261,7 +262,8 @@ def test_the_synchronous_call_takes_bytes_and_answers_inline(bda):
 
 @needs_sync
 def test_the_synchronous_call_writes_to_s3_instead_when_asked(bda):
-    answer = bda.client.invoke_data_automation(**bda.request())
+    configuration = {"dataAutomationProjectArn": PROJECT}
+    answer = bda.client.invoke_data_automation(**bda.request(dataAutomationConfiguration=configuration))
     assert "outputSegments" not in answer
     assert read_json(bda, answer["outputConfiguration"]["s3Uri"])["job_status"] == "PROCESSED"
 
@@ -278,8 +280,48 @@ def test_the_synchronous_call_writes_to_s3_instead_when_asked(bda):
     ids=["neither", "both", "broken", "missing"],
 )
 def test_the_synchronous_call_refuses_what_it_cannot_read(bda, source, code):
-    call = bda.client.invoke_data_automation
-    assert refusal(call, inputConfiguration=source, dataAutomationProfileArn=bda.profile)[0] == code
+    request = {
+        "inputConfiguration": source,
+        "dataAutomationProfileArn": bda.profile,
+        "dataAutomationConfiguration": {"dataAutomationProjectArn": PROJECT},
+    }
+    assert refusal(bda.client.invoke_data_automation, **request)[0] == code
+
+
+@needs_sync
+def test_the_synchronous_call_needs_a_project_or_blueprints(bda):
+    request = {"inputConfiguration": {"bytes": b"hello"}, "dataAutomationProfileArn": bda.profile}
+    assert refusal(bda.client.invoke_data_automation, **request) == (
+        "ValidationException",
+        "At least one of project or inline blueprints must be provided in the request",
+    )
+    bda.client.invoke_data_automation(**request, blueprints=[{"blueprintArn": MANAGED_BLUEPRINT}])
+
+
+@needs_sync
+def test_the_synchronous_call_takes_projects_made_for_it_only(bda):
+    control = boto3.client("bedrock-data-automation", region_name="us-east-1")
+    projects = {
+        kind: control.create_data_automation_project(
+            projectName=kind, projectType=kind, standardOutputConfiguration={}
+        )["projectArn"]
+        for kind in ("ASYNC", "SYNC")
+    }
+
+    def request(project):
+        configuration = {"dataAutomationProjectArn": project}
+        return {
+            "inputConfiguration": {"bytes": b"hello"},
+            "dataAutomationProfileArn": bda.profile,
+            "dataAutomationConfiguration": configuration,
+        }
+
+    for project in (projects["ASYNC"], PUBLIC_PROJECT):
+        assert refusal(bda.client.invoke_data_automation, **request(project)) == (
+            "ValidationException",
+            "Sync API only supports SYNC project type",
+        )
+    assert bda.client.invoke_data_automation(**request(projects["SYNC"]))["semanticModality"] == "DOCUMENT"
 
 
 def send(bda_emulator, operation, body):
@@ -316,7 +358,11 @@ def test_an_operation_that_botocore_does_not_know_says_so(steered_emulator, monk
 @needs_sync
 def test_bytes_that_are_not_base64_are_refused(steered_emulator):
     profile = "arn:aws:bedrock:us-east-1:123456789012:data-automation-profile/us.data-automation-v1"
-    body = {"inputConfiguration": {"bytes": "%%%"}, "dataAutomationProfileArn": profile}
+    body = {
+        "inputConfiguration": {"bytes": "%%%"},
+        "dataAutomationProfileArn": profile,
+        "dataAutomationConfiguration": {"dataAutomationProjectArn": PROJECT},
+    }
     _, answer, _ = send(steered_emulator, "InvokeDataAutomation", json.dumps(body).encode())
     assert answer["__type"] == "SerializationException"
     body["inputConfiguration"]["bytes"] = base64.b64encode(b"hello").decode()

@@ -2,139 +2,143 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import re
 from functools import cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
-from uuid import uuid4
 
-from botocore.loaders import Loader
-from botocore.model import ServiceModel
-from moto.core.responses import BaseResponse
-
-from airflow_bda.emulator.aws.permissions.callers import Place, caller_of
 from airflow_bda.emulator.aws.permissions.evaluation import Question
-from airflow_bda.emulator.control_plane.errors import HTTP_STATUS_OF_CODE
+from airflow_bda.emulator.control_plane.libraries import CONTROL_SERVICE
 from airflow_bda.emulator.control_plane.models import BdaControlBackend, bedrockdataautomation_backends
-from airflow_bda.emulator.core import errors
-from airflow_bda.emulator.core.errors import ApiError
-from airflow_bda.emulator.core.faults import FaultKind
-from airflow_bda.emulator.runtime.permissions import refuse_unless_allowed
-from airflow_bda.emulator.runtime.request_checks import refuse_problems
-from airflow_bda.service.model import find_problems
+from airflow_bda.emulator.core.answering import Answer, ApiResponse, Call, model_of
+from airflow_bda.emulator.core.errors import ApiError, refuse_unless_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from botocore.model import OperationModel
+    from airflow_bda.emulator.aws.permissions.callers import Caller, Place
 
-logger = logging.getLogger(__name__)
+    Operation = Callable[[BdaControlBackend, Mapping[str, Any]], dict[str, Any]]
 
-SERVICE = "bedrock-data-automation"
-Answer = tuple[int, dict[str, str], str]
-
-_OPERATIONS: Mapping[str, Callable[[BdaControlBackend, Mapping[str, Any]], dict[str, Any]]] = {
-    "CreateBlueprint": BdaControlBackend.create_blueprint,
-    "CreateBlueprintVersion": BdaControlBackend.create_blueprint_version,
-    "CreateDataAutomationProject": BdaControlBackend.create_data_automation_project,
-    "DeleteBlueprint": BdaControlBackend.delete_blueprint,
-    "DeleteDataAutomationProject": BdaControlBackend.delete_data_automation_project,
-    "GetBlueprint": BdaControlBackend.get_blueprint,
-    "GetDataAutomationProject": BdaControlBackend.get_data_automation_project,
+OPERATIONS: Mapping[str, Operation] = {
+    "CopyBlueprintStage": lambda backend, params: backend.blueprints.copy_stage(params),
+    "CreateBlueprint": lambda backend, params: backend.blueprints.create(params),
+    "CreateBlueprintVersion": lambda backend, params: backend.blueprints.create_version(params),
+    "CreateDataAutomationLibrary": lambda backend, params: backend.libraries.create(params),
+    "CreateDataAutomationProject": lambda backend, params: backend.projects.create(params),
+    "DeleteBlueprint": lambda backend, params: backend.blueprints.delete(params),
+    "DeleteDataAutomationLibrary": lambda backend, params: backend.libraries.delete(params),
+    "DeleteDataAutomationProject": lambda backend, params: backend.projects.delete(params),
+    "GetBlueprint": lambda backend, params: backend.blueprints.read(params),
+    "GetBlueprintOptimizationStatus": lambda backend, params: backend.optimizations.status(params),
+    "GetDataAutomationLibrary": lambda backend, params: backend.libraries.read(params),
+    "GetDataAutomationLibraryEntity": lambda backend, params: backend.libraries.read_entity(params),
+    "GetDataAutomationLibraryIngestionJob": lambda backend, params: backend.libraries.read_ingestion(params),
+    "GetDataAutomationProject": lambda backend, params: backend.projects.read(params),
+    "InvokeBlueprintOptimizationAsync": lambda backend, params: backend.optimizations.invoke(params),
+    "InvokeDataAutomationLibraryIngestionJob": lambda backend, params: backend.libraries.invoke_ingestion(params),
     "ListBlueprints": BdaControlBackend.list_blueprints,
-    "ListDataAutomationProjects": BdaControlBackend.list_data_automation_projects,
-    "UpdateBlueprint": BdaControlBackend.update_blueprint,
-    "UpdateDataAutomationProject": BdaControlBackend.update_data_automation_project,
+    "ListDataAutomationLibraries": BdaControlBackend.list_libraries,
+    "ListDataAutomationLibraryEntities": lambda backend, params: backend.libraries.list_entities(params),
+    "ListDataAutomationLibraryIngestionJobs": lambda backend, params: backend.libraries.list_ingestions(params),
+    "ListDataAutomationProjects": lambda backend, params: backend.projects.listing(params),
+    "ListTagsForResource": lambda backend, params: backend.resources.list_tags_for_resource(params),
+    "TagResource": lambda backend, params: backend.resources.tag_resource(params),
+    "UntagResource": lambda backend, params: backend.resources.untag_resource(params),
+    "UpdateBlueprint": lambda backend, params: backend.blueprints.update(params),
+    "UpdateDataAutomationLibrary": lambda backend, params: backend.libraries.update(params),
+    "UpdateDataAutomationProject": lambda backend, params: backend.projects.update(params),
 }
+# Calls of the console, which no service model has: method, path, operation.
+_WITHOUT_MODEL = (
+    ("POST", "/invokeBlueprintRecommendationAsync", "InvokeBlueprintRecommendationAsync"),
+    ("POST", "/getBlueprintRecommendation/{jobId}/", "GetBlueprintRecommendation"),
+)
+_WORK_WITHOUT_MODEL: Mapping[str, Operation] = {
+    "InvokeBlueprintRecommendationAsync": lambda backend, params: backend.recommendations.invoke(params),
+    "GetBlueprintRecommendation": lambda backend, params: backend.recommendations.status(params),
+}
+# From the service model; the runtime answers 400 to all of them.
+_HTTP_STATUS_OF_CODE = {
+    "AccessDeniedException": HTTPStatus.FORBIDDEN,
+    "ConflictException": HTTPStatus.CONFLICT,
+    "ResourceNotFoundException": HTTPStatus.NOT_FOUND,
+    "ServiceQuotaExceededException": HTTPStatus.PAYMENT_REQUIRED,
+    "ThrottlingException": HTTPStatus.TOO_MANY_REQUESTS,
+}
+_PREFIXES = (
+    *("/blueprints/", "/data-automation-projects/", "/data-automation-libraries/"),
+    *("/getBlueprintOptimizationStatus/", "/getBlueprintRecommendation/"),
+)
+_PATHS = frozenset({"/invokeBlueprintOptimizationAsync", "/invokeBlueprintRecommendationAsync"})
+# Bedrock itself has these paths too, and the same signature.
+TAG_PATHS = frozenset({"/listTagsForResource", "/tagResource", "/untagResource"})
 
 
-class BdaControlResponse(BaseResponse):
+class BdaControlResponse(ApiResponse):
     """One request to the control plane."""
 
-    def __init__(self) -> None:
-        super().__init__(service_name=SERVICE)
+    service = CONTROL_SERVICE
+    content_type = "application/json"
+    unreadable = "ValidationException"
 
-    def call_action(self) -> Answer:
-        """Answer the request that moto has taken apart."""
-        try:
-            operation, path_params = find_route(self.method, urlsplit(self.uri).path)
-            answer = self._answer(operation, path_params)
-        except ApiError as error:
-            status = HTTP_STATUS_OF_CODE.get(error.code, error.http_status)
-            return self._send(status, {"message": error.message}, {"x-amzn-ErrorType": error.code})
-        except Exception as error:
-            logger.exception("The emulator could not answer %s %s", self.method, self.uri)
-            return self._send(500, {"message": str(error)}, {"x-amzn-ErrorType": "InternalServerException"})
-        return self._send(int(operation.http.get("responseCode", 200)), answer, {})
+    def find_call(self) -> Call:
+        """Find the operation by method and path."""
+        path = unquote(urlsplit(self.uri).path)
+        for method, pattern, operation in _routes():
+            if self.method == method and (match := pattern.fullmatch(path)):
+                model = model_of(CONTROL_SERVICE)
+                known = operation in model.operation_names
+                return Call(operation, model.operation_model(operation) if known else None, match.groupdict())
+        raise ApiError("UnknownOperationException", f"{CONTROL_SERVICE} has no {self.method} {path} here.", 404)
 
-    @property
-    def backend(self) -> BdaControlBackend:
-        """The caller's account in the region that was called."""
+    def find_backend(self) -> BdaControlBackend:
+        """Return the caller's account in the region that was called."""
         return bedrockdataautomation_backends[self.current_account][self.region]
 
-    def _answer(self, operation: OperationModel, path_params: dict[str, str]) -> dict[str, Any]:
-        backend = self.backend
-        settings = backend.emulator.settings
-        if not backend.limiter.allows(operation.name, settings.requests_per_second.get(operation.name)):
-            raise errors.throttled()
-        if fault := backend.emulator.faults.before_call(operation.name):
-            raise errors.throttled() if fault.kind is FaultKind.THROTTLING else errors.internal_error()
-        params = {**_query_params(operation, self.uri), **_read_body(self.body), **path_params}
-        if settings.enforce_iam:
-            place = Place(self.region, self.current_account, backend.partition)
-            resource = path_params.get("projectArn") or path_params.get("blueprintArn") or "*"
-            refuse_unless_allowed(caller_of(self.headers, place), Question(f"bedrock:{operation.name}", resource))
-        refuse_problems(find_problems(operation.input_shape, params, ""))
-        return _OPERATIONS[operation.name](backend, params)
+    def read_members(self, call: Call) -> dict[str, Any]:
+        """Read the members in the query and in the body."""
+        query = parse_qs(urlsplit(self.uri).query, keep_blank_values=True)
+        members = call.model.input_shape.members if call.model and call.model.input_shape else {}
+        return {**{name: query[name][0] for name in members if name in query}, **super().read_members(call)}
 
-    def _send(self, http_status: int, document: dict[str, Any], headers: dict[str, str]) -> Answer:
-        own = {"status": str(http_status), "Content-Type": "application/json", "x-amzn-RequestId": str(uuid4())}
-        return http_status, {**self.response_headers, **own, **headers}, json.dumps(document)
+    def check_access(self, caller: Caller, call: Call, params: Mapping[str, Any], place: Place) -> None:  # noqa: ARG002
+        """Check the call on the thing that it names; a listing names none."""
+        named = [params.get(name) for name in ("projectArn", "blueprintArn", "libraryArn", "invocationArn")]
+        named += [params.get("resourceARN"), (params.get("blueprint") or {}).get("blueprintArn")]
+        resource = next((arn for arn in named if isinstance(arn, str)), "*")
+        refuse_unless_allowed(caller, Question(f"bedrock:{call.operation}", resource))
 
+    def work(self, backend: BdaControlBackend, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what was asked for."""
+        work = OPERATIONS.get(call.operation) or _WORK_WITHOUT_MODEL[call.operation]
+        return work(backend, params)
 
-def find_route(method: str, path: str) -> tuple[OperationModel, dict[str, str]]:
-    """
-    Find the operation of a request, and the parameters in its path.
-
-    :raises ApiError: when there is none here.
-    """
-    for route_method, pattern, operation in _routes():
-        match = pattern.fullmatch(unquote(path)) if method == route_method else None
-        if match:
-            return operation, match.groupdict()
-    raise ApiError("UnknownOperationException", f"{SERVICE} has no {method} {path} here.", 404)
+    def send_error(self, error: ApiError) -> Answer:
+        """Send a refusal: the code in a header, with the status of the service model."""
+        status = _HTTP_STATUS_OF_CODE.get(error.code, error.http_status)
+        return self.send(status, {"message": error.message}, **{"x-amzn-ErrorType": error.code})
 
 
 def is_path(path: str) -> bool:
     """Whether a path is one of the control plane's; no other service of Bedrock has such."""
-    return unquote(path).startswith(("/data-automation-projects/", "/blueprints/"))
+    decoded = unquote(path)
+    return decoded in _PATHS or decoded.startswith(_PREFIXES)
 
 
 @cache
-def _routes() -> tuple[tuple[str, re.Pattern[str], OperationModel], ...]:
-    model = ServiceModel(Loader().load_service_model(SERVICE, "service-2"), SERVICE)
-    found = []
-    for name in _OPERATIONS:
-        operation = model.operation_model(name)
-        path = operation.http["requestUri"].rstrip("/")
-        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>arn:[^/]+/[^/]+)", path)
-        found.append((operation.http["method"], re.compile(f"{pattern}/?"), operation))
-    return tuple(found)
+def _routes() -> tuple[tuple[str, re.Pattern[str], str], ...]:
+    model = model_of(CONTROL_SERVICE)
+    routes = list(_WITHOUT_MODEL)
+    for name in OPERATIONS:
+        if name in model.operation_names:
+            http = model.operation_model(name).http
+            routes.append((http["method"], http["requestUri"], name))
+    # The longest first: an ARN has slashes in it, so that what stands behind one must be looked for before.
+    routes.sort(key=lambda route: len(re.sub(r"\{\w+\}", "", route[1])), reverse=True)
+    return tuple((method, _pattern(path), name) for method, path, name in routes)
 
 
-def _query_params(operation: OperationModel, uri: str) -> dict[str, Any]:
-    query = parse_qs(urlsplit(uri).query)
-    members = operation.input_shape.members if operation.input_shape else {}
-    return {name: query[name][0] for name in members if name in query}
-
-
-def _read_body(body: str | bytes) -> dict[str, Any]:
-    try:
-        params = json.loads(body or "{}")
-    except ValueError as error:
-        raise ApiError("ValidationException", f"The request's body is not JSON: {error}") from error
-    if not isinstance(params, dict):
-        raise ApiError("ValidationException", "The request's body must be a JSON object.")
-    return {name: value for name, value in params.items() if value is not None}
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>.+?)", path.rstrip("/")) + "/?", re.DOTALL)

@@ -87,3 +87,42 @@ INVALID_BLUEPRINT_MESSAGE = "Request has invalid blueprint schema"
 
 # An invoke on a project that is IN_PROGRESS, or that lacks the stage. The runtime has no error of its own for it.
 PROJECT_NOT_READY_MESSAGE = "The provided DataAutomationProject is not COMPLETED in the stage {stage}."
+
+# A region that AWS does not have has no endpoint either: a real client finds no address. The emulator is reached all
+# the same, and says what AWS's signature check says of a wrong region.
+UNKNOWN_REGION_CODE = "InvalidSignatureException"
+UNKNOWN_REGION_MESSAGE = "Credential should be scoped to a valid region, not '{region}'."
+
+# Limits whose refusal was not seen: the error is the model's, the text is ours.
+TOO_MANY_MESSAGE = "The number of {what} has reached the quota of {limit}."
+TOO_MANY_FIELDS_MESSAGE = "The blueprint has {count} {what}; the most is {limit}."
+TOO_MANY_BLUEPRINTS_MESSAGE = "The project names {count} blueprints of the type {kind}; the most is {limit}."
+
+# AWS's managed blueprints, and those of the emulator's folder, can be used and read, and not changed.
+MANAGED_BLUEPRINT_MESSAGE = "The blueprint {arn} is managed and cannot be changed or deleted."
+# A stage copied onto itself.
+SAME_STAGE_MESSAGE = "The source stage and the target stage are both {stage}."
+# A project that names a library that is not there.
+UNKNOWN_LIBRARY_MESSAGE = "The provided DataAutomationLibrary ARN is invalid."
+
+# The synchronous call's refusals; their texts were seen on the service, of a project's when it is made or changed.
+SYNC_NEEDS_PROJECT_OR_BLUEPRINTS_MESSAGE = (
+    "At least one of project or inline blueprints must be provided in the request"
+)
+SYNC_PROJECT_TYPE_MESSAGE = "Sync API only supports SYNC project type"
+SYNC_TEXT_FORMATS_MESSAGE = (
+    "Sync project standard output configuration cannot have more than 1 document text format types"
+)
+
+# Optimization, ingestion and recommendation: the texts and the words of their errors.
+NO_SAMPLES_MESSAGE = "At least one sample must be provided in the request"
+OPTIMIZATION_ERROR_TYPE = "InvalidSample"
+INGESTION_ERROR_TYPE = "InvalidPayload"
+ONE_SOURCE_MESSAGE = "inputConfiguration needs exactly one of s3Object and inlinePayload"
+WRONG_PAYLOAD_MESSAGE = (
+    "The inlinePayload does not fit the operation {operation}: UPSERT takes upsertEntitiesInfo, DELETE takes "
+    "deleteEntitiesInfo"
+)
+RECOMMENDATION_MEMBERS_MESSAGE = (
+    "The request needs inputDataConfiguration.s3Uri and dataAutomationProfileArn, both texts"
+)

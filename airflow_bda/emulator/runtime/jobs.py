@@ -73,6 +73,9 @@ class Job:
         """The invocation's ARN."""
         return str(self.order.arn)
 
+    def __str__(self) -> str:
+        return self.arn
+
     def start(self) -> None:
         """Move on to ``InProgress``."""
         self.started_at = datetime.now(timezone.utc)

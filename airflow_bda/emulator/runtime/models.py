@@ -10,10 +10,10 @@ from uuid import uuid4
 
 from moto.core.base_backend import BackendDict, BaseBackend
 
-from airflow_bda.emulator.control_plane.models import bedrockdataautomation_backends
+from airflow_bda.emulator.control_plane.models import BdaControlBackend, bedrockdataautomation_backends
 from airflow_bda.emulator.core import assumptions
-from airflow_bda.emulator.core.calls import RateLimiter
-from airflow_bda.emulator.core.errors import ApiError, access_denied, validation_error
+from airflow_bda.emulator.core.answering import RateLimiter
+from airflow_bda.emulator.core.errors import ApiError, access_denied, check_profile, validation_error
 from airflow_bda.emulator.core.objects import Storage, StorageError
 from airflow_bda.emulator.core.registration import bda_regions
 from airflow_bda.emulator.core.state import EMULATOR
@@ -21,13 +21,7 @@ from airflow_bda.emulator.documents.contract import InputError, ProcessedInput, 
 from airflow_bda.emulator.runtime.job_events import EventSender
 from airflow_bda.emulator.runtime.jobs import Job, JobBook, JobOrder
 from airflow_bda.emulator.runtime.outputs import lay_out, to_json
-from airflow_bda.emulator.runtime.request_checks import (
-    Extraction,
-    check_model,
-    check_profile,
-    check_project,
-    choose_blueprints,
-)
+from airflow_bda.emulator.runtime.request_checks import look_up
 from airflow_bda.emulator.runtime.workers import WorkerPool
 from airflow_bda.service.arns import INVOCATION, Arn
 from airflow_bda.service.s3 import S3Uri
@@ -57,10 +51,14 @@ class BdaRuntimeBackend(BaseBackend):
         self.emulator.faults.clear()
         super().reset()
 
+    def count_call(self, operation: str) -> None:
+        """Count a call that arrived, whatever becomes of it."""
+        self.book.count_call(operation)
+
     def invoke_data_automation_async(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Start a job."""
-        self._check(params, "InvokeDataAutomationAsync")
-        project, extraction = self._look_up(params)
+        self._check_profile(params)
+        extraction = look_up(params, self._control)
         token = params.get(_TOKEN)
         request = {name: value for name, value in params.items() if name != _TOKEN}
         if known := self.book.find_by_token(token, request):
@@ -75,7 +73,7 @@ class BdaRuntimeBackend(BaseBackend):
             output_uri=params["outputConfiguration"]["s3Uri"],
             modality=self.emulator.processor.modality_of(input_uri.key, data),
             client_token=token,
-            project_arn=str(project) if project else None,
+            project_arn=extraction.project_arn,
             blueprint_arns=extraction.blueprint_arns,
             made_blueprints=extraction.made,
             course=self.emulator.faults.course_of_job(input_uri.key),
@@ -89,7 +87,6 @@ class BdaRuntimeBackend(BaseBackend):
 
     def get_data_automation_status(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Tell how a job stands."""
-        check_model("GetDataAutomationStatus", params)
         job = self.book.poll(params["invocationArn"])
         # Read once: the job may move on meanwhile.
         status = job.status
@@ -104,8 +101,8 @@ class BdaRuntimeBackend(BaseBackend):
 
     def invoke_data_automation(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Process an input while the caller waits."""
-        self._check(params, "InvokeDataAutomation")
-        _, extraction = self._look_up(params)
+        self._check_profile(params)
+        extraction = look_up(params, self._control, sync=True)
         source = params["inputConfiguration"]
         input_uri = S3Uri.parse(source["s3Uri"]) if source.get("s3Uri") else None
         if (input_uri is None) == (source.get("bytes") is None):
@@ -137,13 +134,11 @@ class BdaRuntimeBackend(BaseBackend):
 
     def tag_resource(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Add tags to a job."""
-        check_model("TagResource", params)
         self.book.get(params["resourceARN"]).tags.update(_tags(params))
         return {}
 
     def untag_resource(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Take tags from a job."""
-        check_model("UntagResource", params)
         tags = self.book.get(params["resourceARN"]).tags
         for key in params["tagKeys"]:
             tags.pop(key, None)
@@ -151,19 +146,15 @@ class BdaRuntimeBackend(BaseBackend):
 
     def list_tags_for_resource(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """List the tags of a job."""
-        check_model("ListTagsForResource", params)
         tags = self.book.get(params["resourceARN"]).tags
         return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
 
-    def _check(self, params: Mapping[str, Any], operation: str) -> None:
-        check_model(operation, params)
+    def _check_profile(self, params: Mapping[str, Any]) -> None:
         check_profile(params["dataAutomationProfileArn"], region=self.region_name, account=self.account_id)
 
-    def _look_up(self, params: Mapping[str, Any]) -> tuple[Arn | None, Extraction]:
-        project_arn = (params.get("dataAutomationConfiguration") or {}).get("dataAutomationProjectArn")
-        project = check_project(project_arn, region=self.region_name, account=self.account_id) if project_arn else None
-        control = bedrockdataautomation_backends[self.account_id][self.region_name]
-        return project, choose_blueprints(params, project, self.emulator.processor, control)
+    @property
+    def _control(self) -> BdaControlBackend:
+        return bedrockdataautomation_backends[self.account_id][self.region_name]
 
     def _read_input(self, uri: S3Uri) -> bytes:
         try:

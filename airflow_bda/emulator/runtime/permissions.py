@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.access.policies import BDA_PRINCIPAL
-from airflow_bda.emulator.aws.permissions.evaluation import Decision, Question
+from airflow_bda.emulator.aws.permissions.evaluation import Question
 from airflow_bda.emulator.aws.permissions.keys import key_of_bucket, key_of_object, key_question, resolve_key
 from airflow_bda.emulator.aws.permissions.resource_policies import (
     may_use_bucket,
@@ -21,7 +21,7 @@ from airflow_bda.emulator.aws.permissions.resource_policies import (
     service_may_use_bucket,
 )
 from airflow_bda.emulator.core import assumptions
-from airflow_bda.emulator.core.errors import ApiError, access_denied
+from airflow_bda.emulator.core.errors import access_denied, refuse_unless_allowed
 from airflow_bda.service.arns import INVOCATION, PROFILE, Arn
 from airflow_bda.service.profiles import ANY_REGION, DESTINATIONS_OF_REGION
 from airflow_bda.service.s3 import S3Uri
@@ -46,26 +46,6 @@ def check_access(caller: Caller, operation: str, params: Mapping[str, Any], plac
         refuse_unless_allowed(caller, Question(action, resource))
     if operation in _INVOKES and not _may_forward(caller, params, place):
         raise access_denied()
-
-
-def refuse_unless_allowed(caller: Caller, question: Question, *, http_status: int = 400) -> None:
-    """
-    Check one action on one resource.
-
-    :raises ApiError: AccessDeniedException in AWS's phrasing.
-    """
-    decision = caller.decide(question)
-    if decision is Decision.ALLOWED:
-        return
-    because = (
-        "with an explicit deny in an identity-based policy"
-        if decision is Decision.EXPLICIT_DENY
-        else f"because no identity-based policy allows the {question.action} action"
-    )
-    message = (
-        f"User: {caller.arn} is not authorized to perform: {question.action} on resource: {question.resource} {because}"
-    )
-    raise ApiError("AccessDeniedException", message, http_status)
 
 
 def _bedrock_resources(operation: str, params: Mapping[str, Any], place: Place) -> Iterator[str]:

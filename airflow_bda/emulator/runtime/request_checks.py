@@ -1,156 +1,118 @@
-"""What the service checks before it takes a request: the model's rules, the profile, the project, the blueprints."""
+"""What an invoke names and the service looks up before it takes the request: the project and the blueprints."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator.control_plane.blueprints import LIVE
-from airflow_bda.emulator.control_plane.projects import COMPLETED
+from airflow_bda.emulator.control_plane.blueprints import LIVE, check_sync_blueprints
+from airflow_bda.emulator.control_plane.projects import ASYNC, COMPLETED, SYNC
+from airflow_bda.emulator.control_plane.resources import AWS_ACCOUNT
 from airflow_bda.emulator.core import assumptions
-from airflow_bda.emulator.core.errors import ApiError, validation_error
+from airflow_bda.emulator.core.errors import parse_arn, validation_error
 from airflow_bda.emulator.core.settings import REFUSE
-from airflow_bda.service.arns import PROFILE, PROJECT, Arn
-from airflow_bda.service.model import Problem, Rule, shorten, validate
-from airflow_bda.service.profiles import PROFILE_OF_REGION
+from airflow_bda.service.arns import PROJECT, Arn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from airflow_bda.emulator.control_plane.models import BdaControlBackend
-    from airflow_bda.emulator.control_plane.projects import ProjectStage
-    from airflow_bda.emulator.core.state import InputProcessor
+    from airflow_bda.emulator.control_plane.projects import Project, ProjectStage
     from airflow_bda.emulator.documents.contract import MadeBlueprint
 
 
 @dataclass(frozen=True)
 class Extraction:
     """
-    What to look for.
+    What to look for, and how to write it.
 
+    :param project_arn: the project that was named, if any.
     :param blueprint_arns: the blueprints to apply.
-    :param made: those of them that were made in the control plane.
+    :param made: those of them, and of the fallbacks, that were made in the control plane.
+    :param fallback_arns: the project's blueprints for documents that none of the others matches.
+    :param configuration: the members of the project's stage; None where there is no project or nobody made it here.
     """
 
+    project_arn: str | None = None
     blueprint_arns: tuple[str, ...] = ()
     made: tuple[MadeBlueprint, ...] = ()
+    fallback_arns: tuple[str, ...] = ()
+    configuration: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
-INVALID_PROFILE_MESSAGE = "The provided DataAutomationProfile ARN is invalid."
-_AWS = "aws"
-
-
-def check_model(operation: str, params: Mapping[str, Any]) -> None:
+def look_up(params: Mapping[str, Any], control: BdaControlBackend, *, sync: bool = False) -> Extraction:
     """
-    Check a request against the installed botocore's model.
+    Find what a request names: its own blueprints, else its project's.
 
-    :raises ApiError: a ValidationException that tells every problem in AWS's phrasing, or a SerializationException.
+    :param sync: whether the rules of the synchronous call hold too.
+    :raises ApiError: when there is no such project or blueprint, or the project is not ready.
     """
-    refuse_problems(validate(operation, params))
+    named = (params.get("dataAutomationConfiguration") or {}).get("dataAutomationProjectArn")
+    arn = _check_project(named, control) if named else None
+    if sync and arn is None and not params.get("blueprints"):
+        raise validation_error(assumptions.SYNC_NEEDS_PROJECT_OR_BLUEPRINTS_MESSAGE)
+    project = _made_project(arn, control) if arn else None
+    if sync and arn is not None and _type_of(arn, project) != SYNC:
+        raise validation_error(assumptions.SYNC_PROJECT_TYPE_MESSAGE)
+    stage = _ready_stage(params, project) if project else None
+    extraction = _choose(params, arn, stage, control)
+    if sync:
+        check_sync_blueprints(extraction.made)
+    return extraction
 
 
-def refuse_problems(found: Iterable[Problem]) -> None:
-    """
-    Refuse a request with problems.
-
-    :raises ApiError: a ValidationException that tells every problem in AWS's phrasing, or a SerializationException.
-    """
-    # Services read past members that they do not know; a client may be newer than the installed botocore.
-    problems = [problem for problem in found if problem.rule is not Rule.UNKNOWN]
-    if any(problem.rule is Rule.TYPE for problem in problems):
-        raise ApiError("SerializationException", "; ".join(map(str, problems)))
-    if problems:
-        noun = "error" if len(problems) == 1 else "errors"
-        listed = "; ".join(_phrase(problem) for problem in problems)
-        raise validation_error(f"{len(problems)} validation {noun} detected: {listed}")
-
-
-def _phrase(problem: Problem) -> str:
-    if problem.rule is Rule.REQUIRED:
-        return f"Value null at '{problem.path}' failed to satisfy constraint: Member must not be null"
-    if problem.rule is Rule.PATTERN:
-        constraint = "Member must satisfy regular expression pattern: " + problem.valid.removeprefix("it must match ")
-    elif problem.rule is Rule.ENUM:
-        constraint = f"Member must satisfy enum value set: [{problem.valid.removeprefix('it must be one of ')}]"
-    else:
-        constraint = problem.valid
-    return f"Value {shorten(problem.value)} at '{problem.path}' failed to satisfy constraint: {constraint}"
-
-
-def check_profile(text: str, *, region: str, account: str) -> None:
-    """
-    Check that a profile is the one for calls made in *region* by *account*.
-
-    :raises ApiError: when it is not; https://docs.aws.amazon.com/bedrock/latest/userguide/bda-cris.html has the text.
-    """
-    profile = _parse(text, INVALID_PROFILE_MESSAGE)
-    if (profile.resource_type, profile.region, profile.account) != (PROFILE, region, account):
-        raise validation_error(INVALID_PROFILE_MESSAGE)
-    listed = PROFILE_OF_REGION.get(region)
-    if listed != profile.resource_id and not (listed is None and assumptions.UNLISTED_REGIONS_TAKE_ANY_PROFILE):
-        raise validation_error(INVALID_PROFILE_MESSAGE)
-
-
-def check_project(text: str, *, region: str, account: str) -> Arn:
-    """
-    Check that an ARN may be a project that *account* may use in *region*.
-
-    :raises ApiError: when it may not.
-    """
-    project = _parse(text, assumptions.UNKNOWN_PROJECT_MESSAGE)
-    is_own = project.account == account
-    is_public = project.account == _AWS and project.resource_id in assumptions.PUBLIC_PROJECTS
-    if project.resource_type != PROJECT or project.region != region or not (is_own or is_public):
-        raise validation_error(assumptions.UNKNOWN_PROJECT_MESSAGE)
-    return project
-
-
-def choose_blueprints(
-    params: Mapping[str, Any], project: Arn | None, processor: InputProcessor, control: BdaControlBackend
+def _choose(
+    params: Mapping[str, Any], arn: Arn | None, stage: ProjectStage | None, control: BdaControlBackend
 ) -> Extraction:
-    """
-    Give the blueprints to apply: the request's own, else the project's.
-
-    :raises ApiError: when there is no such blueprint or project, or the project is not ready.
-    """
-    made_project = _made_project(params, project, control)
-    asked: Sequence[Mapping[str, str]] = params.get("blueprints") or ()
-    if not asked and made_project is not None:
-        asked = made_project.blueprints
-    made = control.made_blueprints(asked)
-    known = {blueprint.arn for blueprint in made}
-    arns = tuple(item["blueprintArn"] for item in asked)
-    if not all(arn in known or processor.known_blueprint(arn) for arn in arns):
-        raise validation_error(assumptions.UNKNOWN_BLUEPRINT_MESSAGE)
-    if arns or made_project is not None or project is None or project.account == _AWS:
-        return Extraction(arns, made)
-    return Extraction(
-        tuple(
-            arn
-            for arn, _ in processor.blueprints(region=project.region, account=project.account)
-            if Arn.parse(arn).account != _AWS
-        )
-    )
+    project_arn = str(arn) if arn else None
+    if asked := params.get("blueprints"):
+        if not all(map(control.blueprints.is_known, asked)):
+            raise validation_error(assumptions.UNKNOWN_BLUEPRINT_MESSAGE)
+        configuration = stage.configuration if stage else None
+        return Extraction(project_arn, _arns(asked), control.blueprints.made(asked), (), configuration)
+    if stage is not None:
+        # What was deleted since the project named it is passed over.
+        known = [item for item in stage.blueprints if control.blueprints.is_known(item)]
+        fallbacks = [item for item in stage.fallback_blueprints if control.blueprints.is_known(item)]
+        made = control.blueprints.made([*known, *fallbacks])
+        return Extraction(project_arn, _arns(known), made, _arns(fallbacks), stage.configuration)
+    if arn is None or arn.account == AWS_ACCOUNT:
+        return Extraction(project_arn)
+    # Nobody made this project here: it has all the custom blueprints of the emulator's folder.
+    listed = control.emulator.processor.blueprints(region=arn.region, account=arn.account)
+    return Extraction(project_arn, tuple(each for each, _ in listed if Arn.parse(each).account != AWS_ACCOUNT))
 
 
-def _made_project(params: Mapping[str, Any], project: Arn | None, control: BdaControlBackend) -> ProjectStage | None:
-    """Give the stage of a project that was made here, if it was."""
-    if project is None or project.account == _AWS:
-        return None
-    made = control.project(str(project))
-    if made is None:
-        if control.emulator.settings.unknown_projects == REFUSE:
-            raise validation_error(assumptions.UNKNOWN_PROJECT_MESSAGE)
-        return None
-    stage = (params.get("dataAutomationConfiguration") or {}).get("stage", LIVE)
-    state = made.stages.get(stage)
-    if state is None or state.status != COMPLETED:
-        raise validation_error(assumptions.PROJECT_NOT_READY_MESSAGE.format(stage=stage))
-    return state
+def _check_project(text: str, control: BdaControlBackend) -> Arn:
+    arn = parse_arn(text, assumptions.UNKNOWN_PROJECT_MESSAGE)
+    is_own = arn.account == control.account_id
+    is_public = arn.account == AWS_ACCOUNT and arn.resource_id in assumptions.PUBLIC_PROJECTS
+    if arn.resource_type != PROJECT or arn.region != control.region_name or not (is_own or is_public):
+        raise validation_error(assumptions.UNKNOWN_PROJECT_MESSAGE)
+    return arn
 
 
-def _parse(text: str, message: str) -> Arn:
-    try:
-        return Arn.parse(text)
-    except ValueError:
-        raise validation_error(message) from None
+def _made_project(arn: Arn, control: BdaControlBackend) -> Project | None:
+    made = control.projects.get(str(arn))
+    if made is None and arn.account != AWS_ACCOUNT and control.emulator.settings.unknown_projects == REFUSE:
+        raise validation_error(assumptions.UNKNOWN_PROJECT_MESSAGE)
+    return made
+
+
+def _type_of(arn: Arn, project: Project | None) -> str:
+    if project is not None:
+        return project.type
+    # One that nobody made here is taken for whatever the call needs.
+    return ASYNC if arn.account == AWS_ACCOUNT else SYNC
+
+
+def _ready_stage(params: Mapping[str, Any], project: Project) -> ProjectStage:
+    name = params["dataAutomationConfiguration"].get("stage", LIVE)
+    stage = project.stages.get(name)
+    if stage is None or stage.status != COMPLETED:
+        raise validation_error(assumptions.PROJECT_NOT_READY_MESSAGE.format(stage=name))
+    return stage
+
+
+def _arns(items: Any) -> tuple[str, ...]:
+    return tuple(item["blueprintArn"] for item in items)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
-from threading import Lock, Thread
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from moto.core.base_backend import backend_lock
 
 from airflow_bda.emulator.core import assumptions
+from airflow_bda.emulator.core.lanes import Lane
 from airflow_bda.emulator.core.objects import Storage, StorageError
 from airflow_bda.emulator.documents.contract import InputError, ProcessingRequest
 from airflow_bda.emulator.runtime.outputs import OutputFiles, lay_out
 from airflow_bda.service.statuses import JobStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow_bda.emulator.core.state import Emulator
     from airflow_bda.emulator.runtime.jobs import Job
     from airflow_bda.service.formats import Modality
@@ -43,7 +41,7 @@ class WorkerPool:
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
         self._lock = Lock()
-        self._lanes: dict[Modality, Lane] = {}
+        self._lanes: dict[Modality, Lane[Job]] = {}
 
     def submit(self, job: Job) -> None:
         """Queue a job; it starts when its modality has a place."""
@@ -51,47 +49,9 @@ class WorkerPool:
         with self._lock:
             if modality not in self._lanes:
                 limit = self._emulator.settings.concurrency[modality]
-                self._lanes[modality] = Lane(limit, JobRunner(self._emulator).run)
+                self._lanes[modality] = Lane(f"bda-{modality}", limit, JobRunner(self._emulator).run)
             lane = self._lanes[modality]
         lane.submit(job)
-
-
-class Lane:
-    """
-    A queue with so many places at its head.
-
-    Its threads are daemons, made when there is work and gone when there is none: a program may end with jobs open.
-
-    :param limit: how many jobs run at once.
-    """
-
-    def __init__(self, limit: int, run: Callable[[Job], None]) -> None:
-        self._limit = limit
-        self._run = run
-        self._lock = Lock()
-        self._waiting: deque[Job] = deque()
-        self._running = 0
-
-    def submit(self, job: Job) -> None:
-        """Queue a job."""
-        with self._lock:
-            self._waiting.append(job)
-            if self._running == self._limit:
-                return
-            self._running += 1
-        Thread(target=self._work, name=f"bda-{job.order.modality}", daemon=True).start()
-
-    def _work(self) -> None:
-        while True:
-            with self._lock:
-                if not self._waiting:
-                    self._running -= 1
-                    return
-                job = self._waiting.popleft()
-            try:
-                self._run(job)
-            except Exception:
-                logger.exception("The run of %s broke off", job.arn)
 
 
 class JobRunner:
