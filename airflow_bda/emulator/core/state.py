@@ -69,7 +69,7 @@ class Emulator:
                 # Here, because it changes moto, which is left alone where nobody asks for it.
                 from airflow_bda.emulator.aws.permissions.enforcement import install
 
-                install()
+                install(lambda: self.settings.enforce_iam)
             self._given_processor = processor
             self._slots = BoundedSemaphore(self.settings.processing_threads)
 

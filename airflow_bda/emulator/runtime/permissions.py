@@ -109,7 +109,7 @@ def _listings(params: Mapping[str, Any], place: Place) -> Iterator[tuple[Questio
 
 def _on_keys(params: Mapping[str, Any], place: Place) -> Iterator[Question]:
     source, target = _location(params.get("inputConfiguration")), _location(params.get("outputConfiguration"))
-    if source and (key := key_of_object(source, place)):
+    if source and (key := key_of_object(source.bucket, source.key, place)):
         yield key_question("kms:Decrypt", key, "s3", place)
     if target and (key := key_of_bucket(target.bucket, place)):
         yield key_question("kms:GenerateDataKey", key, "s3", place)

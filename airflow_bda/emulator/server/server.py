@@ -21,6 +21,7 @@ from airflow_bda.emulator.aws.functions.moto_lambda import Refusal, install, uni
 from airflow_bda.emulator.aws.functions.running import FunctionRunner
 from airflow_bda.emulator.core.objects import Storage
 from airflow_bda.emulator.core.state import EMULATOR
+from airflow_bda.emulator.server.connections import client_environment
 from airflow_bda.emulator.server.control import ControlApp
 from airflow_bda.emulator.server.dispatch import Dispatcher
 from airflow_bda.service.s3 import S3Uri
@@ -141,7 +142,7 @@ class EmulatorServer:
             )
         self._thread = Thread(target=self._server.serve_forever, name="bda-emulator", daemon=True)
         self._thread.start()
-        self._functions = FunctionRunner(self.endpoint_url) if self.run_functions else Refusal(_NO_FUNCTIONS)
+        self._functions = FunctionRunner(self._client_variables) if self.run_functions else Refusal(_NO_FUNCTIONS)
         install(self._functions)
         return self
 
@@ -171,6 +172,9 @@ class EmulatorServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _client_variables(self, region: str) -> dict[str, str]:
+        return client_environment(self.endpoint_url, region)
 
     def _seed(self) -> None:
         storage = Storage(DEFAULT_ACCOUNT_ID, get_partition(self._region))

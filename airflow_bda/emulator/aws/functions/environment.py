@@ -26,10 +26,13 @@ from typing import TYPE_CHECKING
 
 from airflow_bda.emulator.aws.functions.configuration import InvocationResult
 from airflow_bda.emulator.aws.functions.runtime_api import Answered, RuntimeApi, Taken
-from airflow_bda.emulator.server.connections import client_environment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from airflow_bda.emulator.aws.functions.configuration import FunctionConfiguration, Invocation
+
+    ClientVariables = Callable[[str], Mapping[str, str]]
 
 # Lambda gives a function ten seconds to import what it needs; a laptop that is busy may be slower than that.
 INITIALISATION_SECONDS = 60
@@ -53,11 +56,13 @@ class ExecutionEnvironment:
     A process for one version of a function. Close it when it is no longer wanted.
 
     :param libraries: the folder of the runtime's libraries.
-    :param endpoint_url: where the function's AWS clients go.
+    :param client_variables: returns what leads AWS clients of a region to where they should go.
     :raises CodeError: when there is no code, or it is none for this runtime.
     """
 
-    def __init__(self, configuration: FunctionConfiguration, *, libraries: Path, endpoint_url: str) -> None:
+    def __init__(
+        self, configuration: FunctionConfiguration, *, libraries: Path, client_variables: ClientVariables
+    ) -> None:
         self.configuration = configuration
         self._folder = Path(tempfile.mkdtemp(prefix="bda-function-"))
         try:
@@ -68,7 +73,7 @@ class ExecutionEnvironment:
             raise
         self._log = self._folder / "log"
         self._log_read = 0
-        self._process = self._start(libraries, endpoint_url)
+        self._process = self._start(libraries, client_variables)
         Thread(target=self._watch, name="lambda-process", daemon=True).start()
 
     @property
@@ -121,21 +126,21 @@ class ExecutionEnvironment:
         except zipfile.BadZipFile as error:
             raise CodeError(f"its code is no zip ({error}); was the object in S3 there when it was created?") from None
 
-    def _start(self, libraries: Path, endpoint_url: str) -> subprocess.Popen[bytes]:
+    def _start(self, libraries: Path, client_variables: ClientVariables) -> subprocess.Popen[bytes]:
         task_root = self._folder / "task"
         arguments = [str(libraries), str(task_root), self.configuration.handler, str(self.configuration.memory_mb)]
         with self._log.open("ab") as log:
             return subprocess.Popen(  # noqa: S603  running what was uploaded is what this is for
                 [sys.executable, "-I", "-S", str(_CHILD), *arguments],
                 cwd=task_root,
-                env=self._variables(endpoint_url),
+                env=self._variables(client_variables),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
 
-    def _variables(self, endpoint_url: str) -> dict[str, str]:
+    def _variables(self, client_variables: ClientVariables) -> dict[str, str]:
         """Give the process's whole environment: nothing of the emulator's own, which may hold real credentials."""
         configuration = self.configuration
         return {
@@ -143,7 +148,7 @@ class ExecutionEnvironment:
             "PATH": os.defpath,
             "TZ": ":UTC",
             **dict(configuration.variables),
-            **client_environment(endpoint_url, configuration.region),
+            **client_variables(configuration.region),
             **dict(configuration.credentials),
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{configuration.runtime}",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(configuration.memory_mb),

@@ -21,7 +21,7 @@ from moto.utilities.utils import get_partition
 
 from airflow_bda.emulator.aws.functions.configuration import FunctionConfiguration, Invocation, InvocationResult
 from airflow_bda.emulator.aws.functions.running import TooManyInvocationsError
-from airflow_bda.emulator.core.state import EMULATOR
+from airflow_bda.emulator.aws.permissions.enforcement import is_enforced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,7 +136,7 @@ def _configuration(function: LambdaFunction) -> FunctionConfiguration:
 
 def _credentials(function: LambdaFunction) -> tuple[tuple[str, str], ...]:
     """Give the credentials of the function's role where roles are held to their policies; one session serves it."""
-    if not EMULATOR.settings.enforce_iam:
+    if not is_enforced():
         return ()
     sts = sts_backends[function.account_id][get_partition(function.region)]
     name = function.function_name

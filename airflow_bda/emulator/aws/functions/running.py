@@ -9,10 +9,14 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 from threading import BoundedSemaphore, RLock
+from typing import TYPE_CHECKING
 
 from airflow_bda.emulator.aws.functions.configuration import FunctionConfiguration, Invocation, InvocationResult
 from airflow_bda.emulator.aws.functions.environment import CodeError, ExecutionEnvironment
 from airflow_bda.emulator.aws.functions.libraries import MissingLibraryError, link_libraries
+
+if TYPE_CHECKING:
+    from airflow_bda.emulator.aws.functions.environment import ClientVariables
 
 # Each is a Python process with boto3 in it, so a laptop has room for some dozens.
 MOST_AT_ONCE = 32
@@ -27,11 +31,11 @@ class FunctionRunner:
     """
     Runs functions. Close it to end their processes.
 
-    :param endpoint_url: where the functions' AWS clients go.
+    :param client_variables: returns the environment variables that lead AWS clients of a region to the emulator.
     """
 
-    def __init__(self, endpoint_url: str) -> None:
-        self._endpoint_url = endpoint_url
+    def __init__(self, client_variables: ClientVariables) -> None:
+        self._client_variables = client_variables
         self._lock = RLock()
         self._places = BoundedSemaphore(MOST_AT_ONCE)
         self._warm: dict[str, list[ExecutionEnvironment]] = defaultdict(list)
@@ -92,7 +96,7 @@ class FunctionRunner:
         finally:
             for environment in stale:
                 environment.close()
-        environment = ExecutionEnvironment(configuration, libraries=libraries, endpoint_url=self._endpoint_url)
+        environment = ExecutionEnvironment(configuration, libraries=libraries, client_variables=self._client_variables)
         with self._lock:
             self._open.add(environment)
         return environment

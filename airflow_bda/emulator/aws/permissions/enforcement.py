@@ -6,8 +6,7 @@ The two methods are put in place when enforcement is first switched on; where it
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from moto.iam.responses import IamResponse
@@ -20,8 +19,9 @@ from airflow_bda.emulator.aws.permissions.callers import Caller, Place, caller_o
 from airflow_bda.emulator.aws.permissions.evaluation import Question
 from airflow_bda.emulator.aws.permissions.keys import key_of_object, key_question
 from airflow_bda.emulator.aws.permissions.resource_policies import may_use_bucket, may_use_key, place_of_bucket
-from airflow_bda.emulator.core.state import EMULATOR
-from airflow_bda.service.s3 import S3Uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SIMULATE = "iam:SimulatePrincipalPolicy"
 # IAM's names of S3's actions, where they differ from the operations'.
@@ -33,15 +33,30 @@ _ACTION_OF_OPERATION = {
 }
 _KEY_ACTION_OF_ACTION = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
 
+# Whether policies hold now: one answer for the process, as moto's state is the process's.
+_enforced: list[Callable[[], bool]] = []
 
-@cache
-def install() -> None:
-    """Put the two methods in place, once."""
+
+def is_enforced() -> bool:
+    """Whether users and roles are held to their policies at the moment."""
+    return bool(_enforced) and _enforced[-1]()
+
+
+def install(enforced: Callable[[], bool]) -> None:
+    """
+    Put the two methods in place, once.
+
+    :param enforced: says, at each call, whether policies hold.
+    """
+    is_installed = bool(_enforced)
+    _enforced[:] = [enforced]
+    if is_installed:
+        return
     original = S3Response._authenticate_and_authorize_s3_action  # noqa: SLF001  moto's one gate to S3
 
     def authorize(self: Any, bucket_name: str | None = None, key_name: str | None = None) -> None:
         original(self, bucket_name, key_name)
-        if EMULATOR.settings.enforce_iam:
+        if is_enforced():
             _check_s3(self, bucket_name, key_name)
 
     S3Response._authenticate_and_authorize_s3_action = authorize  # type: ignore[method-assign]  # noqa: SLF001  as above
@@ -71,27 +86,26 @@ def _may(caller: Caller, action: str, bucket: str | None, key: str | None, place
         return may_use_bucket(caller, Question(action, bucket_arn), bucket, place)
     if not may_use_bucket(caller, Question(action, f"{bucket_arn}/{key}"), bucket, place):
         return False
-    uri = S3Uri(bucket, key)
     # S3 tells that an object is missing only to those who may list its bucket.
-    if action == "s3:GetObject" and not _exists(uri, place):
+    if action == "s3:GetObject" and not _exists(bucket, key, place):
         return may_use_bucket(caller, Question("s3:ListBucket", bucket_arn), bucket, place)
-    kms_key = key_of_object(uri, place)
+    kms_key = key_of_object(bucket, key, place)
     if kms_key and action in _KEY_ACTION_OF_ACTION:
         return may_use_key(caller, key_question(_KEY_ACTION_OF_ACTION[action], kms_key, "s3", place))
     return True
 
 
-def _exists(uri: S3Uri, place: Place) -> bool:
-    owner = place_of_bucket(uri.bucket, place)
-    bucket = s3_backends[owner.account][owner.partition].buckets.get(uri.bucket)
-    return bucket is not None and uri.key in bucket.keys
+def _exists(bucket: str, key: str, place: Place) -> bool:
+    owner = place_of_bucket(bucket, place)
+    found = s3_backends[owner.account][owner.partition].buckets.get(bucket)
+    return found is not None and key in found.keys
 
 
 def _simulate_principal_policy(response: Any) -> Any:
     place = _place_of(response)
     source = response.querystring.get("PolicySourceArn", [""])[0]
     caller = caller_of(response.headers, place)
-    if EMULATOR.settings.enforce_iam and not caller.may(Question(_SIMULATE, source)):
+    if is_enforced() and not caller.may(Question(_SIMULATE, source)):
         message = f"User: {caller.arn} is not authorized to perform: {_SIMULATE} on resource: {source}"
         return 403, {"status": 403}, _error("AccessDenied", message)
     principal = principal_of(source, place)

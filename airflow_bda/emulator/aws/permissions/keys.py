@@ -12,7 +12,6 @@ from airflow_bda.emulator.aws.permissions.resource_policies import place_of_buck
 
 if TYPE_CHECKING:
     from airflow_bda.emulator.aws.permissions.callers import Place
-    from airflow_bda.service.s3 import S3Uri
 
 _KMS_ALGORITHMS = frozenset({"aws:kms", "aws:kms:dsse"})
 # AWS's own suffix of China's services.
@@ -45,13 +44,13 @@ def key_of_bucket(bucket: str, place: Place) -> str | None:
     return resolve_key(key, owner) if key and default.get("SSEAlgorithm") in _KMS_ALGORITHMS else None
 
 
-def key_of_object(uri: S3Uri, place: Place) -> str | None:
+def key_of_object(bucket: str, key: str, place: Place) -> str | None:
     """Give the ARN of the customer's key that an object is encrypted with: its own, else its bucket's."""
-    owner = place_of_bucket(uri.bucket, place)
-    bucket = s3_backends[owner.account][owner.partition].buckets.get(uri.bucket)
-    stored = bucket.keys.get(uri.key) if bucket else None
-    key = getattr(stored, "kms_key_id", None)
-    return resolve_key(key, owner) if key else key_of_bucket(uri.bucket, place)
+    owner = place_of_bucket(bucket, place)
+    found = s3_backends[owner.account][owner.partition].buckets.get(bucket)
+    stored = found.keys.get(key) if found else None
+    kms_key = getattr(stored, "kms_key_id", None)
+    return resolve_key(kms_key, owner) if kms_key else key_of_bucket(bucket, place)
 
 
 def _arn(key_id: str, place: Place) -> str:
