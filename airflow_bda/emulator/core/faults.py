@@ -7,6 +7,7 @@ and the same calls in the same order, the same ones fail.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from fnmatch import fnmatchcase
@@ -99,6 +100,7 @@ class Fault:
     error_message: str | None = None
 
     def __post_init__(self) -> None:
+        self._check_types()
         try:
             object.__setattr__(self, "kind", FaultKind(self.kind))
         except ValueError:
@@ -110,6 +112,20 @@ class Fault:
             raise ValueError(f"times {self.times!r} is no count; it starts at 1, and None is without end")
         if self.kind is FaultKind.FAILED_JOB and self.status not in {None, *FAILED_STATUSES}:
             raise ValueError(f"status {self.status!r} is no failure; it is one of {', '.join(FAILED_STATUSES)}")
+
+    def _check_types(self) -> None:
+        for name in ("operation", "key", "status", "error_type", "error_message"):
+            value = getattr(self, name)
+            if not (value is None and name != "key") and not _is_text(value):
+                raise ValueError(f"{name} {value!r} is no text")
+        for name in ("times", "polls"):
+            value = getattr(self, name)
+            if not (value is None and name == "times") and (isinstance(value, bool) or not isinstance(value, int)):
+                raise ValueError(f"{name} {value!r} is no whole number")
+        for name in ("share", "seconds"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+                raise ValueError(f"{name} {value!r} is no number from 0")
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Fault:
@@ -251,6 +267,15 @@ class FaultPlan:
                     self._left[index] = left - 1
                 fired.append(fault)
         return fired
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is text that UTF-8 can hold: it is stored, sent and shown."""
+    try:
+        value.encode()
+    except (AttributeError, UnicodeEncodeError):
+        return False
+    return isinstance(value, str)
 
 
 def _is_of_call(fault: Fault, kinds: frozenset[FaultKind], operation: str) -> bool:

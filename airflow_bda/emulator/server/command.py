@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _BANNER = """\
 BDA emulator at {endpoint_url}  (jobs: {endpoint_url}/_bda/)
+emulator: {answered} of {known} operations
 
   real       your files are really read (text, pages, sizes, formats); requests are checked by botocore's service model;
              jobs queue, run, write to S3 and fail as on AWS; S3, STS, IAM, SQS, EventBridge, Lambda are moto's;
@@ -33,6 +34,7 @@ Point clients at it:
 Airflow:
 
   export AIRFLOW_CONN_AWS_DEFAULT='{connection}'
+  airflow connections add bda_emulator --conn-json '{connection}'
 
 Ctrl-C ends it; nothing is kept.
 """
@@ -56,13 +58,26 @@ def add_arguments(parser: ArgumentParser) -> None:
         const=True,
         help="run Lambda functions though others can reach the emulator: whoever does can run programs as you",
     )
+    listening.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a further name by which clients call the emulator, that of its container for one; may be repeated",
+    )
+    listening.add_argument(
+        "--moto-api",
+        action="store_true",
+        help="open moto's own endpoints, /moto-api/: they show and change everything that the emulator holds",
+    )
     content = parser.add_argument_group("what it holds")
     content.add_argument(
         "--seed-bucket",
         action="append",
         default=[],
         metavar="NAME[=DIR]",
-        help="a bucket that is there from the start, with the files of a folder; may be given again",
+        help="a bucket that is there from the start, with the files of a folder ('samples': the package's own samples); "
+        "may be repeated",
     )
     content.add_argument("--region", default="us-east-1", help="region of those buckets (default: %(default)s)")
     content.add_argument("--blueprints", type=Path, metavar="DIR", help="folder with BDA blueprint JSON files")
@@ -114,7 +129,13 @@ def run(args: Namespace) -> int:
         _say(f"airflow-bda emulator: {error}")
         return 2
     server = EmulatorServer(
-        args.host, args.port, seed_buckets=seed_buckets, region=args.region, run_functions=args.run_functions
+        args.host,
+        args.port,
+        seed_buckets=seed_buckets,
+        region=args.region,
+        run_functions=args.run_functions,
+        allowed_hosts=tuple(args.allow_host),
+        moto_api=args.moto_api,
     )
     try:
         server.start()
@@ -129,7 +150,7 @@ def _settings(args: Namespace) -> EmulatorSettings:
 
     for folder in filter(None, (args.blueprints, args.answers)):
         if not folder.is_dir():
-            raise ValueError(f"{str(folder)!r} is no folder")
+            raise ValueError(f"{str(folder)!r} is not a folder")
     options = {
         "created_seconds": args.created_seconds,
         "in_progress_seconds": args.job_seconds,
@@ -154,6 +175,7 @@ def _apply(settings: EmulatorSettings, faults: Any) -> None:
 def _serve(server: EmulatorServer, region: str) -> int:
     from airflow_bda.emulator.core.state import EMULATOR
     from airflow_bda.emulator.server.connections import airflow_connection
+    from airflow_bda.emulator.server.views import operations
 
     stopped = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -161,8 +183,9 @@ def _serve(server: EmulatorServer, region: str) -> int:
     connection = airflow_connection(server.endpoint_url, region)
     functions = _FUNCTIONS_RUN if server.run_functions else _FUNCTIONS_DO_NOT_RUN
     permissions = _IAM_ENFORCED if EMULATOR.settings.enforce_iam else _IAM_NOT_ENFORCED
+    answered, known = operations()
     facts = {"connection": connection, "functions": functions, "permissions": permissions, "region": region}
-    _say(_BANNER.format(endpoint_url=server.endpoint_url, **facts))
+    _say(_BANNER.format(endpoint_url=server.endpoint_url, answered=answered, known=known, **facts))
     if not server.only_local:
         _say(_OPEN_TO_OTHERS.format(host=server.host))
     # The endpoint is the command's one piece of data; with --port 0 a script reads it from here.

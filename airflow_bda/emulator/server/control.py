@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
+from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.wrappers import Request, Response
 
 from airflow_bda.emulator.core.state import EMULATOR
-from airflow_bda.emulator.server.page import job_page, jobs_page
+from airflow_bda.emulator.server.page import MOST_ROWS, job_page, jobs_page
 from airflow_bda.emulator.server.views import call_counts, job_files, job_views
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PATH = "/_bda"
 _JOB_PATH = f"{PATH}/jobs/"
 _FAULTS_ALLOWED = ("DELETE", "GET", "PUT")
+_MOST_FAULT_BYTES = 1_000_000
 _HEADERS = {
     # The pages run no scripts and load nothing; whatever a document's text says, a browser stays with that.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
@@ -62,7 +63,7 @@ class ControlApp:
             return _json({"status": "reset"})
         _require(request, "GET", "HEAD")
         if path == PATH:
-            return _html(jobs_page(job_views(), call_counts()))
+            return _html(jobs_page(job_views(newest=MOST_ROWS), call_counts()))
         if path == f"{PATH}/jobs":
             jobs = [job.to_json() for job in job_views()]
             return _json({"job_count": len(jobs), "calls": call_counts(), "jobs": jobs})
@@ -86,8 +87,12 @@ def _set_faults(request: Request) -> None:
     # A web page may send plain text anywhere without asking first; JSON it may not.
     if request.mimetype != "application/json":
         raise BadRequest("Send the faults as Content-Type: application/json.")
+    if (request.content_length or 0) > _MOST_FAULT_BYTES:
+        raise RequestEntityTooLarge(f"Faults may have {_MOST_FAULT_BYTES} bytes.")
     try:
         set_faults(json.loads(request.get_data()))
+    except RecursionError as error:
+        raise BadRequest("The faults are nested too deeply.") from error
     except ValueError as error:
         raise BadRequest(str(error)) from error
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _REFRESH_SECONDS = 2
 # A page that refreshes itself stays small; /_bda/jobs has them all.
-_MOST_ROWS = 500
+MOST_ROWS = 500
 # A browser has trouble with the results of a thousand pages; S3 has the whole file.
 _MOST_CHARACTERS = 200_000
 _STYLE = """
@@ -36,7 +36,7 @@ pre { background: #f4f6f9; padding: .8rem; overflow: auto; max-height: 40rem } .
 
 def jobs_page(jobs: Iterable[JobView], calls: Mapping[str, int]) -> str:
     """Give the page that lists the jobs, newest first; it refreshes itself."""
-    rows = "".join(_job_row(job) for job in reversed(list(jobs)[-_MOST_ROWS:]))
+    rows = "".join(_job_row(job) for job in reversed(list(jobs)[-MOST_ROWS:]))
     if not rows:
         rows = '<tr><td colspan="6" class="quiet">No jobs yet. They appear here as they are invoked.</td></tr>'
     counts = "".join(f"<tr><td>{escape(name)}</td><td>{count}</td></tr>" for name, count in calls.items())

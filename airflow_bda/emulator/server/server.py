@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import mimetypes
 import socket
 from dataclasses import dataclass
@@ -22,8 +21,9 @@ from airflow_bda.emulator.aws.functions.running import FunctionRunner
 from airflow_bda.emulator.core.objects import Storage
 from airflow_bda.emulator.core.state import EMULATOR
 from airflow_bda.emulator.server.connections import client_environment
-from airflow_bda.emulator.server.control import ControlApp
+from airflow_bda.emulator.server.control import PATH, ControlApp
 from airflow_bda.emulator.server.dispatch import Dispatcher
+from airflow_bda.emulator.server.gate import Gate
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4566
 DEFAULT_REGION = "us-east-1"
 _BACKLOG = 512
+# The documents that the demo reads.
+SAMPLES = Path(__file__).parents[1] / "samples"
 _NO_FUNCTIONS = (
     "Functions are not run: whoever reaches this emulator could run programs here. Start it with --run-functions if "
     "that is meant to be."
@@ -61,13 +63,15 @@ class SeedBucket:
     @classmethod
     def parse(cls, text: str) -> SeedBucket:
         """
-        Read ``NAME`` or ``NAME=FOLDER``.
+        Read ``NAME`` or ``NAME=FOLDER``; the folder ``samples`` is the package's own, ``./samples`` one of the user's.
 
-        :raises ValueError: when the folder is none.
+        :raises ValueError: when the folder does not exist.
         """
         name, _, folder = text.partition("=")
+        if folder == SAMPLES.name:
+            return cls(name, SAMPLES)
         if folder and not Path(folder).is_dir():
-            raise ValueError(f"{folder!r} is no folder; give --seed-bucket NAME or NAME=FOLDER")
+            raise ValueError(f"{folder!r} is not a folder; write --seed-bucket NAME, NAME=FOLDER or NAME=samples")
         return cls(name, Path(folder) if folder else None)
 
 
@@ -81,11 +85,13 @@ class EmulatorServer:
     :param port: 0 for any that is free.
     :param seed_buckets: what is in S3 from the start, and again after a reset.
     :param region: the region of those buckets.
+    :param allowed_hosts: names by which it is called, beside loopback's and *host*; those of a container, for one.
+    :param moto_api: whether moto's own endpoints, ``/moto-api/``, are open: they show and change all that it holds.
     :param run_functions: whether Lambda functions that are uploaded are run, as this process's user; None where only
         this machine can reach the server.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one parameter for each option of the command
         self,
         host: str = DEFAULT_HOST,
         port: int = 0,
@@ -93,8 +99,11 @@ class EmulatorServer:
         seed_buckets: tuple[SeedBucket, ...] = (),
         region: str = DEFAULT_REGION,
         run_functions: bool | None = None,
+        allowed_hosts: tuple[str, ...] = (),
+        moto_api: bool = False,
     ) -> None:
         self.host = host
+        self._gate = Gate(host, allowed_hosts, own_path=PATH, has_moto_api=moto_api)
         self._port = port
         self._seed_buckets = seed_buckets
         self._region = region
@@ -112,10 +121,7 @@ class EmulatorServer:
     @property
     def only_local(self) -> bool:
         """Whether nobody but this machine can reach it."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return self._gate.only_local
 
     @property
     def port(self) -> int:
@@ -135,7 +141,7 @@ class EmulatorServer:
             self._server = make_server(
                 self.host,
                 listener.getsockname()[1],
-                Dispatcher(ControlApp(self.reset), only_local=self.only_local),
+                Dispatcher(ControlApp(self.reset), self._gate),
                 threaded=True,
                 request_handler=_QuietHandler,
                 fd=listener.fileno(),

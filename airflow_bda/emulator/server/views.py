@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from moto.core.base_backend import backend_lock
 
+from airflow_bda.emulator.control_plane import responses as control_responses
+from airflow_bda.emulator.control_plane.libraries import CONTROL_SERVICE
+from airflow_bda.emulator.core.answering import model_of
 from airflow_bda.emulator.core.objects import Storage, StorageError
+from airflow_bda.emulator.runtime import responses as runtime_responses
 from airflow_bda.emulator.runtime.models import BdaRuntimeBackend, bedrockdataautomationruntime_backends, iso_time
 from airflow_bda.emulator.runtime.outputs import job_folder
+from airflow_bda.service.model import SERVICE
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
@@ -85,10 +90,15 @@ class JobView:
         return asdict(self) | {name: moment and iso_time(moment) for name, moment in times.items()}
 
 
-def job_views() -> list[JobView]:
-    """Give all jobs of all accounts and regions, oldest first."""
-    jobs = [JobView.of(job) for backend in _backends() for job in backend.book.all()]
-    return sorted(jobs, key=lambda job: job.created_at)
+def job_views(*, newest: int | None = None) -> list[JobView]:
+    """
+    Return the jobs of all accounts and regions, oldest first.
+
+    :param newest: how many at the most; None for all.
+    """
+    jobs = [job for backend in _backends() for job in backend.book.all()]
+    jobs.sort(key=lambda job: job.created_at)
+    return [JobView.of(job) for job in jobs[-newest if newest else 0 :]]
 
 
 def call_counts() -> dict[str, int]:
@@ -97,6 +107,15 @@ def call_counts() -> dict[str, int]:
     for backend in _backends():
         counts.update(backend.book.calls)
     return dict(sorted(counts.items()))
+
+
+def operations() -> tuple[int, int]:
+    """Count the operations of both APIs: how many are answered here, and how many the installed botocore knows."""
+    answered = known = 0
+    for service, own in ((SERVICE, runtime_responses.OPERATIONS), (CONTROL_SERVICE, control_responses.OPERATIONS)):
+        names = set(model_of(service).operation_names)
+        answered, known = answered + len(names & set(own)), known + len(names)
+    return answered, known
 
 
 def job_files(job: JobView) -> dict[str, str]:
