@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME[=DIR]",
-        help="a bucket that is there from the start, with the files of a folder ('samples': the package's own samples); "
+        help="a bucket that is there from the start, with the files of a folder ('samples': the package's own); "
         "may be repeated",
     )
     content.add_argument("--region", default="us-east-1", help="region of those buckets (default: %(default)s)")
@@ -177,6 +178,8 @@ def _serve(server: EmulatorServer, region: str) -> int:
     from airflow_bda.emulator.server.connections import airflow_connection
     from airflow_bda.emulator.server.views import operations
 
+    if server.run_functions:
+        _hide_environment()
     stopped = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
@@ -194,6 +197,17 @@ def _serve(server: EmulatorServer, region: str) -> int:
     stopped.wait()
     server.stop()
     return 0
+
+
+def _hide_environment() -> None:
+    """Keep the functions, which run as the same user, from reading this process's environment and memory."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    # prctl(PR_SET_DUMPABLE, 0): /proc/<pid>/environ is then root's. https://man7.org/linux/man-pages/man2/prctl.2.html
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
 
 
 def _read_json(path: Path) -> Any:
