@@ -51,8 +51,10 @@ def report(outcomes: Sequence[Outcome], jobs: Sequence[JobView], calls: Mapping[
     :param calls: how often each operation of BDA was called.
     """
     modalities = {job.invocation_arn: job.modality for job in jobs}
+    notes = {job.invocation_arn: job.notes for job in jobs}
+    shown = ((outcome, notes.get(outcome.invocation_arn or "", ())) for outcome in outcomes if outcome.result)
     return Group(
-        *(part for outcome in outcomes if outcome.result for part in (_heading(outcome), _details(outcome))),
+        *(part for outcome, left_out in shown for part in (_heading(outcome), _details(outcome, left_out))),
         _table(outcomes, modalities),
         _jobs(jobs, calls),
     )
@@ -76,9 +78,10 @@ def _heading(outcome: Outcome) -> Text:
     return Text.assemble((outcome.file.name, "bold"), "  ", (where, "dim"))
 
 
-def _details(outcome: Outcome) -> Table:
-    """Show what was found in one document."""
+def _details(outcome: Outcome, notes: Sequence[str]) -> Table:
+    """Show what was found in one document, and what the emulator left out."""
     lines = findings(outcome.result) if outcome.result else []
+    lines += [Finding("note", note) for note in notes]
     table = Table("Field", "Value", box=box.SIMPLE_HEAD)
     table.add_column("Confidence", justify="right")
     for line in lines[:_MOST_LINES]:
@@ -203,8 +206,6 @@ def _standard(output: StandardOutput | None) -> Iterator[Finding]:
         yield Finding("duration", f"{(output.duration_millis or 0) / 1000:.1f} s, {output.format} ({output.codec})")
         if output.text:
             yield Finding("transcript", _excerpt(output.text))
-    for note in (output.raw.get("emulator_notes") or ()) if output else ():
-        yield Finding("note", str(note))
 
 
 def _excerpt(text: str | None) -> str:

@@ -103,6 +103,11 @@ def test_an_input_that_is_deleted_before_its_turn_ends_in_a_client_error(bda):
 def test_an_output_bucket_that_is_deleted_meanwhile_ends_in_a_client_error(bda):
     bda.processor.gate.clear()
     arn = bda.invoke()
+    bda.wait_until(arn, "InProgress")
+    while not (keys := bda.output_keys()):
+        time.sleep(0.01)
+    assert keys == [f"results/{arn.rpartition('/')[2]}/0/.s3_access_check"]
+    bda.s3.delete_object(Bucket="outputs", Key=keys[0])
     bda.s3.delete_bucket(Bucket="outputs")
     bda.processor.gate.set()
     assert bda.wait(arn)["status"] == "ClientError"

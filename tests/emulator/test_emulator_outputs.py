@@ -14,8 +14,20 @@ from airflow_bda.service.s3 import S3Uri
 
 documents = st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2)
 segments = st.one_of(
-    st.builds(SegmentOutput, standard=documents | st.none(), custom=documents, custom_status=st.just("MATCH")),
-    st.builds(SegmentOutput, standard=documents, custom=st.none(), custom_status=st.sampled_from(["NO_MATCH", None])),
+    st.builds(
+        SegmentOutput,
+        standard=documents | st.none(),
+        custom=documents,
+        custom_status=st.sampled_from(["MATCH", "FALLBACK"]),
+        files=st.just({}),
+    ),
+    st.builds(
+        SegmentOutput,
+        standard=documents,
+        custom=st.none(),
+        custom_status=st.sampled_from(["NO_MATCH", None]),
+        files=st.just({}),
+    ),
 )
 results = st.builds(
     ProcessedInput,
@@ -37,7 +49,7 @@ def test_the_metadata_names_every_other_file_and_no_file_that_is_not_there(proce
     assert sorted(named) == sorted(str(uri) for uri in laid_out.files if uri != laid_out.metadata_uri)
     assert [asset["asset_id"] for asset in metadata["output_metadata"]] == list(range(len(processed.assets)))
     for segment in described:
-        assert ("custom_output_path" in segment) == (segment.get("custom_output_status") == "MATCH")
+        assert ("custom_output_path" in segment) == (segment.get("custom_output_status") in {"MATCH", "FALLBACK"})
 
 
 @given(results)
@@ -54,3 +66,12 @@ def test_the_folder_is_the_prefix_a_slash_and_the_id():
         "s3://b/id",
         "s3://b/id",
     ]
+
+
+def test_additional_files_stand_beside_the_standard_output_and_are_not_in_the_metadata():
+    segment = SegmentOutput({"a": 1}, None, None, {"document.md": b"# A"})
+    processed = ProcessedInput(Modality.DOCUMENT, (AssetOutput((segment,)),))
+    laid_out = lay_out(output_uri="s3://out/p", job_id="id", input_uri=None, processed=processed)
+
+    assert laid_out.files[S3Uri("out", "p/id/0/standard_output/0/assets/document.md")] == b"# A"
+    assert b"assets" not in laid_out.files[laid_out.metadata_uri]

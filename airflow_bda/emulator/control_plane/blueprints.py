@@ -111,7 +111,7 @@ class CustomBlueprint:
         """
         version = item.get("version") or item.get("blueprintVersion")
         schema = self.schema(version=version, stage=item.get("stage") or item.get("blueprintStage"))
-        return MadeBlueprint(self.arn, self.name, schema) if schema else None
+        return MadeBlueprint(self.arn, self.name, schema, self.type, version) if schema else None
 
 
 class Blueprints:

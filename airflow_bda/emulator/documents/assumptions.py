@@ -10,6 +10,7 @@ from __future__ import annotations
 UNSUPPORTED_FORMAT = "UnsupportedFormat"
 LIMIT_EXCEEDED = "LimitExceeded"
 INVALID_INPUT = "InvalidInput"
+MODALITY_DISABLED = "ModalityDisabled"
 PASSWORD_PROTECTED = "PasswordProtected"  # noqa: S105 - the word for a locked file, no password
 
 # A JPEG or PNG is a document or an image "by content"; the service's rule is not known. Ours: this many words read

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from airflow_bda.emulator.documents.reading.formats import format_of
+from airflow_bda.service.formats import Modality
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from airflow_bda.service.formats import Modality
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,38 @@ class MadeBlueprint:
     A blueprint that was made in the control plane, as it was when the job was taken.
 
     :param schema: the JSON that ``CreateBlueprint`` took.
+    :param type: the modality that it is for.
+    :param version: the version that was asked for; None where a stage was.
     """
 
     arn: str
     name: str
     schema: str
+    type: str = "DOCUMENT"
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class ProjectConfiguration:
+    """
+    What a project asks for, as its request wrote it.
+
+    :param standard_output: ``standardOutputConfiguration``.
+    :param override: ``overrideConfiguration``.
+    :param fallback_arn: the blueprint for documents that no other one fits, of
+        ``customOutputConfiguration.document.fallbackBlueprints``; None for none.
+    """
+
+    standard_output: Mapping[str, Any] = field(default_factory=dict)
+    override: Mapping[str, Any] = field(default_factory=dict)
+    fallback_arn: str | None = None
+
+    def routed_modality(self, data: bytes) -> Modality | None:
+        """Return the modality that files of this format are processed as; None where the project leaves it open."""
+        file_format = format_of(data)
+        routing = self.override.get("modalityRouting") or {}
+        wanted = routing.get(file_format.value.lower()) if file_format else None
+        return Modality(wanted) if wanted else None
 
 
 @dataclass(frozen=True)
@@ -36,7 +64,9 @@ class ProcessingRequest:
     :param region: the region that the call was made in.
     :param account: the caller's account, twelve digits.
     :param sync: whether the smaller limits of ``InvokeDataAutomation`` hold.
-    :param made_blueprints: those among *blueprint_arns* that are not the processing's own.
+    :param made_blueprints: those among *blueprint_arns* and the fallback that are not the processing's own.
+    :param project: what the project asks for; the defaults where there is none.
+    :param job_folder: the URI of the job's folder, without a slash at its end; empty where no files are written.
     """
 
     bucket: str
@@ -47,6 +77,8 @@ class ProcessingRequest:
     account: str
     sync: bool = False
     made_blueprints: tuple[MadeBlueprint, ...] = ()
+    project: ProjectConfiguration = field(default_factory=ProjectConfiguration)
+    job_folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,12 +88,14 @@ class SegmentOutput:
 
     :param standard: the content of ``standard_output/<n>/result.json``; None when there is none.
     :param custom: the content of ``custom_output/<n>/result.json``; None when no blueprint matched.
-    :param custom_status: ``MATCH`` or ``NO_MATCH``; None when no blueprint was asked for.
+    :param custom_status: ``MATCH``, ``NO_MATCH`` or ``FALLBACK``; None when no blueprint was asked for.
+    :param files: what stands in ``standard_output/<n>/assets/``, by its name there.
     """
 
     standard: Mapping[str, Any] | None
     custom: Mapping[str, Any] | None
     custom_status: str | None
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,10 +107,15 @@ class AssetOutput:
 
 @dataclass(frozen=True)
 class ProcessedInput:
-    """What became of one input object."""
+    """
+    What became of one input object.
+
+    :param notes: what the emulator left out that the service would have written; in no result file.
+    """
 
     modality: Modality
     assets: tuple[AssetOutput, ...]
+    notes: tuple[str, ...] = ()
 
 
 class InputError(Exception):

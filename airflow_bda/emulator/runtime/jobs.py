@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_bda.emulator.core import assumptions
 from airflow_bda.emulator.core.errors import ApiError, invocation_not_found, validation_error
 from airflow_bda.emulator.core.faults import JobCourse
+from airflow_bda.emulator.documents.contract import ProjectConfiguration
 from airflow_bda.service.statuses import JobStatus
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class JobOrder:
     :param output_uri: where the results go, as the caller wrote it.
     :param blueprint_arns: the blueprints to apply; the request's, else its project's.
     :param made_blueprints: those of them that were made in the control plane, as they were at the invoke.
+    :param project: what the project asked for at the invoke.
     """
 
     arn: Arn
@@ -42,6 +44,7 @@ class JobOrder:
     project_arn: str | None = None
     blueprint_arns: tuple[str, ...] = ()
     made_blueprints: tuple[MadeBlueprint, ...] = ()
+    project: ProjectConfiguration = field(default_factory=ProjectConfiguration)
     course: JobCourse = field(default_factory=JobCourse)
 
 
@@ -51,6 +54,7 @@ class Job:
     One invocation. Only the thread that runs it moves it on.
 
     :param modality: what the input turned out to be; None until it was read.
+    :param notes: what the emulator left out of its results.
     :param polls: how often its status was asked for.
     :param cancelled: set when the state that it belongs to is thrown away.
     """
@@ -65,6 +69,7 @@ class Job:
     error_type: str | None = None
     error_message: str | None = None
     modality: Modality | None = None
+    notes: tuple[str, ...] = ()
     polls: int = 0
     cancelled: Event = field(default_factory=Event)
 

@@ -71,11 +71,13 @@ class BdaRuntimeBackend(BaseBackend):
             params=request,
             input_uri=input_uri,
             output_uri=params["outputConfiguration"]["s3Uri"],
-            modality=self.emulator.processor.modality_of(input_uri.key, data),
+            modality=extraction.project.routed_modality(data)
+            or self.emulator.processor.modality_of(input_uri.key, data),
             client_token=token,
             project_arn=extraction.project_arn,
             blueprint_arns=extraction.blueprint_arns,
             made_blueprints=extraction.made,
+            project=extraction.project,
             course=self.emulator.faults.course_of_job(input_uri.key),
         )
         job, is_new = self.book.add(order, _tags(params), limit=self.emulator.settings.open_jobs)
@@ -116,6 +118,7 @@ class BdaRuntimeBackend(BaseBackend):
             data=self._read_input(input_uri) if input_uri else _decode(source["bytes"]),
             blueprint_arns=extraction.blueprint_arns,
             made_blueprints=extraction.made,
+            project=extraction.project,
             region=self.region_name,
             account=self.account_id,
             sync=True,

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from airflow_bda.emulator.documents.contract import ProcessedInput, SegmentOutput
 
 METADATA_FILE = "job_metadata.json"
+# Written, empty, when a job starts: three public sources list it.
+_ACCESS_CHECK = "0/.s3_access_check"
 # The status in this file is a third spelling: the API says Success, an event SUCCESS.
 _PROCESSED = "PROCESSED"
-_MATCH = "MATCH"
+# With these, there is a custom output.
+_MATCHED = frozenset({"MATCH", "FALLBACK"})
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,19 @@ class OutputFiles:
 
 def job_folder(output_uri: str, job_id: str) -> S3Uri:
     """
-    Give the folder of a job.
+    Return the folder of a job.
 
     :param output_uri: ``outputConfiguration.s3Uri`` as the caller wrote it, trailing slash included.
     """
     prefix = S3Uri.parse(output_uri)
     # Whether a bucket without a prefix gets a slash is not known; a key that starts with one would be a surprise.
     return S3Uri(prefix.bucket, f"{prefix.key}/{job_id}" if prefix.key else job_id)
+
+
+def access_check(output_uri: str, job_id: str) -> S3Uri:
+    """Return the URI of the empty object that a job writes when it starts."""
+    folder = job_folder(output_uri, job_id)
+    return S3Uri(folder.bucket, f"{folder.key}/{_ACCESS_CHECK}")
 
 
 def lay_out(*, output_uri: str, job_id: str, input_uri: S3Uri | None, processed: ProcessedInput) -> OutputFiles:
@@ -87,7 +96,9 @@ def _lay_out_segment(files: dict[S3Uri, bytes], segment: SegmentOutput, asset: S
         uri = S3Uri(asset.bucket, f"{asset.key}/standard_output/{index}/result.json")
         files[uri] = to_json(segment.standard)
         described["standard_output_path"] = str(uri)
-    if segment.custom is not None and segment.custom_status == _MATCH:
+    for name, content in segment.files.items():
+        files[S3Uri(asset.bucket, f"{asset.key}/standard_output/{index}/assets/{name}")] = content
+    if segment.custom is not None and segment.custom_status in _MATCHED:
         uri = S3Uri(asset.bucket, f"{asset.key}/custom_output/{index}/result.json")
         files[uri] = to_json(segment.custom)
         described["custom_output_path"] = str(uri)
@@ -97,5 +108,5 @@ def _lay_out_segment(files: dict[S3Uri, bytes], segment: SegmentOutput, asset: S
 
 
 def to_json(document: Mapping[str, Any]) -> bytes:
-    """Give a document as the files hold it."""
+    """Return a document as the files hold it."""
     return json.dumps(document, ensure_ascii=False).encode()

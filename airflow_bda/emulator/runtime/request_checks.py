@@ -11,6 +11,7 @@ from airflow_bda.emulator.control_plane.resources import AWS_ACCOUNT
 from airflow_bda.emulator.core import assumptions
 from airflow_bda.emulator.core.errors import parse_arn, validation_error
 from airflow_bda.emulator.core.settings import REFUSE
+from airflow_bda.emulator.documents.contract import ProjectConfiguration
 from airflow_bda.service.arns import PROJECT, Arn
 
 if TYPE_CHECKING:
@@ -38,6 +39,16 @@ class Extraction:
     made: tuple[MadeBlueprint, ...] = ()
     fallback_arns: tuple[str, ...] = ()
     configuration: Mapping[str, Any] | None = field(default=None, hash=False)
+
+    @property
+    def project(self) -> ProjectConfiguration:
+        """What of it decides how inputs are processed."""
+        members = self.configuration or {}
+        return ProjectConfiguration(
+            standard_output=members.get("standardOutputConfiguration") or {},
+            override=members.get("overrideConfiguration") or {},
+            fallback_arn=next(iter(self.fallback_arns), None),
+        )
 
 
 def look_up(params: Mapping[str, Any], control: BdaControlBackend, *, sync: bool = False) -> Extraction:

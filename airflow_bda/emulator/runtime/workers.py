@@ -13,7 +13,7 @@ from airflow_bda.emulator.core import assumptions
 from airflow_bda.emulator.core.lanes import Lane
 from airflow_bda.emulator.core.objects import Storage, StorageError
 from airflow_bda.emulator.documents.contract import InputError, ProcessingRequest
-from airflow_bda.emulator.runtime.outputs import OutputFiles, lay_out
+from airflow_bda.emulator.runtime.outputs import OutputFiles, access_check, job_folder, lay_out
 from airflow_bda.service.statuses import JobStatus
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class JobRunner:
         job.start()
         started = time.monotonic()
         try:
+            self._check_access(job)
             files: OutputFiles | JobFailedError = self._make_files(job)
         except JobFailedError as failure:
             files = failure
@@ -83,6 +84,18 @@ class JobRunner:
             _storage(job).announce(uri)
         self._emulator.tell_ended(job)
 
+    def _check_access(self, job: Job) -> None:
+        """Write the empty object that the service writes to see whether it may."""
+        uri = access_check(job.order.output_uri, job.order.arn.resource_id)
+        with backend_lock:
+            if job.cancelled.is_set():
+                return
+            try:
+                _storage(job).write(uri, b"")
+            except StorageError as error:
+                raise _not_writable(error) from error
+        _storage(job).announce(uri)
+
     def _make_files(self, job: Job) -> OutputFiles:
         order = job.order
         if order.course.end is not None:
@@ -96,9 +109,11 @@ class JobRunner:
                 region=order.arn.region,
                 account=order.arn.account,
                 made_blueprints=order.made_blueprints,
+                project=order.project,
+                job_folder=str(job_folder(order.output_uri, order.arn.resource_id)),
             )
             processed = self._emulator.process(request)
-            job.modality = processed.modality
+            job.modality, job.notes = processed.modality, processed.notes
         except StorageError as error:
             raise JobFailedError(JobStatus.CLIENT_ERROR, assumptions.INPUT_GONE_ERROR_TYPE, str(error)) from error
         except InputError as error:
@@ -120,6 +135,10 @@ def _storage(job: Job) -> Storage:
     return Storage(job.order.arn.account, job.order.arn.partition)
 
 
+def _not_writable(error: StorageError) -> JobFailedError:
+    return JobFailedError(JobStatus.CLIENT_ERROR, assumptions.OUTPUT_NOT_WRITABLE_ERROR_TYPE, str(error))
+
+
 def _finish(job: Job, files: OutputFiles | JobFailedError) -> tuple[S3Uri, ...]:
     """Bring a job to its end, and give the URIs of the files that it left."""
     if isinstance(files, JobFailedError):
@@ -129,7 +148,8 @@ def _finish(job: Job, files: OutputFiles | JobFailedError) -> tuple[S3Uri, ...]:
         for uri, content in files.files.items():
             _storage(job).write(uri, content)
     except StorageError as error:
-        job.fail(JobStatus.CLIENT_ERROR, assumptions.OUTPUT_NOT_WRITABLE_ERROR_TYPE, str(error))
+        failure = _not_writable(error)
+        job.fail(failure.status, failure.error_type, failure.error_message)
         return ()
     job.succeed(files.metadata_uri)
     return tuple(files.files)

@@ -74,6 +74,7 @@ def job_page(job: JobView, files: Mapping[str, str]) -> str:
         "Blueprints": ", ".join(job.blueprint_arns),
         "Client token": job.client_token,
         "Tags": json.dumps(dict(job.tags), ensure_ascii=False) if job.tags else None,
+        "Notes": " ".join(job.notes),
         "Error": _problem(job) if job.error_type else None,
     }
     rows = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in facts.items() if value)

@@ -34,6 +34,7 @@ class JobView:
     :param status: as the API writes it.
     :param output_s3_uri: the prefix, as the caller wrote it.
     :param output_metadata_uri: the URI of ``job_metadata.json``, on success.
+    :param notes: what the emulator left out of the results that the service would have written.
     :param polls: how often its status was asked for.
     :param created_at: in UTC; the others too.
     """
@@ -51,6 +52,7 @@ class JobView:
     blueprint_arns: tuple[str, ...]
     client_token: str | None
     tags: Mapping[str, str]
+    notes: tuple[str, ...]
     polls: int
     error_type: str | None
     error_message: str | None
@@ -76,6 +78,7 @@ class JobView:
             blueprint_arns=order.blueprint_arns,
             client_token=order.client_token,
             tags=dict(job.tags),
+            notes=job.notes,
             polls=job.polls,
             error_type=job.error_type,
             error_message=job.error_message,

@@ -9,6 +9,7 @@ from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
 from airflow_bda.emulator.documents import ProcessingRequest
+from airflow_bda.emulator.documents.contract import ProjectConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,8 +24,35 @@ INVOICE, RECEIPT, PAYSLIP = (
 Placed = tuple[float, float, str] | tuple[float, float, str, float]
 
 
-def request(data: bytes, *, key: str = "in/a.pdf", blueprints: Sequence[str] = (), sync: bool = False):
-    return ProcessingRequest("in-bucket", key, data, tuple(blueprints), REGION, ACCOUNT, sync)
+# A project that asks for all that a document's result can hold, short of generated fields and more files.
+EVERYTHING = ProjectConfiguration(
+    standard_output={
+        "document": {
+            "extraction": {
+                "granularity": {"types": ["DOCUMENT", "PAGE", "ELEMENT", "LINE", "WORD"]},
+                "boundingBox": {"state": "ENABLED"},
+            },
+            "outputFormat": {
+                "textFormat": {"types": ["PLAIN_TEXT", "MARKDOWN", "HTML", "CSV"]},
+                "additionalFileFormat": {"state": "DISABLED"},
+            },
+        }
+    },
+    override={"document": {"splitter": {"state": "ENABLED"}}},
+)
+
+
+def request(
+    data: bytes,
+    *,
+    key: str = "in/a.pdf",
+    blueprints: Sequence[str] = (),
+    sync: bool = False,
+    project: ProjectConfiguration = EVERYTHING,
+):
+    return ProcessingRequest(
+        "in-bucket", key, data, tuple(blueprints), REGION, ACCOUNT, sync, project=project, job_folder="s3://out/p/job"
+    )
 
 
 def pdf(*pages: Iterable[Placed], pagesize=A4, **canvas_options) -> bytes:

@@ -5,13 +5,14 @@ from importlib import resources
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making_inputs import INVOICE, PAYSLIP, RECEIPT, request
+from making_inputs import EVERYTHING, INVOICE, PAYSLIP, RECEIPT, request
 
 from airflow_bda.emulator.documents import InputError, Processor
 from airflow_bda.emulator.documents.fields.catalogue import Catalogue
-from airflow_bda.emulator.documents.fields.matching import match_segments
+from airflow_bda.emulator.documents.fields.matching import Candidates, match_segments
 from airflow_bda.emulator.documents.outputs.custom import document_custom_result
-from airflow_bda.emulator.documents.outputs.document import Source, document_result
+from airflow_bda.emulator.documents.outputs.document import DocumentResult, Source
+from airflow_bda.emulator.documents.outputs.options import OutputOptions
 from airflow_bda.emulator.documents.reading.layout import Box, Page, Word, lines_of
 
 SAMPLES = resources.files("airflow_bda.emulator") / "samples"
@@ -59,9 +60,10 @@ def test_a_damaged_file_is_read_or_refused(data, name):
 @settings(deadline=None, max_examples=150)
 @given(page=PAGES)
 def test_no_arrangement_of_words_breaks_the_extraction(page):
-    (segment,) = match_segments([page], BLUEPRINTS, split=True)
+    (segment,) = match_segments([page], Candidates(BLUEPRINTS), split=True)
 
-    result = document_result(Source("b", "k"), "PDF", segment.pages, 0)
+    options = OutputOptions.of(EVERYTHING).document
+    result = DocumentResult(Source("b", "k"), "PDF", segment.pages, options=options).to_json()
     assert result["document"]["statistics"]["word_count"] == len(page.words)
     assert sum(len(each["representation"]["text"].split()) for each in result["elements"]) == len(page.words)
     if segment.match:

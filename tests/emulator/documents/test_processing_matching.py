@@ -4,6 +4,7 @@ import pytest
 from making_inputs import INVOICE, PAYSLIP, RECEIPT, pdf, request, table
 
 from airflow_bda.emulator.documents import Processor
+from airflow_bda.emulator.documents.contract import ProjectConfiguration
 
 INVOICE_PAGE = [
     (50, 60, "Northwind Parts Inc.", 18),
@@ -85,10 +86,15 @@ def test_the_fitting_blueprint_wins(page, blueprint):
 
 
 @pytest.mark.parametrize(
-    ("page", "blueprint"), [(LETTER, INVOICE), (INVOICE_PAGE, PAYSLIP), (INVOICE_PAGE, RECEIPT), (TERMS_PAGE, INVOICE)]
+    ("page", "blueprints"),
+    [
+        (LETTER, [INVOICE, RECEIPT]),
+        (INVOICE_PAGE, [PAYSLIP, RECEIPT]),
+        (TERMS_PAGE, [INVOICE, PAYSLIP]),
+    ],
 )
-def test_what_fits_no_blueprint_is_no_match(page, blueprint):
-    (segment,) = process(page, blueprints=[blueprint])
+def test_what_fits_no_blueprint_is_no_match(page, blueprints):
+    (segment,) = process(page, blueprints=blueprints)
 
     assert segment.custom is None
     assert segment.custom_status == "NO_MATCH"
@@ -143,7 +149,7 @@ def test_documents_in_one_file_become_segments_of_whole_pages():
     ]
     assert invoice.standard["metadata"]["number_of_pages"] == 2
     assert receipt.standard["metadata"]["start_page_index"] == receipt.standard["metadata"]["end_page_index"] == 2
-    assert receipt.standard["metadata"]["logical_subdocument_id"] == "2"
+    assert receipt.standard["metadata"]["logical_subdocument_id"] == "1"
     assert "Harbor Books" not in invoice.standard["document"]["representation"]["text"]
 
 
@@ -154,8 +160,41 @@ def test_pages_before_the_first_known_document_are_a_segment_without_a_match():
     assert invoice.custom_status == "MATCH"
 
 
-@pytest.mark.parametrize("options", [{"blueprints": [INVOICE]}, {"blueprints": [INVOICE, RECEIPT], "sync": True}, {}])
-def test_one_blueprint_a_synchronous_call_or_none_keep_the_file_whole(options):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"blueprints": [INVOICE]},
+        {"blueprints": [INVOICE, RECEIPT], "sync": True},
+        {"blueprints": [INVOICE, RECEIPT], "project": ProjectConfiguration()},
+        {},
+    ],
+)
+def test_one_blueprint_a_synchronous_call_no_splitter_or_no_blueprint_keep_the_file_whole(options):
     (segment,) = process(INVOICE_PAGE, RECEIPT_PAGE, **options)
 
     assert segment.standard["metadata"]["number_of_pages"] == 2
+
+
+@pytest.mark.parametrize("page", [LETTER, INVOICE_PAGE])
+def test_the_only_blueprint_is_applied_whether_it_fits_or_not(page):
+    (segment,) = process(page, blueprints=[PAYSLIP])
+
+    assert segment.custom_status == "MATCH"
+    assert segment.custom["matched_blueprint"]["arn"] == PAYSLIP
+
+
+@pytest.mark.parametrize("blueprints", [[PAYSLIP], [PAYSLIP, RECEIPT]])
+def test_what_fits_nothing_gets_the_fallback_blueprint_of_the_project(blueprints):
+    project = ProjectConfiguration(fallback_arn=INVOICE)
+    (segment,) = process(LETTER, blueprints=blueprints, project=project)
+
+    assert segment.custom_status == "FALLBACK"
+    assert segment.custom["matched_blueprint"]["arn"] == INVOICE
+    assert segment.custom["inference_result"]["InvoiceNumber"] == ""
+
+
+def test_what_fits_a_blueprint_needs_no_fallback():
+    (segment,) = process(INVOICE_PAGE, blueprints=[INVOICE], project=ProjectConfiguration(fallback_arn=RECEIPT))
+
+    assert segment.custom_status == "MATCH"
+    assert segment.custom["matched_blueprint"]["arn"] == INVOICE

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from airflow_bda.service.formats import Modality
+
 STRING, NUMBER, BOOLEAN = "string", "number", "boolean"
 _SCALARS = {"string": STRING, "number": NUMBER, "integer": NUMBER, "boolean": BOOLEAN}
 _INFERENCE_TYPES = ("explicit", "inferred")
@@ -82,6 +84,8 @@ class Blueprint:
     :param name: what ``matched_blueprint.name`` says.
     :param document_class: what ``document_class.type`` says.
     :param arn: the ARN that it was asked for by; empty in the catalogue.
+    :param modality: what it is for; None where nothing says so, as for a file in the blueprints folder.
+    :param version: the version that was asked for; None where a stage was.
     """
 
     name: str
@@ -89,6 +93,12 @@ class Blueprint:
     members: tuple[Node, ...]
     description: str = ""
     arn: str = ""
+    modality: Modality | None = None
+    version: str | None = None
+
+    def is_for(self, modality: Modality) -> bool:
+        """Whether it may be applied to inputs of a modality."""
+        return self.modality in (None, modality)
 
     @property
     def fields(self) -> tuple[Field, ...]:

@@ -140,7 +140,7 @@ class Catalogue:
         :raises NotADirectoryError: when there is no such folder.
         """
         shipped = {
-            key: parse_blueprint(each.schema, name=each.name)
+            key: replace(parse_blueprint(each.schema, name=each.name), modality=each.modality)
             for key, each in MANAGED.items()
             if each.schema is not None
         }

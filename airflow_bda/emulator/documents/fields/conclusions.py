@@ -94,7 +94,7 @@ class Conclusions:
         return has_letters and len(words) <= _MAX_NAME_WORDS and ":" not in phrase.text and not is_class
 
     def _is_used(self, grid: Grid, phrase: Phrase) -> bool:
-        return any(each.page is grid.page and each.box.contains(phrase.box) for each in self.found)
+        return any(each.page is grid.page and box.contains(phrase.box) for each in self.found for box in each.boxes)
 
     def _lone_date(self, field: Field) -> Finding | None:
         for grid in self.grids:
@@ -120,4 +120,6 @@ class Conclusions:
 
 def _finding(grid: Grid, phrases: Sequence[Phrase], value: Value, sureness: float) -> Finding:
     words = Run(tuple(word for phrase in phrases for word in phrase.run.words))
-    return Finding(value, sureness * words.confidence, grid.page, words.box, by_label=False)
+    return Finding(
+        value, sureness * words.confidence, grid.page, tuple(phrase.box for phrase in phrases), by_label=False
+    )

@@ -49,12 +49,12 @@ class Candidate:
     page: Page
     label: frozenset[Place]
     words: frozenset[Place]
-    box: Box
+    boxes: tuple[Box, ...]
 
     @property
     def finding(self) -> Finding:
         """The value with its place."""
-        return Finding(self.value, self.confidence, self.page, self.box)
+        return Finding(self.value, self.confidence, self.page, self.boxes)
 
 
 def choose(found: Iterable[Candidate]) -> dict[Field, Finding]:
@@ -148,7 +148,7 @@ class FieldSearch:
             return None
         used = place.between(reading.start, reading.end)
         confidence = reading.certainty * used.run.confidence * label.run.confidence
-        return Candidate(field, reading.value, confidence, self.grid.page, label.places, used.places, used.box)
+        return Candidate(field, reading.value, confidence, self.grid.page, label.places, used.places, (used.box,))
 
     def _address(self, field: Field, label: Phrase, place: Phrase) -> Candidate | None:
         block = self.grid.column_below(place, most=_MAX_ADDRESS_LINES + 1, max_drop=_ADDRESS_GAP)
@@ -163,8 +163,9 @@ class FieldSearch:
             return None
         words = Run(tuple(word for phrase in block for word in phrase.run.words))
         places = frozenset(place for phrase in block for place in phrase.places)
+        boxes = tuple(phrase.box for phrase in block)
         confidence = words.confidence * label.run.confidence
-        return Candidate(field, text, confidence, self.grid.page, label.places, places, words.box)
+        return Candidate(field, text, confidence, self.grid.page, label.places, places, boxes)
 
 
 def _possible_labels(phrase: Phrase) -> Iterator[Phrase]:

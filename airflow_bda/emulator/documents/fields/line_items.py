@@ -17,7 +17,7 @@ from airflow_bda.emulator.documents.fields.found import Finding
 from airflow_bda.emulator.documents.fields.kinds import Kind, kind_of, read_value
 from airflow_bda.emulator.documents.fields.labels import LabelIndex, normalise
 from airflow_bda.emulator.documents.fields.values import as_json_number, find_numbers
-from airflow_bda.emulator.documents.reading.layout import Box, Run, Word
+from airflow_bda.emulator.documents.reading.layout import Run, Word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -168,7 +168,7 @@ def _row(page: Page, cells: Mapping[int, list[Word]], head: Sequence[_Column]) -
         if value is not None:
             certainty = reading.certainty if reading else _TEXT_CERTAINTY
             confidence = column.similarity * certainty * cell.confidence
-            row[column.field] = Finding(value, confidence, page, cell.box)
+            row[column.field] = Finding(value, confidence, page, (cell.box,))
     return row
 
 
@@ -194,8 +194,8 @@ def _continue(row: Row, more: Row) -> None:
             row[field] = finding
         else:
             confidence = min(before.confidence, finding.confidence)
-            box = Box.around((before.box, finding.box))
-            row[field] = Finding(f"{before.value} {finding.value}", confidence, before.page, box)
+            boxes = (*before.boxes, *finding.boxes)
+            row[field] = Finding(f"{before.value} {finding.value}", confidence, before.page, boxes)
 
 
 def _rows_without_head(grid: Grid, wanted: Rows, scalars: LabelIndex) -> TableRows:
@@ -237,12 +237,12 @@ def _plain_row(page: Page, line: Sequence[Phrase], text: Field, amount: Field, c
         return None
     confidence = _WITHOUT_HEAD * words.confidence
     row: Row = {
-        text: Finding(description, confidence, page, words.box, by_label=False),
+        text: Finding(description, confidence, page, (words.box,), by_label=False),
         amount: Finding(
-            as_json_number(numbers[-1].value), confidence, page, line[-1].run.words[-1].box, by_label=False
+            as_json_number(numbers[-1].value), confidence, page, (line[-1].run.words[-1].box,), by_label=False
         ),
     }
     if count is not None and quantity is not None:
         value = find_numbers(quantity["count"])[0].value
-        row[count] = Finding(as_json_number(value), confidence, page, line[0].run.words[0].box, by_label=False)
+        row[count] = Finding(as_json_number(value), confidence, page, (line[0].run.words[0].box,), by_label=False)
     return row

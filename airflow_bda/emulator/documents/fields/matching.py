@@ -59,26 +59,53 @@ class Match:
 
 @dataclass(frozen=True)
 class Segment:
-    """Pages that are one document, and the blueprint that fits them, if one does."""
+    """
+    Pages that are one document, and the blueprint that was applied to them, if one was.
+
+    :param fell_back: whether none fitted, and the blueprint is the project's fallback.
+    """
 
     pages: tuple[Page, ...]
     match: Match | None
+    fell_back: bool = False
 
 
-def match_segments(pages: Sequence[Page], blueprints: Sequence[Blueprint], *, split: bool) -> tuple[Segment, ...]:
+@dataclass(frozen=True)
+class Candidates:
+    """
+    The blueprints that documents may be matched with.
+
+    :param blueprints: what was asked for; nothing matches when it is empty.
+    :param fallback: what is applied where none fits.
+    :param is_forced: whether the only blueprint is applied whether it fits or not.
+    """
+
+    blueprints: tuple[Blueprint, ...] = ()
+    fallback: Blueprint | None = None
+    is_forced: bool = False
+
+
+def match_segments(pages: Sequence[Page], candidates: Candidates, *, split: bool) -> tuple[Segment, ...]:
     """
     Split pages into documents and find the blueprint of each.
 
-    :param blueprints: what was asked for; nothing matches when it is empty.
     :param split: whether several documents are looked for.
     :return: at least one segment.
     """
     pages = tuple(pages)
-    grids = [Grid(page) for page in pages] if blueprints else []
-    trials = [_Trial(blueprint, grids) for blueprint in blueprints]
+    grids = [Grid(page) for page in pages] if candidates != Candidates() else []
+    trials = [_Trial(blueprint, grids) for blueprint in candidates.blueprints]
+    fallback = _Trial(candidates.fallback, grids) if candidates.fallback else None
     starts = _starts(trials, len(pages)) if split and len(trials) > 1 else [0]
-    ends = [*starts[1:], len(pages)]
-    return tuple(Segment(pages[start:end], _best(trials, start, end)) for start, end in zip(starts, ends, strict=True))
+    segments = []
+    for start, end in zip(starts, [*starts[1:], len(pages)], strict=True):
+        match, fell_back = _best(trials, start, end), False
+        if match is None and candidates.is_forced and trials:
+            match = trials[0].apply(start, end)
+        if match is None and fallback is not None:
+            match, fell_back = fallback.apply(start, end), True
+        segments.append(Segment(pages[start:end], match, fell_back))
+    return tuple(segments)
 
 
 def _best(trials: Sequence[_Trial], start: int, end: int) -> Match | None:
@@ -113,15 +140,21 @@ class _Trial:
         return max(self._named[start:end], default=0.0)
 
     def match(self, start: int, end: int) -> Match | None:
-        """Give what was found on some pages; None when the blueprint does not fit them."""
+        """Return what was found on some pages; None when the blueprint does not fit them."""
+        match, found, wanted = self._try(start, end)
+        return None if match.score < MATCH_THRESHOLD or found < min(_LEAST_FIELDS, wanted) else match
+
+    def apply(self, start: int, end: int) -> Match:
+        """Return what was found on some pages, whether the blueprint fits them or not."""
+        return self._try(start, end)[0]
+
+    def _try(self, start: int, end: int) -> tuple[Match, int, int]:
         findings = self._findings(start, end)
         labelled = [each for each in findings.fields.values() if each.by_label]
         found = len(labelled) + sum(1 for rows in findings.tables.values() if rows)
         wanted = len(self._blueprint.fields) + len(self._blueprint.tables)
         score = _CLASS_SHARE * self.class_evidence(start, end) + _FIELDS_SHARE * found / wanted
-        if score < MATCH_THRESHOLD or found < min(_LEAST_FIELDS, wanted):
-            return None
-        return Match(self._blueprint, score, findings)
+        return Match(self._blueprint, score, findings), found, wanted
 
     def _findings(self, start: int, end: int) -> Findings:
         pages = self._found[start:end]

@@ -1,15 +1,15 @@
 """
 The custom output: what was found for the blueprint that fits.
 
-Where a value was not found, the result has an empty text, a null for numbers and truth values, or an empty list, and
-its explanation has ``success: false`` and the confidence 0: a choice of the emulator.
+A value that was not found is an empty text, whatever its type, with ``success`` true and no geometry; a list that was
+not found has one such item. That is how the service writes it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator.documents.fields.blueprints import STRING, Blueprint, Field, Group, Rows, Series
+from airflow_bda.emulator.documents.fields.blueprints import Blueprint, Field, Group, Rows, Series
 from airflow_bda.emulator.documents.outputs.geometry import bounding_box, corners
 
 if TYPE_CHECKING:
@@ -22,10 +22,15 @@ if TYPE_CHECKING:
 
 _CONFIDENCE_PLACES = 4
 _SERIES_SEPARATORS = str.maketrans(";\n", ",,")
+_NOT_FOUND = ""
+# The mean of the service's confidences where it found nothing; they do not tell what was found from what was not.
+_NOT_FOUND_CONFIDENCE = 0.73
+_DEFAULT_VERSION = "1"
+_AUDIO_LANGUAGES = ("dominant_asset_language", "generative_output_language")
 
 
 def document_custom_result(match: Match, pages: Sequence[Page]) -> dict[str, Any]:
-    """Build ``custom_output/<n>/result.json`` of a document."""
+    """Build ``custom_output/<n>/result.json`` of a document: five keys, always."""
     return {
         "matched_blueprint": _matched(match),
         "document_class": {"type": match.blueprint.document_class},
@@ -38,8 +43,27 @@ def document_custom_result(match: Match, pages: Sequence[Page]) -> dict[str, Any
 def image_custom_result(match: Match) -> dict[str, Any]:
     """Build ``custom_output/0/result.json`` of an image, which has neither a class nor pages."""
     return {
-        "matched_blueprint": _matched(match),
+        "matched_blueprint": _versioned(match),
         "inference_result": _values(match.blueprint.members, match.findings),
+    }
+
+
+def audio_custom_result(match: Match, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Build ``custom_output/0/result.json`` of a sound, which explains nothing."""
+    return {
+        "metadata": {name: metadata[name] for name in _AUDIO_LANGUAGES},
+        "matched_blueprint": _versioned(match),
+        "inference_result": _values(match.blueprint.members, match.findings),
+    }
+
+
+def video_custom_result(match: Match, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Build ``custom_output/0/result.json`` of a video."""
+    return {
+        "metadata": dict(metadata),
+        "matched_blueprint": _versioned(match),
+        "inference_result": _values(match.blueprint.members, match.findings),
+        "chapters": [],
     }
 
 
@@ -52,6 +76,10 @@ def _matched(match: Match) -> dict[str, Any]:
     }
 
 
+def _versioned(match: Match) -> dict[str, Any]:
+    return _matched(match) | {"version": match.blueprint.version or _DEFAULT_VERSION}
+
+
 def _values(members: Sequence[Node], findings: Findings) -> dict[str, Any]:
     return {member.name: _value(member, findings) for member in members}
 
@@ -60,21 +88,23 @@ def _value(member: Node, findings: Findings) -> Any:
     if isinstance(member, Group):
         return _values(member.members, findings)
     if isinstance(member, Rows):
-        return [{each.name: _plain(each, row.get(each)) for each in member.columns} for row in findings.tables[member]]
+        return [{each.name: _plain(row.get(each)) for each in member.columns} for row in _rows(member, findings)]
     if isinstance(member, Series):
         return _parts(findings.fields.get(member.item))
-    return _plain(member, findings.fields.get(member))
+    return _plain(findings.fields.get(member))
 
 
-def _plain(field: Field, finding: Finding | None) -> Any:
-    if finding is not None:
-        return finding.value
-    return "" if field.type == STRING else None
+def _rows(member: Rows, findings: Findings) -> Sequence[Mapping[Field, Finding]]:
+    return findings.tables.get(member) or ({},)
+
+
+def _plain(finding: Finding | None) -> Any:
+    return _NOT_FOUND if finding is None else finding.value
 
 
 def _parts(finding: Finding | None) -> list[Any]:
     if finding is None:
-        return []
+        return [_NOT_FOUND]
     if not isinstance(finding.value, str):
         return [finding.value]
     parts = (part.strip() for part in finding.value.translate(_SERIES_SEPARATORS).split(","))
@@ -89,35 +119,27 @@ def _explanation_of(member: Node, findings: Findings) -> Any:
     if isinstance(member, Group):
         return _explanations(member.members, findings)
     if isinstance(member, Rows):
-        return [_explained_row(member, row) for row in findings.tables[member]]
+        return [
+            {each.name: _explanation(each, row.get(each)) for each in member.columns} for row in _rows(member, findings)
+        ]
     if isinstance(member, Series):
         finding = findings.fields.get(member.item)
         return [_explanation(member.item, finding) | {"value": part} for part in _parts(finding)]
     return _explanation(member, findings.fields.get(member))
 
 
-def _explained_row(rows: Rows, row: Mapping[Field, Finding]) -> dict[str, Any]:
-    return {each.name: _explanation(each, row.get(each)) for each in rows.columns}
-
-
 def _explanation(field: Field, finding: Finding | None) -> dict[str, Any]:
-    return {
-        "success": finding is not None,
-        "confidence": round(finding.confidence, _CONFIDENCE_PLACES) if finding else 0.0,
-        "value": _plain(field, finding),
+    explained = {
+        "success": True,
+        "confidence": round(finding.confidence, _CONFIDENCE_PLACES) if finding else _NOT_FOUND_CONFIDENCE,
         "type": field.type,
-        "geometry": _geometry(finding) if finding else [],
+        "value": _plain(finding),
     }
+    if finding is not None and finding.page.has_geometry:
+        explained["geometry"] = [_place(finding, box) for box in finding.boxes]
+    return explained
 
 
-def _geometry(finding: Finding) -> list[dict[str, Any]]:
-    """Give box, corners and page; pages count from 1 here, as consumers of the service's results expect."""
-    if not finding.page.has_geometry:
-        return []
-    return [
-        {
-            "boundingBox": bounding_box(finding.box),
-            "vertices": corners(finding.box),
-            "page": finding.page.index + 1,
-        }
-    ]
+def _place(finding: Finding, box: Any) -> dict[str, Any]:
+    """Return box, corners and page; pages count from 1 here, over the whole input."""
+    return {"boundingBox": bounding_box(box), "vertices": corners(box), "page": finding.page.index + 1}

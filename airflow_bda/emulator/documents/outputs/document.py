@@ -1,159 +1,263 @@
 """
 The standard output of a document.
 
-Keys as in https://docs.aws.amazon.com/bedrock/latest/userguide/bda-output-documents.html. Descriptions and summaries
-are left out: nothing here could write them honestly.
+Keys as in https://docs.aws.amazon.com/bedrock/latest/userguide/bda-output-documents.html and in files that the service
+wrote: which of them are there depends on the granularity that the project asks for.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator.documents.outputs import notes
-from airflow_bda.emulator.documents.outputs.elements import TITLE, TableElement, TextElement, elements_of, usual_height
-from airflow_bda.emulator.documents.outputs.geometry import locations, stable_id
-from airflow_bda.emulator.documents.reading import ocr
+from airflow_bda.emulator.documents.outputs.elements import (
+    PAGE_NUMBER,
+    TITLE,
+    TableElement,
+    TextElement,
+    elements_of,
+    usual_height,
+)
+from airflow_bda.emulator.documents.outputs.geometry import bounding_box, stable_id
+from airflow_bda.emulator.documents.outputs.options import PLACEHOLDER, DocumentOptions
 from airflow_bda.service.formats import Modality
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from airflow_bda.emulator.documents.reading.layout import Page
+    from airflow_bda.emulator.documents.reading.layout import Box, Page
 
 ASSET_ID = "0"
 _CONFIDENCE_PLACES = 4
+# The service's lines all have about this confidence, whatever their words have.
+_LINE_CONFIDENCE = 0.01
+# Identity: nothing is rectified here, so a page fills its picture.
+_CORNERS = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
+_KEYS = {"PLAIN_TEXT": "text", "MARKDOWN": "markdown", "HTML": "html", "CSV": "csv"}
+_SUFFIXES = {"text": ".txt", "markdown": ".md", "html": ".html"}
+
+NO_TEXT_MODELS = "Descriptions and summaries are placeholders: the emulator runs no model."
+NO_GEOMETRY = "No boxes: the emulator does not lay a DOCX out. A page is what lies between two page breaks."
+
+Element = TextElement | TableElement
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where an input came from."""
+    """
+    Where an input came from.
+
+    :param bucket: empty, as the key, for bytes that came in the call.
+    """
 
     bucket: str
     key: str
 
+    @property
+    def keys(self) -> dict[str, str]:
+        """The members of ``metadata`` that name it."""
+        return {"s3_bucket": self.bucket, "s3_key": self.key} if self.bucket else {}
 
-def document_result(source: Source, file_type: str, pages: Sequence[Page], segment: int) -> dict[str, Any]:
+
+@dataclass(frozen=True)
+class AssetFiles:
     """
-    Build ``standard_output/<segment>/result.json`` of a document.
+    The files beside a result.
+
+    :param folder: the URI of the job's folder.
+    :param picture_of: returns the picture of a page as a PNG; None where the format has none.
+    """
+
+    folder: str
+    segment: int
+    picture_of: Callable[[int], bytes] | None = None
+    content: dict[str, bytes] = field(default_factory=dict)
+
+    def add(self, name: str, content: bytes) -> str:
+        """Keep a file, and return its URI."""
+        self.content[name] = content
+        return f"{self.folder}/{ASSET_ID}/standard_output/{self.segment}/assets/{name}"
+
+
+@dataclass(frozen=True)
+class DocumentResult:
+    """
+    What ``standard_output/<segment>/result.json`` of a document holds, as far as the options ask for it.
 
     :param pages: the pages of this segment, at least one.
     :param segment: the segment's number, from 0.
+    :param files: takes the additional files; None where none are asked for.
+    :param sync: whether this answers ``InvokeDataAutomation``, where the subdocument is always called 1.
     """
-    placed = _place_elements(pages)
-    lines = _text_lines(source, pages)
-    words = _text_words(source, pages)
-    markdown = "\n\n".join(element.markdown for _, element in placed)
-    return {
-        "metadata": {
+
+    source: Source
+    file_type: str
+    pages: Sequence[Page]
+    segment: int = 0
+    options: DocumentOptions = field(default_factory=DocumentOptions)
+    files: AssetFiles | None = None
+    sync: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Build the content of the file."""
+        wanted = self.options.granularity
+        result: dict[str, Any] = {"metadata": self._metadata(), "document": self._document()}
+        if "PAGE" in wanted:
+            result["pages"] = [self._page(page) for page in self.pages]
+        if "ELEMENT" in wanted:
+            result["elements"] = [self._element(order, *placed) for order, placed in enumerate(self._placed)]
+        if "LINE" in wanted:
+            result["text_lines"] = list(self._lines())
+        if "WORD" in wanted:
+            result["text_words"] = list(self._words())
+        return result
+
+    @cached_property
+    def _placed(self) -> list[tuple[Page, Element]]:
+        placed: list[tuple[Page, Element]] = []
+        usual = usual_height(self.pages)
+        title_seen = False
+        for page in self.pages:
+            found = list(elements_of(page, usual, title_seen=title_seen))
+            title_seen = title_seen or any(isinstance(each, TextElement) and each.sub_type == TITLE for each in found)
+            placed.extend((page, element) for element in found)
+        return placed
+
+    def _metadata(self) -> dict[str, Any]:
+        return {
             "asset_id": ASSET_ID,
+            "logical_subdocument_id": "1" if self.sync else str(self.segment),
             "semantic_modality": str(Modality.DOCUMENT),
-            "s3_bucket": source.bucket,
-            "s3_key": source.key,
-            "logical_subdocument_id": str(segment + 1),
-            "number_of_pages": len(pages),
-            "start_page_index": pages[0].index,
-            "end_page_index": pages[-1].index,
-            "file_type": file_type,
-        },
-        "document": {
-            "representation": {"text": "\n".join(page.text for page in pages), "markdown": markdown},
-            "statistics": {
-                **_element_counts([element for _, element in placed]),
-                "word_count": len(words),
-                "line_count": len(lines),
+            **self.source.keys,
+            "number_of_pages": len(self.pages),
+            "start_page_index": self.pages[0].index,
+            "end_page_index": self.pages[-1].index,
+            "file_type": self.file_type,
+        }
+
+    def _document(self) -> dict[str, Any]:
+        elements = [element for _, element in self._placed]
+        document: dict[str, Any] = {}
+        if "DOCUMENT" in self.options.granularity:
+            document["representation"] = self._representation(elements)
+        if self.options.generative:
+            document |= {"description": PLACEHOLDER, "summary": PLACEHOLDER}
+        statistics = self._statistics(elements, self.pages)
+        if "ELEMENT" in self.options.granularity:
+            statistics["hyperlink_count"] = sum(page.hyperlinks for page in self.pages)
+        if statistics:
+            document["statistics"] = statistics
+        if self.files:
+            for name, text in self._representation(elements).items():
+                if name in _SUFFIXES:
+                    self.files.add(f"document{_SUFFIXES[name]}", text.encode())
+        return document
+
+    def _page(self, page: Page) -> dict[str, Any]:
+        elements = [element for at, element in self._placed if at is page]
+        entry: dict[str, Any] = {"id": stable_id(self.source.key, "page", page.index), "page_index": page.index}
+        if (number := _printed_number(elements)) is not None:
+            entry["detected_page_number"] = number
+        entry["representation"] = self._representation(elements)
+        if statistics := self._statistics(elements, [page]):
+            entry["statistics"] = statistics
+        picture: dict[str, Any] = {}
+        if self.files and self.files.picture_of:
+            name = f"rectified_image_{page.index}.png"
+            picture["rectified_image"] = self.files.add(name, self.files.picture_of(page.index))
+        width, height = page.pixels
+        entry["asset_metadata"] = picture | {
+            "rectified_image_width_pixels": width,
+            "rectified_image_height_pixels": height,
+            "corners": _CORNERS,
+        }
+        return entry
+
+    def _element(self, order: int, page: Page, element: Element) -> dict[str, Any]:
+        is_table = isinstance(element, TableElement)
+        entry: dict[str, Any] = {
+            "id": stable_id(self.source.key, "element", page.index, order),
+            "type": "TABLE" if is_table else "TEXT",
+            "representation": self._representation([element]),
+            "reading_order": order,
+            "page_indices": [page.index],
+            **self._locations(page, element.box),
+        }
+        if isinstance(element, TextElement):
+            entry["sub_type"] = element.sub_type
+        else:
+            entry["headers"] = list(element.table.rows[0])
+            if self.files:
+                entry["csv_s3_uri"] = self.files.add(f"table_{order}.csv", element.csv.encode())
+        return entry
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        for page in self.pages:
+            for order, line in enumerate(page.lines):
+                yield {
+                    "id": stable_id(self.source.key, "line", page.index, order),
+                    "text": line.text,
+                    "reading_order": order,
+                    "page_index": page.index,
+                    "confidence": _LINE_CONFIDENCE,
+                    **self._locations(page, line.box),
+                }
+
+    def _words(self) -> Iterator[dict[str, Any]]:
+        for page in self.pages:
+            places = ((order, at, word) for order, line in enumerate(page.lines) for at, word in enumerate(line.words))
+            for reading_order, (order, at, word) in enumerate(places):
+                yield {
+                    "id": stable_id(self.source.key, "word", page.index, order, at),
+                    "text": word.text,
+                    "line_id": stable_id(self.source.key, "line", page.index, order),
+                    "reading_order": reading_order,
+                    "page_index": page.index,
+                    "confidence": round(word.confidence, _CONFIDENCE_PLACES),
+                    **self._locations(page, word.box),
+                }
+
+    def _representation(self, elements: Sequence[Element]) -> dict[str, str]:
+        texts: dict[str, Callable[[], str]] = {
+            "PLAIN_TEXT": lambda: "\n".join(element.text for element in elements),
+            "MARKDOWN": lambda: "\n\n".join(element.markdown for element in elements),
+            "HTML": lambda: "".join(element.html for element in elements),
+            "CSV": lambda: "\n".join(element.csv for element in elements if isinstance(element, TableElement)),
+        }
+        found = {_KEYS[name]: write() for name, write in texts.items() if name in self.options.text_formats}
+        if not found.get("csv", "tables"):
+            # There is a CSV only of tables.
+            del found["csv"]
+        return found
+
+    def _statistics(self, elements: Sequence[Element], pages: Sequence[Page]) -> dict[str, int]:
+        counts = {
+            "ELEMENT": {
+                "element_count": len(elements),
+                "table_count": sum(isinstance(element, TableElement) for element in elements),
+                "figure_count": 0,
             },
-        },
-        "pages": [_page_entry(source, page, [each for at, each in placed if at is page]) for page in pages],
-        "elements": [_element_entry(source, page, order, each) for order, (page, each) in enumerate(placed)],
-        "text_lines": lines,
-        "text_words": words,
-        notes.KEY: _notes(pages),
-    }
-
-
-def _place_elements(pages: Sequence[Page]) -> list[tuple[Page, TextElement | TableElement]]:
-    placed: list[tuple[Page, TextElement | TableElement]] = []
-    usual = usual_height(pages)
-    for page in pages:
-        title_seen = any(isinstance(each, TextElement) and each.sub_type == TITLE for _, each in placed)
-        placed.extend((page, element) for element in elements_of(page, usual, title_seen=title_seen))
-    return placed
-
-
-def _element_counts(elements: Sequence[TextElement | TableElement]) -> dict[str, int]:
-    tables = sum(isinstance(element, TableElement) for element in elements)
-    return {"element_count": len(elements), "table_count": tables, "figure_count": 0}
-
-
-def _page_entry(source: Source, page: Page, elements: Sequence[TextElement | TableElement]) -> dict[str, Any]:
-    return {
-        "id": stable_id(source.key, "page", page.index),
-        "page_index": page.index,
-        "representation": {
-            "text": page.text,
-            "markdown": "\n\n".join(element.markdown for element in elements),
-        },
-        "statistics": {
-            **_element_counts(elements),
-            "word_count": len(page.words),
-            "line_count": len(page.lines),
-        },
-    }
-
-
-def _element_entry(source: Source, page: Page, order: int, element: TextElement | TableElement) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "id": stable_id(source.key, "element", page.index, order),
-        "type": "TABLE" if isinstance(element, TableElement) else "TEXT",
-        "representation": {"text": element.text, "markdown": element.markdown},
-        "reading_order": order,
-        "page_indices": [page.index],
-        "locations": locations(page, element.box),
-    }
-    if isinstance(element, TableElement):
-        entry["representation"]["csv"] = element.csv
-        entry["headers"] = list(element.table.rows[0])
-    else:
-        entry["sub_type"] = element.sub_type
-    return entry
-
-
-def _text_lines(source: Source, pages: Sequence[Page]) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": stable_id(source.key, "line", page.index, number),
-            "text": line.text,
-            "reading_order": number,
-            "page_index": page.index,
-            "confidence": round(line.confidence, _CONFIDENCE_PLACES),
-            "locations": locations(page, line.box),
+            "WORD": {"word_count": sum(len(page.words) for page in pages)},
+            "LINE": {"line_count": sum(len(page.lines) for page in pages)},
         }
-        for page in pages
-        for number, line in enumerate(page.lines)
-    ]
-
-
-def _text_words(source: Source, pages: Sequence[Page]) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": stable_id(source.key, "word", page.index, number, position),
-            "text": word.text,
-            "line_id": stable_id(source.key, "line", page.index, number),
-            "page_index": page.index,
-            "confidence": round(word.confidence, _CONFIDENCE_PLACES),
-            "locations": locations(page, word.box),
+        return {
+            name: count
+            for level, part in counts.items()
+            if level in self.options.granularity
+            for name, count in part.items()
         }
-        for page in pages
-        for number, line in enumerate(page.lines)
-        for position, word in enumerate(line.words)
-    ]
+
+    def _locations(self, page: Page, box: Box) -> dict[str, Any]:
+        """Return where something stands; nothing for a page whose boxes are only an order of ours."""
+        if not (self.options.bounding_boxes and page.has_geometry):
+            return {}
+        return {"locations": [{"page_index": page.index, "bounding_box": bounding_box(box)}]}
 
 
-def _notes(pages: Sequence[Page]) -> list[str]:
-    found = [notes.NO_SUMMARY]
-    if not all(page.has_geometry for page in pages):
-        found.append(notes.NO_GEOMETRY)
-    if any(page.was_scanned for page in pages) and not ocr.is_available():
-        found.append(notes.NO_OCR)
-    return found
+def _printed_number(elements: Sequence[Element]) -> int | None:
+    for element in elements:
+        if isinstance(element, TextElement) and element.sub_type == PAGE_NUMBER:
+            return int(re.findall(r"\d+", element.text)[0])
+    return None

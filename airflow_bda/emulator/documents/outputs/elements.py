@@ -2,7 +2,7 @@
 The elements of a document: titles, paragraphs, page numbers and tables, by simple rules.
 
 - A table is what the file draws as one. Text inside it belongs to it.
-- The first line that is clearly higher than the usual line is the TITLE; further ones are SECTION_TITLE.
+- The first line that is clearly higher than the usual line is the TITLE; further ones are SECTION_HEADER.
 - A last line such as "Page 2 of 3" is a PAGE_NUMBER.
 - Lines that follow each other closely are one PARAGRAPH.
 """
@@ -13,6 +13,7 @@ import csv
 import io
 import re
 from dataclasses import dataclass
+from html import escape
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
 
     from airflow_bda.emulator.documents.reading.layout import Page, Table
 
-TITLE, SECTION_TITLE, PARAGRAPH, PAGE_NUMBER = "TITLE", "SECTION_TITLE", "PARAGRAPH", "PAGE_NUMBER"
+TITLE, SECTION_HEADER, PARAGRAPH, PAGE_NUMBER = "TITLE", "SECTION_HEADER", "PARAGRAPH", "PAGE_NUMBER"
 
 # A heading is this much higher than the usual line of the document.
 _TITLE_RATIO, _SECTION_RATIO = 1.4, 1.15
 # A gap wider than this share of a line's height ends a paragraph.
 _PARAGRAPH_GAP = 0.9
 _PAGE_NUMBER = re.compile(r"(page|p\.|-)?\s*\d{1,4}\s*((of|/)\s*\d{1,4})?\s*-?", re.IGNORECASE)
-_MARKS = {TITLE: "# ", SECTION_TITLE: "## "}
+_MARKS = {TITLE: "# ", SECTION_HEADER: "## "}
+_TAGS = {TITLE: "h1", SECTION_HEADER: "h2"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,12 @@ class TextElement:
     def markdown(self) -> str:
         """The lines with the mark of their kind."""
         return _MARKS.get(self.sub_type, "") + self.text
+
+    @property
+    def html(self) -> str:
+        """The lines in the element of their kind."""
+        tag = _TAGS.get(self.sub_type, "p")
+        return f"<{tag}>{escape(self.text)}</{tag}>"
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,16 @@ class TableElement:
         return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
 
     @property
+    def html(self) -> str:
+        """The rows as a table; the first one is the head."""
+        rows = ("".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row) for tag, row in self._tagged_rows())
+        return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
+
+    def _tagged_rows(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        for number, row in enumerate(self.table.rows):
+            yield "td" if number else "th", row
+
+    @property
     def csv(self) -> str:
         """The rows as comma-separated values."""
         text = io.StringIO()
@@ -87,7 +105,7 @@ class TableElement:
 
 
 def usual_height(pages: Sequence[Page]) -> float:
-    """Give the usual height of a line in points or pixels; 0 for a document without text."""
+    """Return the usual height of a line in points or pixels; 0 for a document without text."""
     return median([line.height * page.height for page in pages for line in page.lines] or [0.0])
 
 
@@ -103,7 +121,7 @@ def elements_of(page: Page, usual: float, *, title_seen: bool) -> Iterator[TextE
     found: list[TextElement | TableElement] = [*_text_elements(page, lines, usual), *tables]
     for element in sorted(found, key=lambda element: element.box.top):
         if isinstance(element, TextElement) and element.sub_type == TITLE:
-            yield TextElement(SECTION_TITLE, element.lines) if title_seen else element
+            yield TextElement(SECTION_HEADER, element.lines) if title_seen else element
             title_seen = True
         else:
             yield element
@@ -133,4 +151,4 @@ def _kind(line: Run, page: Page, usual: float, *, is_last: bool) -> str:
     height = line.height * page.height
     if height >= _TITLE_RATIO * usual:
         return TITLE
-    return SECTION_TITLE if height >= _SECTION_RATIO * usual else PARAGRAPH
+    return SECTION_HEADER if height >= _SECTION_RATIO * usual else PARAGRAPH

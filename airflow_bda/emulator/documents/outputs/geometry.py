@@ -1,12 +1,12 @@
-"""Boxes, ids and locations as results hold them."""
+"""Boxes and ids as results hold them."""
 
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow_bda.emulator.documents.reading.layout import Box, Page
+    from airflow_bda.emulator.documents.reading.layout import Box
 
 _PLACES = 6
 # Ids are made from the place that they name, so that the same input gives the same result.
@@ -14,12 +14,12 @@ _NAMESPACE = uuid.UUID("2d0d6a4e-3b57-5b0c-9a3e-6b8f4f0c9d11")
 
 
 def stable_id(*parts: object) -> str:
-    """Give the id of an element that stands at this place; the same on every run."""
+    """Return the id of an element that stands at this place; the same on every run."""
     return str(uuid.uuid5(_NAMESPACE, "/".join(str(part) for part in parts)))
 
 
 def bounding_box(box: Box) -> dict[str, float]:
-    """Give a box in ratios of the page."""
+    """Return a box in ratios of the page."""
     return {
         "left": round(box.left, _PLACES),
         "top": round(box.top, _PLACES),
@@ -29,13 +29,6 @@ def bounding_box(box: Box) -> dict[str, float]:
 
 
 def corners(box: Box) -> list[dict[str, float]]:
-    """Give the four corners of a box, clockwise from the top left."""
+    """Return the four corners of a box, clockwise from the top left."""
     left, top, right, bottom = (round(side, _PLACES) for side in (box.left, box.top, box.right, box.bottom))
     return [{"x": left, "y": top}, {"x": right, "y": top}, {"x": right, "y": bottom}, {"x": left, "y": bottom}]
-
-
-def locations(page: Page, box: Box) -> list[dict[str, Any]]:
-    """Give where something stands; nothing for a page whose boxes are only an order of ours."""
-    if not page.has_geometry:
-        return []
-    return [{"page_index": page.index, "bounding_box": bounding_box(box)}]

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 # What Pillow calls the formats that the emulator takes; no other decoder is tried.
 _DECODERS = ("PNG", "JPEG", "TIFF", "MPO")
-_BITS_PER_CHANNEL = {"1": 1, "I;16": 16, "I": 32, "F": 32}
 # Paper: at least this light, in each of the three channels, and with channels no further apart than this.
 _PAPER_LIGHT, _PAPER_TINT = 170, 48
 _THUMBNAIL = (64, 64)
@@ -34,14 +33,12 @@ class Picture:
     """
     A decoded picture.
 
-    :param color_depth: bits of one channel.
     :param page: its text, with boxes.
     """
 
     encoding: str
     width: int
     height: int
-    color_depth: int
     page: Page
 
 
@@ -66,10 +63,9 @@ def read_picture(data: bytes, file_format: FileFormat) -> Picture:
 
     with _opened(data) as image:
         image.load()
-        depth = _BITS_PER_CHANNEL.get(image.mode, 8)
         # Phones write photos lying on their side, with a note how to turn them.
         upright = ImageOps.exif_transpose(image)
-        return Picture(file_format.value, upright.width, upright.height, depth, _page(upright, 0))
+        return Picture(file_format.value, upright.width, upright.height, _page(upright, 0))
 
 
 def read_tiff(data: bytes, limits: DocumentLimits) -> Document:
@@ -110,4 +106,16 @@ def _check_pixels(image: Image) -> None:
 
 def _page(image: Image, index: int) -> Page:
     lines = lines_of(ocr.read_words(image))
-    return Page(index, float(image.width), float(image.height), lines, was_scanned=True)
+    return Page(index, float(image.width), float(image.height), lines, was_scanned=True, pixels=image.size)
+
+
+def page_picture(data: bytes, index: int) -> bytes:
+    """Return a page of a picture file as a PNG, upright."""
+    from PIL import ImageOps
+
+    with _opened(data) as image:
+        image.seek(index)
+        _check_pixels(image)
+        file = io.BytesIO()
+        ImageOps.exif_transpose(image).save(file, "PNG")
+    return file.getvalue()

@@ -121,6 +121,8 @@ class Page:
     :param lines: from the top down.
     :param has_geometry: False where the boxes are only an order of ours, as for DOCX, and must not be shown.
     :param was_scanned: whether the text comes from OCR.
+    :param pixels: width and height of its picture.
+    :param hyperlinks: how many there are.
     """
 
     index: int
@@ -130,6 +132,9 @@ class Page:
     tables: tuple[Table, ...] = ()
     has_geometry: bool = True
     was_scanned: bool = False
+    # A letter at the 200 dots per inch of AWS's examples.
+    pixels: tuple[int, int] = (1700, 2200)
+    hyperlinks: int = 0
 
     @cached_property
     def text(self) -> str:

@@ -59,8 +59,15 @@ class VideoTrack:
 
 @dataclass(frozen=True)
 class Media:
-    """What an audio or video file holds; the first stream of each kind."""
+    """
+    What an audio or video file holds; the first stream of each kind.
 
+    :param short_format: the container's name, such as ``wav``.
+    :param long_format: the same in full, such as ``QuickTime / MOV``.
+    """
+
+    short_format: str
+    long_format: str
     duration_millis: int
     audio: AudioTrack | None
     video: VideoTrack | None
@@ -76,7 +83,13 @@ def read_media(data: bytes, file_format: FileFormat) -> Media:
         import av
 
         with av.open(io.BytesIO(data), "r", format=_DEMUXERS[file_format]) as container:
-            media = Media(_duration_millis(container), _audio(container), _video(container))
+            media = Media(
+                file_format.value.lower(),
+                container.format.long_name,
+                _duration_millis(container),
+                _audio(container),
+                _video(container),
+            )
     if media.video is not None:
         _check_video(media, media.video)
     elif media.audio is not None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+NO_OCR = "Pictures have no text: OCR is not installed. Run: pip install 'airflow-provider-bda[ocr]'"
+
 # The engine keeps state between its steps, so one picture at a time. It also bounds the memory.
 _lock = threading.Lock()
 # More threads than this make one page hardly faster, and starve the tasks that run beside the emulator.
@@ -73,7 +75,7 @@ def _engine_parameters() -> dict[str, Any] | None:
     """Name the models in the wheel, so that the engine never looks for them elsewhere."""
     spec = importlib.util.find_spec("rapidocr")
     if spec is None or spec.origin is None:
-        _log.warning("rapidocr is not installed: pictures have no text. Install airflow-provider-bda[local].")
+        _log.warning(NO_OCR)
         return None
     folder = Path(spec.origin).parent / "models"
     models = {kind: next(iter(sorted(folder.glob(f"*_{kind}_*.onnx"))), None) for kind in _MODELS}

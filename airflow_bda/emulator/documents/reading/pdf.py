@@ -81,6 +81,7 @@ def _read_page(page: Any, data: bytes) -> Page:
         words = ocr.read_words(_draw(data, index)) if page.objects and ocr.is_available() else ()
     else:
         tables = tuple(_table(table, page) for table in page.find_tables())
+    scale = _scale(float(page.width), float(page.height))
     page.close()
     return Page(
         index=index,
@@ -89,7 +90,16 @@ def _read_page(page: Any, data: bytes) -> Page:
         lines=lines_of(words),
         tables=tuple(table for table in tables if len(table.rows) > 1),
         was_scanned=scanned,
+        pixels=(round(float(page.width) * scale), round(float(page.height) * scale)),
+        hyperlinks=_count_hyperlinks(page),
     )
+
+
+def _count_hyperlinks(page: Any) -> int:
+    try:
+        return len(page.hyperlinks)
+    except Exception:  # noqa: BLE001 - a broken annotation is no reason to refuse the page
+        return 0
 
 
 def _word(word: dict[str, Any], page: Any) -> Word:
@@ -113,6 +123,17 @@ def _ratio(distance: float, whole: float) -> float:
     return min(max(float(distance) / float(whole), 0.0), 1.0)
 
 
+def _scale(width: float, height: float) -> float:
+    return min(_DOTS_PER_INCH / POINTS_PER_INCH, _MAX_RENDERED_SIDE / max(width, height))
+
+
+def draw_page(data: bytes, index: int) -> bytes:
+    """Return a picture of a page as a PNG."""
+    file = io.BytesIO()
+    _draw(data, index).save(file, "PNG")
+    return file.getvalue()
+
+
 def _draw(data: bytes, index: int) -> Image:
     import pypdfium2
 
@@ -120,8 +141,7 @@ def _draw(data: bytes, index: int) -> Image:
         document = pypdfium2.PdfDocument(data)
         try:
             page = document[index]
-            scale = min(_DOTS_PER_INCH / POINTS_PER_INCH, _MAX_RENDERED_SIDE / max(page.get_size()))
-            image: Image = page.render(scale=scale).to_pil()
+            image: Image = page.render(scale=_scale(*page.get_size())).to_pil()
         finally:
             document.close()
     return image

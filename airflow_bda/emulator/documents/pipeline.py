@@ -1,0 +1,236 @@
+"""From the bytes of an input object to its results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.emulator.documents.assumptions import (
+    DOCUMENT_WORDS,
+    INVALID_INPUT,
+    MODALITY_DISABLED,
+    UNSUPPORTED_FORMAT,
+)
+from airflow_bda.emulator.documents.contract import (
+    AssetOutput,
+    InputError,
+    ProcessedInput,
+    ProcessingRequest,
+    SegmentOutput,
+)
+from airflow_bda.emulator.documents.fields.found import Findings
+from airflow_bda.emulator.documents.fields.matching import Candidates, Match, match_segments
+from airflow_bda.emulator.documents.outputs.custom import (
+    audio_custom_result,
+    document_custom_result,
+    image_custom_result,
+    video_custom_result,
+)
+from airflow_bda.emulator.documents.outputs.document import (
+    NO_GEOMETRY,
+    NO_TEXT_MODELS,
+    AssetFiles,
+    DocumentResult,
+    Source,
+)
+from airflow_bda.emulator.documents.outputs.media import (
+    NO_CONTENT,
+    NO_SHOTS,
+    NO_TRANSCRIPT,
+    audio_result,
+    image_result,
+    video_result,
+)
+from airflow_bda.emulator.documents.outputs.options import OutputOptions
+from airflow_bda.emulator.documents.reading import ocr
+from airflow_bda.emulator.documents.reading.docx import read_docx
+from airflow_bda.emulator.documents.reading.formats import FileFormat, format_of
+from airflow_bda.emulator.documents.reading.images import page_picture, read_picture, read_tiff
+from airflow_bda.emulator.documents.reading.layout import Document
+from airflow_bda.emulator.documents.reading.limits import check_format, check_image_size, check_size, document_limits
+from airflow_bda.emulator.documents.reading.media import read_media
+from airflow_bda.emulator.documents.reading.pdf import draw_page, read_pdf
+from airflow_bda.service.formats import Modality
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_bda.emulator.documents.fields.blueprints import Blueprint
+    from airflow_bda.emulator.documents.reading.images import Picture
+
+PICTURES = frozenset({FileFormat.PNG, FileFormat.JPEG})
+_READERS = {FileFormat.PDF: read_pdf, FileFormat.DOCX: read_docx, FileFormat.TIFF: read_tiff}
+_DRAWERS = {FileFormat.PDF: draw_page, FileFormat.TIFF: page_picture, FileFormat.PNG: page_picture}
+_DRAWERS[FileFormat.JPEG] = page_picture
+# The file type that the service names for bytes of a PNG or JPEG that came in the call.
+_TYPE_OF_BYTES = "IMAGE"
+
+
+@dataclass(frozen=True)
+class Work:
+    """
+    One input with all that its results depend on.
+
+    :param blueprints: those of the request whose schema is known.
+    :param fallback: the project's fallback blueprint.
+    """
+
+    request: ProcessingRequest
+    blueprints: tuple[Blueprint, ...] = ()
+    fallback: Blueprint | None = None
+
+    @property
+    def options(self) -> OutputOptions:
+        """What the project asks for."""
+        return OutputOptions.of(self.request.project)
+
+    @property
+    def source(self) -> Source:
+        """Where the input came from."""
+        return Source(self.request.bucket, self.request.key)
+
+    def candidates(self, modality: Modality) -> Candidates:
+        """Return the blueprints for a modality; the only one of a request is forced where there is no fallback."""
+        fallback = self.fallback if modality is Modality.DOCUMENT else None
+        fitting = tuple(each for each in self.blueprints if each.is_for(modality))
+        return Candidates(fitting, fallback, len(self.request.blueprint_arns) == 1 and fallback is None)
+
+
+def process(work: Work) -> ProcessedInput:
+    """
+    Read an input and build its results.
+
+    :raises InputError: when the input cannot be processed; the job ends in ``ClientError``.
+    """
+    file_format = _recognise(work.request)
+    if file_format in PICTURES:
+        return _process_picture(work, file_format)
+    if file_format in _READERS:
+        return _process_paged(work, file_format)
+    return _process_media(work, file_format)
+
+
+def _recognise(request: ProcessingRequest) -> FileFormat:
+    if not request.data:
+        raise InputError(INVALID_INPUT, f"The file {request.key!r} is empty.")
+    file_format = format_of(request.data)
+    if file_format is None:
+        taken = ", ".join(each.value for each in FileFormat)
+        raise InputError(
+            UNSUPPORTED_FORMAT,
+            f"The content of {request.key!r} is in no format that BDA takes ({taken}); convert it to one of them.",
+        )
+    check_format(file_format, document_limits(sync=request.sync))
+    return file_format
+
+
+def _check_enabled(work: Work, modality: Modality) -> None:
+    if modality in work.options.disabled:
+        raise InputError(
+            MODALITY_DISABLED,
+            f"The project does not process {modality} inputs: its overrideConfiguration disables them.",
+        )
+
+
+def _process_picture(work: Work, file_format: FileFormat) -> ProcessedInput:
+    limits = document_limits(sync=work.request.sync)
+    check_size(len(work.request.data), Modality.DOCUMENT, limits)
+    picture = read_picture(work.request.data, file_format)
+    is_document = len(picture.page.words) >= DOCUMENT_WORDS
+    by_content = Modality.DOCUMENT if is_document else Modality.IMAGE
+    modality = work.request.project.routed_modality(work.request.data) or by_content
+    if modality is Modality.DOCUMENT:
+        file_type = file_format.value if work.request.bucket else _TYPE_OF_BYTES
+        return _document_results(work, Document(file_type, (picture.page,)), file_format)
+    check_size(len(work.request.data), Modality.IMAGE, limits)
+    check_image_size(picture.width, picture.height)
+    return _image_results(work, picture)
+
+
+def _process_paged(work: Work, file_format: FileFormat) -> ProcessedInput:
+    limits = document_limits(sync=work.request.sync)
+    check_size(len(work.request.data), Modality.DOCUMENT, limits)
+    _check_enabled(work, Modality.DOCUMENT)
+    return _document_results(work, _READERS[file_format](work.request.data, limits), file_format)
+
+
+def _document_results(work: Work, document: Document, file_format: FileFormat) -> ProcessedInput:
+    _check_enabled(work, Modality.DOCUMENT)
+    request, options = work.request, work.options
+    split = options.splits_documents and not request.sync
+    segments = []
+    for number, segment in enumerate(match_segments(document.pages, work.candidates(Modality.DOCUMENT), split=split)):
+        files = _files(work, file_format, number)
+        standard = DocumentResult(
+            work.source, document.file_type, segment.pages, number, options.document, files, request.sync
+        ).to_json()
+        custom = document_custom_result(segment.match, segment.pages) if segment.match else None
+        status = "FALLBACK" if segment.fell_back else _status(work, custom)
+        segments.append(SegmentOutput(standard, custom, status, files.content if files else {}))
+    has_geometry = all(page.has_geometry for page in document.pages)
+    was_scanned = any(page.was_scanned for page in document.pages)
+    notes = {
+        NO_TEXT_MODELS: options.document.generative,
+        NO_GEOMETRY: not has_geometry,
+        ocr.NO_OCR: was_scanned and not ocr.is_available(),
+    }
+    return ProcessedInput(Modality.DOCUMENT, (AssetOutput(tuple(segments)),), _true(notes))
+
+
+def _files(work: Work, file_format: FileFormat, segment: int) -> AssetFiles | None:
+    if work.request.sync or not work.options.document.additional_files:
+        return None
+    drawer = _DRAWERS.get(file_format)
+    return AssetFiles(work.request.job_folder, segment, partial(drawer, work.request.data) if drawer else None)
+
+
+def _image_results(work: Work, picture: Picture) -> ProcessedInput:
+    _check_enabled(work, Modality.IMAGE)
+    standard = image_result(work.source, picture, work.options.image)
+    (segment,) = match_segments((picture.page,), work.candidates(Modality.IMAGE), split=False)
+    custom = image_custom_result(segment.match) if segment.match else None
+    notes = {NO_CONTENT: True, ocr.NO_OCR: not ocr.is_available()}
+    return _one_segment(Modality.IMAGE, SegmentOutput(standard, custom, _status(work, custom)), notes)
+
+
+def _process_media(work: Work, file_format: FileFormat) -> ProcessedInput:
+    check_size(len(work.request.data), file_format.modalities[0], document_limits(sync=work.request.sync))
+    media, options = read_media(work.request.data, file_format), work.options
+    wants_sound = work.request.project.routed_modality(work.request.data) is Modality.AUDIO
+    if media.audio is not None and (media.video is None or wants_sound):
+        _check_enabled(work, Modality.AUDIO)
+        standard = audio_result(work.source, media, media.audio, options)
+        match = _unread(work, Modality.AUDIO)
+        custom = audio_custom_result(match, standard["metadata"]) if match else None
+        return _one_segment(
+            Modality.AUDIO, SegmentOutput(standard, custom, _status(work, custom)), {NO_TRANSCRIPT: True}
+        )
+    if media.video is None or wants_sound:
+        raise InputError(INVALID_INPUT, "The file holds no stream of the kind that it is to be processed as.")
+    _check_enabled(work, Modality.VIDEO)
+    standard = video_result(work.source, media, media.video, options.video)
+    match = _unread(work, Modality.VIDEO)
+    custom = video_custom_result(match, standard["metadata"]) if match else None
+    notes = {NO_TRANSCRIPT: True, NO_SHOTS: True}
+    return _one_segment(Modality.VIDEO, SegmentOutput(standard, custom, _status(work, custom)), notes)
+
+
+def _unread(work: Work, modality: Modality) -> Match | None:
+    """Return the blueprint made for a modality whose content nobody reads, nothing found; None where there is none."""
+    made = (each for each in work.blueprints if each.modality is modality)
+    return next((Match(each, 1.0, Findings()) for each in made), None)
+
+
+def _status(work: Work, custom: Mapping[str, Any] | None) -> str | None:
+    if not work.request.blueprint_arns:
+        return None
+    return "MATCH" if custom else "NO_MATCH"
+
+
+def _one_segment(modality: Modality, segment: SegmentOutput, notes: Mapping[str, bool]) -> ProcessedInput:
+    return ProcessedInput(modality, (AssetOutput((segment,)),), _true(notes))
+
+
+def _true(notes: Mapping[str, bool]) -> tuple[str, ...]:
+    return tuple(note for note, holds in notes.items() if holds)
