@@ -109,6 +109,10 @@ class Bda:
             time.sleep(0.01)
         return answer
 
+    def result_keys(self) -> list[str]:
+        """List what jobs wrote, but for the empty object that each writes when it starts."""
+        return [key for key in self.output_keys() if not key.endswith("/.s3_access_check")]
+
     def output_keys(self) -> list[str]:
         return sorted(found["Key"] for found in self.s3.list_objects_v2(Bucket="outputs").get("Contents", ()))
 

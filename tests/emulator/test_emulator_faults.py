@@ -217,5 +217,5 @@ def test_a_job_can_fail(bda, status):
     EMULATOR.faults.add(FaultKind.FAILED_JOB, times=1, status=status, error_type="Bad", error_message="Very bad.")
     answer = bda.wait(bda.invoke())
     assert (answer["status"], answer["errorType"], answer["errorMessage"]) == (status, "Bad", "Very bad.")
-    assert bda.output_keys() == []
+    assert bda.result_keys() == []
     assert bda.wait(bda.invoke())["status"] == "Success"

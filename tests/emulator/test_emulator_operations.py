@@ -108,7 +108,7 @@ def test_an_input_that_cannot_be_read_ends_in_a_client_error(bda):
         "The file is broken.",
     )
     assert "outputConfiguration" not in answer
-    assert bda.output_keys() == []
+    assert bda.result_keys() == []
 
 
 def test_a_bug_in_the_processing_ends_in_a_service_error(bda):
