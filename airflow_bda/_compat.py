@@ -75,7 +75,9 @@ __all__ = [
     "first_poke_at",
     "loop_position",
     "may_keep_task_state_on_clear",
-    "read_xcom",
+    "pull_link",
+    "push_link",
+    "read_link",
     "runs_in_the_caller",
     "safe_event",
     "task_state_store",
@@ -161,17 +163,52 @@ def count(metric: str, tags: Mapping[str, str]) -> None:
     incr(metric, tags=dict(tags))
 
 
-def read_xcom(key: str, ti_key: Any) -> Any | None:
+def push_link(ti: Any, key: str, value: str) -> None:
     """
-    Give what a task instance pushed: in Airflow 3 to one of its tasks, in Airflow 2 to its web server too.
+    Push the XCom of an extra link: past the XCom backend where there is one, as Airflow 3 does at a task's end.
+
+    Its web server reads links from the database, and knows no backend.
+    """
+    past_backend = _xcoms_past_the_backend()
+    if past_backend is None:
+        ti.xcom_push(key=key, value=value)
+        return
+    place = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
+    past_backend._set_xcom_in_db(key=key, value=value, **place)  # noqa: SLF001  Airflow has no public way
+
+
+def pull_link(ti: Any, task_id: str, key: str, map_index: int) -> Any | None:
+    """Return the XCom that :func:`push_link` pushed for another task of the same run."""
+    past_backend = _xcoms_past_the_backend()
+    if past_backend is None:
+        return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
+    return past_backend.get_one(key=key, dag_id=ti.dag_id, task_id=task_id, run_id=ti.run_id, map_index=map_index)
+
+
+def read_link(key: str, ti_key: Any) -> Any | None:
+    """
+    Return the XCom that :func:`push_link` pushed: in Airflow 3 to one of its tasks, in Airflow 2 to its web server too.
 
     :param ti_key: whatever names the task instance: its key, or itself.
     """
+    past_backend = _xcoms_past_the_backend()
+    if past_backend is not None:
+        return past_backend.get_value(key=key, ti_key=ti_key)
     try:  # Airflow 3
         from airflow.sdk.execution_time.xcom import XCom
     except ImportError:
         from airflow.models import XCom
     return XCom.get_value(key=key, ti_key=ti_key)
+
+
+def _xcoms_past_the_backend() -> Any | None:
+    """Return Airflow 3's own XComs where a backend stands in their place; else None."""
+    try:
+        from airflow.sdk.bases.xcom import BaseXCom
+        from airflow.sdk.execution_time.xcom import XCom
+    except ImportError:
+        return None
+    return None if XCom is BaseXCom else BaseXCom
 
 
 def first_poke_at(context: Mapping[str, Any]) -> datetime | None:

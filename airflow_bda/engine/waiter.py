@@ -101,7 +101,6 @@ class Wait:
         cannot be found yet.
     :param has_worked: whether the connection is known to have worked, in this process or another. Then an endpoint that
         cannot be reached, or credentials that are refused, do not end the wait early.
-    :param limit: what set *deadline*, for the error of a time-out.
     :param on_change: logs one line; called on the loop, in the context of the caller.
     :param wall_clock: tells the time that *deadline* is compared with.
     """
@@ -113,7 +112,6 @@ class Wait:
     poll_interval: float | None = None
     submitted_at: datetime | None = None
     has_worked: bool = False
-    limit: str | None = None
     on_change: Callable[[str], None] | None = None
     wall_clock: Callable[[], datetime] = utc_now
 
@@ -216,7 +214,6 @@ class Waiter:
                 deadline=self.wait.deadline,
                 last_state=self.seen.state,
                 last_failure=self.seen.last_failure,
-                limit=self.wait.limit,
             )
         )
 

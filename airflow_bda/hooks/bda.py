@@ -276,7 +276,7 @@ class BdaHook(AsyncAwsHook):
         :return: the URI of ``job_metadata.json``.
         :raises BdaError: for a job that failed, and :class:`BdaTimeoutError` for one that goes on.
         """
-        deadline = deadline_after("max_wait", max_wait)
+        deadline = deadline_after("max_wait", max_wait, may_be_zero=True)
         return self.outcome(invocation_arn, deadline=deadline, poll_interval=poll_interval).metadata_uri()
 
     async def wait_async(
@@ -287,7 +287,7 @@ class BdaHook(AsyncAwsHook):
         poll_interval: PollInterval = None,
     ) -> str | None:
         """Wait for a job to end; the async twin of :meth:`wait`. Waits on one loop share a client."""
-        deadline = deadline_after("max_wait", max_wait)
+        deadline = deadline_after("max_wait", max_wait, may_be_zero=True)
         outcome = await self.outcome_async(invocation_arn, deadline=deadline, poll_interval=poll_interval)
         return outcome.metadata_uri()
 
@@ -298,14 +298,12 @@ class BdaHook(AsyncAwsHook):
         deadline: datetime,
         poll_interval: PollInterval = None,
         has_worked: bool = False,
-        limit: str | None = None,
     ) -> JobOutcome:
         """
         Wait for a job to end, until *deadline* at most, and return the end as a value instead of raising it.
 
         :param has_worked: whether this connection is known to have worked, as it has for who has just submitted the
             job. Then an endpoint that cannot be reached is waited for, and does not end the wait after a minute.
-        :param limit: what set *deadline*, for the error of a time-out.
         """
         try:
             wait = self._wait(
@@ -322,19 +320,23 @@ class BdaHook(AsyncAwsHook):
         deadline: datetime,
         poll_interval: PollInterval = None,
         has_worked: bool = False,
-        limit: str | None = None,
     ) -> JobOutcome:
         """Wait for a job to end and return the end as a value; the async twin of :meth:`outcome`."""
         try:
             identity = await self.identity_patiently()
-            facts = {"has_worked": has_worked, "limit": limit}
-            wait = self._wait(invocation_arn, identity, deadline, poll_interval, **facts)
+            wait = self._wait(invocation_arn, identity, deadline, poll_interval, has_worked=has_worked)
         except BdaError as error:
             return JobOutcome(invocation_arn, error=error)
         return await wait_for_job(wait)
 
     def _wait(
-        self, invocation_arn: str, identity: str, deadline: datetime, poll_interval: PollInterval, **facts: Any
+        self,
+        invocation_arn: str,
+        identity: str,
+        deadline: datetime,
+        poll_interval: PollInterval,
+        *,
+        has_worked: bool,
     ) -> Wait:
         # A source that is opened again, after credentials expired, must see the connection as it is by then.
         hooks = chain([self], iter(self.anew, None))
@@ -345,7 +347,7 @@ class BdaHook(AsyncAwsHook):
             limits=wait_limits(),
             poll_interval=in_seconds(poll_interval),
             on_change=self.log.info,
-            **facts,
+            has_worked=has_worked,
         )
 
     # -- results

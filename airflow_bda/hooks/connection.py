@@ -83,6 +83,11 @@ class AsyncAwsHook(SafeLogging, AwsBaseHook):
         return Config(retries=_RETRIES).merge(given).merge(Config(user_agent_extra=agent))
 
     @cached_property
+    def log(self) -> Any:
+        """Airflow's log of this hook, made safe once: a wait keeps it for as long as it lasts."""
+        return super().log
+
+    @cached_property
     def identity(self) -> str:
         """The digest of the resolved connection: clients may be shared between hooks that agree in it."""
         return identity_digest(self.conn_config, service_name=self.client_type, config=self.config)

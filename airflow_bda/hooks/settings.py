@@ -84,10 +84,10 @@ def seconds_of(name: str, value: Any, *, may_be_zero: bool = False) -> float:
     raise BdaRequestError(_NOT_BEGUN, problems=[problem])
 
 
-def deadline_after(name: str, value: Any) -> datetime:
+def deadline_after(name: str, value: Any, *, may_be_zero: bool = False) -> datetime:
     """
-    Return the time, with a zone, at which a duration from now has passed; with 0 there is time for one look.
+    Return the time, with a zone, at which a duration from now has passed.
 
     :raises BdaRequestError: as :func:`seconds_of`.
     """
-    return datetime.now(timezone.utc) + timedelta(seconds=seconds_of(name, value, may_be_zero=True))
+    return datetime.now(timezone.utc) + timedelta(seconds=seconds_of(name, value, may_be_zero=may_be_zero))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda._compat import BaseOperatorLink, read_xcom
+from airflow_bda._compat import BaseOperatorLink, pull_link, push_link, read_link
 from airflow_bda.service.arns import Arn
 from airflow_bda.service.s3 import S3Uri, folder_url, object_url
 from airflow_bda.service.safe_values import safe_logger
@@ -29,7 +29,7 @@ class BdaOutputLink(BaseOperatorLink):
     xcom_key = "_link_BdaOutputLink"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002  the signature is Airflow's
-        """Give the address, or an empty text where none is known."""
+        """Return the address, or an empty text where none is known."""
         return _stored(self.xcom_key, ti_key)
 
 
@@ -40,7 +40,7 @@ class BdaInputLink(BaseOperatorLink):
     xcom_key = "_link_BdaInputLink"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002  the signature is Airflow's
-        """Give the address, or an empty text where none is known."""
+        """Return the address, or an empty text where none is known."""
         return _stored(self.xcom_key, ti_key)
 
 
@@ -78,7 +78,7 @@ def link_results(context: Mapping[str, Any], invocation_arn: str, metadata_uri: 
 
 def link_like_upstream(context: Mapping[str, Any], task: Any, invocation_arn: str) -> None:
     """
-    Give a task that waits for a job the links of the task before it that started the job.
+    Copy to a task that waits for a job the links of the task before it that started the job.
 
     The service does not tell where a job that runs reads and writes, and a link is worth no call of its own.
     """
@@ -99,7 +99,7 @@ def _links_of_starter(ti: Any, task: Any, invocation_arn: str) -> dict[str, str 
         # A mapped task follows the instance with its own index; what is not mapped has the index -1.
         for index in dict.fromkeys((-1 if ti.map_index is None else ti.map_index, -1)):
             if ti.xcom_pull(task_ids=task_id, key=_RETURN_VALUE, map_indexes=index) == invocation_arn:
-                return {key: ti.xcom_pull(task_ids=task_id, key=key, map_indexes=index) for key in _KEYS}
+                return {key: pull_link(ti, task_id, key, index) for key in _KEYS}
     return {}
 
 
@@ -118,14 +118,14 @@ def _store(context: Mapping[str, Any], key: str, url: str | None) -> None:
     if url is None:
         return
     try:
-        context["ti"].xcom_push(key=key, value=url)
+        push_link(context["ti"], key, url)
     except Exception:  # whatever an XCom backend raises: a link is no reason to fail a task whose job goes on
         log.warning("The link %s could not be stored.", key, exc_info=True)
 
 
 def _stored(key: str, ti_key: Any) -> str:
     try:
-        return str(read_xcom(key, ti_key) or "")
+        return str(read_link(key, ti_key) or "")
     except Exception:  # Airflow 3.0 asks for links when a task ends, and lets the task fail of what is raised
         log.warning("The link %s could not be read.", key, exc_info=True)
         return ""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda._compat import AwsBaseOperator, conf
 from airflow_bda.exceptions import task_errors
 from airflow_bda.hooks.bda import DEFAULT_MAX_WAIT, BdaHook
-from airflow_bda.hooks.settings import in_seconds
+from airflow_bda.hooks.settings import deadline_after, in_seconds, wait_limits
 from airflow_bda.operators.job_operator import BdaJobOperator
 from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.request.request import request_warnings
@@ -17,6 +16,8 @@ from airflow_bda.triggers.bda import belongs_to_an_earlier_try
 from airflow_bda.triggers.deferring import check_deferral, defer_until_ended
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from airflow.sdk import Context
 
 OUTPUT_METADATA_URI = "output_metadata_uri"
@@ -63,7 +64,7 @@ class BdaInvokeOperator(BdaJobOperator, AwsBaseOperator[BdaHook]):
         *,
         wait_for_completion: bool = False,
         poll_interval: float | timedelta | None = None,
-        max_wait: timedelta = DEFAULT_MAX_WAIT,
+        max_wait: float | timedelta = DEFAULT_MAX_WAIT,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
@@ -77,8 +78,9 @@ class BdaInvokeOperator(BdaJobOperator, AwsBaseOperator[BdaHook]):
         """Start the job, or find the one of an earlier try, and wait for it in the way that was asked for."""
         with task_errors():
             # All that may refuse the wait comes before the submit: a job that nobody can wait for costs as much.
-            deadline = datetime.now(timezone.utc) + self.max_wait
+            deadline = deadline_after("max_wait", self.max_wait)
             poll_interval = in_seconds(self.poll_interval)
+            wait_limits()
             if self.wait_for_completion and self.deferrable:
                 check_deferral(self, poll_interval=poll_interval)
             request = self.hook.build_request(**self.request_arguments())
@@ -97,7 +99,7 @@ class BdaInvokeOperator(BdaJobOperator, AwsBaseOperator[BdaHook]):
             if outcome is None and self.deferrable:
                 defer_until_ended(self, context, invocation_arn=arn, deadline=deadline, poll_interval=poll_interval)
             if outcome is None:
-                outcome = self.hook.outcome(arn, deadline=deadline, poll_interval=poll_interval)
+                outcome = self.hook.outcome(arn, deadline=deadline, poll_interval=poll_interval, has_worked=True)
             return self._conclude(context, outcome)
 
     def execute_complete(

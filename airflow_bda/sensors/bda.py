@@ -24,13 +24,8 @@ from airflow_bda.links.bda import BdaInputLink, BdaOutputLink, link_like_upstrea
 from airflow_bda.service.invocations import check_invocation_arn, region_of
 from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.safe_values import SafeLogging
-from airflow_bda.triggers.bda import (
-    STILL_RUNNING,
-    BdaStatusTrigger,
-    belongs_to_an_earlier_try,
-    check_storable,
-    within_execution_timeout,
-)
+from airflow_bda.triggers.bda import STILL_RUNNING, belongs_to_an_earlier_try
+from airflow_bda.triggers.deferring import check_deferral, defer_until_ended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,10 +141,10 @@ class BdaStatusSensor(SafeLogging, AwsBaseSensor[BdaHook]):
         """Refuse what no mode can wait with, and what Airflow could not store while the task is deferred."""
         try:
             check_invocation_arn(self.invocation_arn)
-            in_seconds(self.poll_interval)
+            poll_interval = in_seconds(self.poll_interval)
             wait_limits()
             if self.deferrable:
-                check_storable(self.botocore_config)
+                check_deferral(self, poll_interval=poll_interval)
         except BdaError as error:
             self._give_up(error)
 
@@ -163,30 +158,16 @@ class BdaStatusSensor(SafeLogging, AwsBaseSensor[BdaHook]):
         state = self._look(context)
         if state is not None and state.status.is_terminal:
             return self._conclude(context, JobOutcome.of_state(state))
-        if self._seconds_left() > 0:
-            self._defer(context)
-        return self._conclude(context, self._timed_out(context))
-
-    def _defer(self, context: Context) -> NoReturn:
-        deadline = datetime.now(timezone.utc) + timedelta(seconds=self._seconds_left())
-        deadline, limit = within_execution_timeout(self, context, deadline)
-        self.defer(
-            trigger=BdaStatusTrigger(
+        seconds_left = self._seconds_left()
+        if seconds_left > 0:
+            defer_until_ended(
+                self,
+                context,
                 invocation_arn=self.invocation_arn,
-                deadline=deadline.isoformat(),
+                deadline=datetime.now(timezone.utc) + timedelta(seconds=seconds_left),
                 poll_interval=in_seconds(self.poll_interval),
-                aws_conn_id=self.aws_conn_id,
-                region_name=self.region_name,
-                verify=self.verify,
-                botocore_config=self.botocore_config,
-                limit=limit,
-            ),
-            method_name="execute_complete",
-            kwargs={"deferred_in_try": context["ti"].try_number},
-            # Airflow 3 does not hold a deferred task to its execution_timeout.
-            timeout=self.execution_timeout,
-        )
-        raise AssertionError  # defer always raises
+            )
+        return self._conclude(context, self._timed_out(context))
 
     def _look(self, context: Context) -> JobState | None:
         try:

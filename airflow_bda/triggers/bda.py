@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
 
     from airflow.triggers.base import TriggerEvent
 
-# How long before Airflow's time-out a trigger ends the wait: time for the event, and for the task to run again.
-_SHARE_BEFORE_TIMEOUT = 0.1
-_LONGEST_BEFORE_TIMEOUT = timedelta(seconds=30)
 STILL_RUNNING = "BDA cannot cancel a job: invocation %s goes on and is billed, though its task was ended."
 
 
@@ -39,7 +35,6 @@ class BdaStatusTrigger(SafeLogging, BaseTrigger):
     :param region_name: the region; None takes the one in *invocation_arn*.
     :param verify: whether, or with which bundle, TLS certificates are verified.
     :param botocore_config: botocore's configuration, as a dictionary. Not the place for a proxy's password.
-    :param limit: what set *deadline*, for the error; None for the wait's own limit.
     """
 
     def __init__(  # noqa: PLR0913  the connection's four belong to every AWS trigger
@@ -52,7 +47,6 @@ class BdaStatusTrigger(SafeLogging, BaseTrigger):
         region_name: str | None = None,
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
-        limit: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # untyped in Airflow
         self.invocation_arn = invocation_arn
@@ -62,7 +56,6 @@ class BdaStatusTrigger(SafeLogging, BaseTrigger):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
-        self.limit = limit
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and the arguments to make it from again; what was not set is left out."""
@@ -71,7 +64,6 @@ class BdaStatusTrigger(SafeLogging, BaseTrigger):
             "region_name": self.region_name,
             "verify": self.verify,
             "botocore_config": self.botocore_config,
-            "limit": self.limit,
         }
         return f"{type(self).__module__}.{type(self).__qualname__}", {
             "invocation_arn": self.invocation_arn,
@@ -99,7 +91,6 @@ class BdaStatusTrigger(SafeLogging, BaseTrigger):
             # A task defers only after it has submitted the job, or looked at it. This trigger may have been started
             # again since, by a triggerer that has not seen the connection work.
             has_worked=True,
-            limit=self.limit,
         )
         yield safe_event(outcome.to_event())
 
@@ -120,26 +111,9 @@ def belongs_to_an_earlier_try(context: Mapping[str, Any], deferred_in_try: int |
     return deferred_in_try is not None and deferred_in_try != context["ti"].try_number
 
 
-def within_execution_timeout(task: Any, context: Mapping[str, Any], deadline: datetime) -> tuple[datetime, str | None]:
-    """
-    Move a deadline up to the task's ``execution_timeout``, and say so.
-
-    Airflow's own time-out of a deferred task names no job. So the trigger ends the wait a little before: Airflow 2
-    counts the time until the task runs again as well, and would fail it before it can say anything.
-
-    :return: the trigger's deadline, and its *limit*.
-    """
-    allowed: timedelta | None = task.execution_timeout
-    if allowed is None:
-        return deadline, None
-    started = getattr(context["ti"], "start_date", None) or datetime.now(timezone.utc)
-    end = started + allowed - min(allowed * _SHARE_BEFORE_TIMEOUT, _LONGEST_BEFORE_TIMEOUT)
-    return (end, f"execution_timeout={allowed}") if end < deadline else (deadline, None)
-
-
 def check_storable(botocore_config: Mapping[str, Any] | None) -> None:
     """
-    Refuse a botocore configuration that holds a secret, or is no plain data: Airflow stores a trigger's arguments.
+    Refuse a botocore configuration that holds a secret: Airflow stores a trigger's arguments in clear.
 
     Any user information in a proxy's URL is refused, in every form that botocore takes: ``user:password@proxy:3128``
     and ``http://TOKEN@proxy`` hold a secret as well.
@@ -150,10 +124,6 @@ def check_storable(botocore_config: Mapping[str, Any] | None) -> None:
         return
     if not isinstance(botocore_config, Mapping):
         raise _not_storable(f"botocore_config: pass a dictionary, not {type(botocore_config).__name__}.")
-    try:
-        json.dumps(dict(botocore_config))
-    except (TypeError, ValueError, RecursionError):
-        raise _not_storable("botocore_config: it holds more than texts, numbers, lists and dictionaries.") from None
     proxies = botocore_config.get("proxies")
     if proxies is not None and not isinstance(proxies, Mapping):
         raise _not_storable(f"botocore_config: proxies is a dictionary of URLs, not {type(proxies).__name__}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_bda.service.errors import BdaRequestError
@@ -12,6 +12,9 @@ from airflow_bda.triggers.bda import BdaStatusTrigger, check_storable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# How long before Airflow's time-out the trigger ends the wait: time for its event, and for the task to run again.
+_SHARE_BEFORE_TIMEOUT = 0.1
+_LONGEST_BEFORE_TIMEOUT = timedelta(seconds=30)
 # A trigger is made and thrown away before the job is known, to see whether Airflow could store it.
 _NO_INVOCATION = "arn:aws:bedrock:us-east-1:000000000000:data-automation-invocation/none"
 
@@ -49,6 +52,7 @@ def defer_until_ended(
     :param deadline: when to give up, timezone-aware.
     :param poll_interval: seconds between polls; None lets the pauses grow with the job's age.
     """
+    deadline = _within_execution_timeout(task, context, deadline)
     task.defer(
         trigger=_trigger(task, invocation_arn, deadline, poll_interval),
         method_name="execute_complete",
@@ -57,6 +61,20 @@ def defer_until_ended(
         timeout=task.execution_timeout,
     )
     raise AssertionError  # defer always raises
+
+
+def _within_execution_timeout(task: Any, context: Mapping[str, Any], deadline: datetime) -> datetime:
+    """
+    Move a deadline up to the task's ``execution_timeout``.
+
+    Airflow's own time-out of a deferred task names no job. So the trigger ends the wait a little before: Airflow 2
+    counts the time until the task runs again as well, and would fail it before it can say anything.
+    """
+    allowed: timedelta | None = task.execution_timeout
+    if allowed is None:
+        return deadline
+    started = getattr(context["ti"], "start_date", None) or datetime.now(timezone.utc)
+    return min(deadline, started + allowed - min(allowed * _SHARE_BEFORE_TIMEOUT, _LONGEST_BEFORE_TIMEOUT))
 
 
 def _trigger(task: Any, invocation_arn: str, deadline: datetime, poll_interval: float | None) -> BdaStatusTrigger:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -117,6 +119,100 @@ def test_defers_to_execute_complete_with_an_absolute_deadline(stuck):
     }
     assert deferred.value.method_name == "execute_complete"
     assert deferred.value.timeout == timedelta(hours=2)
+
+
+@pytest.mark.parametrize(
+    ("execution_timeout", "expected"),
+    [(timedelta(minutes=2), timedelta(seconds=108)), (timedelta(hours=2), timedelta(hours=1))],
+)
+def test_a_trigger_ends_a_little_before_airflow_would(stuck, execution_timeout, expected):
+    """Airflow's own time-out of a deferred task names no job."""
+    waiting = sensor(stuck, deferrable=True, timeout=3600, execution_timeout=execution_timeout)
+    before = datetime.now(timezone.utc)
+
+    with pytest.raises(TaskDeferred) as deferred:
+        waiting.execute(context())
+
+    deadline = datetime.fromisoformat(deferred.value.trigger.deadline)
+    assert timedelta(0) <= deadline - before - expected < timedelta(seconds=15)
+
+
+def test_a_time_out_that_airflow_noticed_names_the_job(bda_emulator):
+    """No triggerer was there to notice it."""
+    waiting = sensor(deferrable=True, execution_timeout=timedelta(hours=2))
+
+    with pytest.raises(AirflowSensorTimeout, match="execution_timeout=2:00:00") as late:
+        waiting.resume_execution("__fail__", {"error": "Trigger timeout"}, context())
+
+    assert isinstance(late.value, BdaTimeoutError)
+    assert late.value.invocation_arn == ARN
+
+
+@pytest.mark.parametrize(
+    ("deferrable", "wrong", "named"),
+    [
+        (True, {"botocore_config": {"proxies": {"https": "http://user:hunter2@proxy"}}}, "botocore_config"),
+        (True, {"botocore_config": {"proxies": ["user:hunter2@proxy:3128"]}}, "botocore_config"),
+        (True, {"poll_interval": float("nan")}, "poll_interval"),
+        (False, {"poll_interval": "soon"}, "poll_interval"),
+    ],
+)
+def test_what_no_wait_can_work_with_is_refused_before_the_first_look(bda_emulator, deferrable, wrong, named):
+    with pytest.raises(BdaRequestError, match=named) as refused:
+        sensor(deferrable=deferrable, **wrong).execute(context())
+
+    assert "hunter2" not in str(refused.value)
+    assert bda_emulator.calls.get("GetDataAutomationStatus", 0) == 0
+
+
+@pytest.mark.parametrize("timeout", [0, float("nan"), float("inf"), "60", timedelta.max])
+def test_a_timeout_without_sense_is_named(timeout):
+    with pytest.raises(BdaRequestError, match="timeout"):
+        sensor(timeout=timeout)
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize("option", ["MAX_STATUS_REQUESTS_PER_SECOND", "MIN_POLL_INTERVAL"])
+def test_an_option_without_sense_is_named_in_every_mode(monkeypatch, bda_emulator, option, deferrable):
+    monkeypatch.setenv(f"AIRFLOW__BDA__{option}", "0")
+
+    with pytest.raises(BdaRequestError, match=option.lower()):
+        sensor(deferrable=deferrable).execute(context())
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_connection_that_never_worked_is_named_when_the_time_is_over(monkeypatch, bda_emulator, deferrable):
+    settings = json.loads(bda_emulator.airflow_connection)
+    settings["extra"]["endpoint_url"] = "http://127.0.0.1:9"
+    monkeypatch.setenv("AIRFLOW_CONN_NOWHERE", json.dumps(settings))
+
+    with pytest.raises(BdaTimeoutError, match="Could not connect"):
+        sensor(aws_conn_id="nowhere", timeout=2, deferrable=deferrable).execute(context())
+
+
+def test_a_connection_edited_after_its_credentials_expired_is_used(monkeypatch, bda_emulator, stuck):
+    """The first key is no good any more; the second one is in the connection by the next look."""
+    waiting = sensor(stuck)
+    assert waiting.poke(context()) is False
+    bda_emulator.faults.add("expired_credentials", operation="GetDataAutomationStatus", times=1)
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", bda_emulator.airflow_connection.replace('"testing"', '"edited"'))
+    keys = []
+    ask = BdaHook.ask_status
+    monkeypatch.setattr(
+        BdaHook, "ask_status", lambda self, arn: (keys.append(self.get_credentials().access_key), ask(self, arn))[1]
+    )
+
+    assert [waiting.poke(context()) for _ in range(2)] == [False, False]
+    assert keys[0] != keys[1] == "edited"
+
+
+def test_a_kill_names_the_job(caplog, monkeypatch):
+    monkeypatch.setattr(BdaStatusSensor, "log", logging.getLogger("sensor"))
+
+    with caplog.at_level(logging.WARNING):
+        sensor().on_kill()
+
+    assert [ARN in record.getMessage() for record in caplog.records] == [True]
 
 
 @pytest.mark.parametrize(("fault", "raised"), [({}, None), ({"status": "ServiceError"}, BdaServiceError)])

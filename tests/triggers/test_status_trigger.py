@@ -10,6 +10,7 @@ from pkgutil import resolve_name
 
 import pytest
 from airflow.triggers.base import TriggerEvent
+from botocore.config import Config
 
 from airflow_bda.hooks import BdaHook
 from airflow_bda.service.errors import BdaClientError, BdaError, BdaRequestError
@@ -111,6 +112,59 @@ def test_error_survives_the_event():
     assert vars(again) == vars(error) | {"remedy": error.remedy}
 
 
+# As version 0.1.0 wrote them, for a worker that may be a later release.
+WRITTEN_EVENTS = [
+    (
+        {"status": "success", "invocation_arn": ARN, "output_metadata_uri": "s3://b/o/4e36/job_metadata.json"},
+        JobOutcome(ARN, output_metadata_uri="s3://b/o/4e36/job_metadata.json"),
+    ),
+    (
+        {
+            "status": "error",
+            "invocation_arn": ARN,
+            "message": f"The data automation job ended in ClientError. (invocation: {ARN}; status: ClientError; "
+            "error type: T; message: M). Mend the input.",
+            "error": {
+                "class": "BdaClientError",
+                "message": "The data automation job ended in ClientError.",
+                "remedy": "Mend the input.",
+                "invocation_arn": ARN,
+                "status": "ClientError",
+                "error_type": "T",
+                "error_message": "M",
+            },
+        },
+        JobOutcome(
+            ARN,
+            error=BdaClientError(
+                "The data automation job ended in ClientError.",
+                remedy="Mend the input.",
+                invocation_arn=ARN,
+                status="ClientError",
+                error_type="T",
+                error_message="M",
+            ),
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("event", "expected"), WRITTEN_EVENTS, ids=["success", "error"])
+def test_an_event_that_was_written_is_read(event, expected):
+    outcome = JobOutcome.from_event(event)
+
+    assert (outcome.invocation_arn, outcome.output_metadata_uri) == (
+        expected.invocation_arn,
+        expected.output_metadata_uri,
+    )
+    assert type(outcome.error) is type(expected.error)
+    assert str(outcome.error) == str(expected.error)
+    # And the other way round: a worker of that release reads what this one writes.
+    assert {key: value for key, value in expected.to_event().items() if key != "message"} == {
+        key: value for key, value in event.items() if key != "message"
+    }
+
+
 @pytest.mark.parametrize(
     "event", [None, {}, {"status": "odd"}, {"status": "success"}, {"status": "error"}, {"error": {}}]
 )
@@ -138,10 +192,41 @@ def test_kill_says_that_the_job_goes_on(caplog):
     ]
 
 
-def test_password_of_a_proxy_is_not_stored():
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:hunter2@proxy:3128",
+        "user:hunter2@proxy:3128",
+        "//user:hunter2@proxy:3128",
+        "http:user:hunter2@proxy",
+        "http://hunter2@proxy",
+        "hunter2@proxy",
+        "socks5h://user:hunter2@proxy",
+        "http://user:hunter2%40proxy:3128",
+    ],
+)
+@pytest.mark.parametrize("scheme", ["https", "http", "https://bedrock.us-east-1.amazonaws.com"])
+def test_user_information_of_a_proxy_is_not_stored(scheme, url):
+    """In every form that botocore takes."""
     with pytest.raises(BdaRequestError, match="config_kwargs") as refused:
-        check_storable({"proxies": {"https": "http://user:hunter2@proxy:3128"}})
+        check_storable({"proxies": {scheme: url}})
 
     assert "hunter2" not in str(refused.value)
-    check_storable({"proxies": {"https": "http://proxy:3128"}, "read_timeout": 3})
-    check_storable(None)
+
+
+@pytest.mark.parametrize("proxies", [["http://user:hunter2@proxy"], "http://user:hunter2@proxy", 3])
+def test_proxies_of_another_shape_are_refused(proxies):
+    with pytest.raises(BdaRequestError, match="proxies is a dictionary") as refused:
+        check_storable({"proxies": proxies})
+
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("config", [{"proxies": {"https": "http://proxy:3128"}, "read_timeout": 3}, {}, None])
+def test_what_holds_no_secret_is_stored(config):
+    check_storable(config)
+
+
+def test_a_configuration_that_is_no_dictionary_is_refused():
+    with pytest.raises(BdaRequestError, match="botocore_config: pass a dictionary"):
+        check_storable(Config(read_timeout=3))
