@@ -306,9 +306,7 @@ class BdaHook(AsyncAwsHook):
             job. Then an endpoint that cannot be reached is waited for, and does not end the wait after a minute.
         """
         try:
-            wait = self._wait(
-                invocation_arn, self.identity, deadline, poll_interval, has_worked=has_worked, limit=limit
-            )
+            wait = self._wait(invocation_arn, self.identity, deadline, poll_interval, has_worked=has_worked)
         except BdaError as error:
             return JobOutcome(invocation_arn, error=error)
         return wait_in_this_thread(wait)
