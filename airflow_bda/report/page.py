@@ -1,0 +1,60 @@
+"""
+One self-contained HTML page from the data of a report.
+
+Nothing in it is loaded from anywhere: styles, script, data and pictures are in the file, and its content security policy
+allows no more than those, by their digests. Texts from documents are JSON that the script reads, never markup.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import cache
+from html import escape
+from importlib import resources
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def build_page(title: str, data: Mapping[str, Any]) -> str:
+    """
+    Return the page as text.
+
+    :param title: shown as the heading and in the browser's tab.
+    :param data: of :func:`airflow_bda.report.data.report_data`.
+    """
+    style, script = _asset("report.css"), _asset("report.js")
+    policy = (
+        f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return Template(_asset("report.html")).substitute(
+        title=escape(title), policy=policy, style=style, script=script, data=_json(data)
+    )
+
+
+def _json(data: Mapping[str, Any]) -> str:
+    """Return JSON that cannot end the script element that it stands in."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character, escaped in (
+        ("<", "\\u003c"),
+        (">", "\\u003e"),
+        ("&", "\\u0026"),
+        ("\u2028", "\\u2028"),
+        ("\u2029", "\\u2029"),
+    ):
+        text = text.replace(character, escaped)
+    return text
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@cache
+def _asset(name: str) -> str:
+    return (resources.files("airflow_bda.report") / "assets" / name).read_text(encoding="utf-8")
