@@ -40,6 +40,7 @@ COMMANDS = (
     Command("invoke", "airflow_bda.commands.invoke", "start a job for one document"),
     Command("status", "airflow_bda.commands.status", "show how a job stands"),
     Command("results", "airflow_bda.commands.results", "show what a job found"),
+    Command("report", "airflow_bda.commands.report", "show what jobs found as one HTML page"),
     Command("doctor", "airflow_bda.commands.doctor", "find what would make jobs fail, before the first of them"),
     Command("policy", "airflow_bda.commands.policy", "print the policies that let jobs run, filled in"),
     Command("lambda", "airflow_bda.aws_lambda.command", "make what runs the same jobs from AWS Lambda"),

@@ -1,4 +1,4 @@
-"""Results as one HTML page: pages with boxes over fields and words, texts, transcripts, and what changed since a run."""
+"""Results as one HTML page: pages with boxes over fields and words, texts, transcripts, changes."""
 
 from __future__ import annotations
 

@@ -31,6 +31,8 @@ SURE, LOW = 0.8, 0.5
 _MOST_WORDS_A_PAGE = 3_000
 _MOST_CHARACTERS_OF_JSON = 200_000
 _MOST_CHARACTERS_OF_TEXT = 2_000_000
+# Of the standard output, what fills most of it and is shown elsewhere.
+_LONG_MEMBERS = ("pages", "elements", "text_lines", "text_words")
 # A page without a picture keeps the shape of a sheet of A4.
 _A4 = (1000, 1414)
 # Numbers of a box: a ten-thousandth of a page is less than a pixel.
@@ -141,9 +143,7 @@ class _Pages:
         if not numbers or job.read_input is None or source is None:
             return
         if len(self._pages) > len(numbers):
-            self.notes.append(
-                f"Pictures of the first {len(numbers)} of {len(self._pages)} pages; the others show text."
-            )
+            self.notes.append(f"{len(numbers)} of {len(self._pages)} pages have pictures; the others show their text.")
         try:
             for picture in draw_pages(job.read_input(source), numbers):
                 self._take(picture)
@@ -272,9 +272,7 @@ def _sources(segment: SegmentResult) -> Iterator[tuple[str, str]]:
     if segment.custom_source is not None:
         yield f"custom output: {segment.paths.custom_output_uri}", _json(segment.custom_source)
     if segment.standard_source is not None:
-        left_out = [
-            name for name in ("pages", "elements", "text_lines", "text_words") if name in segment.standard_source
-        ]
+        left_out = [name for name in _LONG_MEMBERS if name in segment.standard_source]
         parts = {name: value for name, value in segment.standard_source.items() if name not in left_out}
         more = f" (without {', '.join(left_out)})" if left_out else ""
         yield f"standard output{more}: {segment.paths.standard_output_uri}", _json(parts)

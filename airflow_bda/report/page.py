@@ -1,8 +1,8 @@
 """
 One self-contained HTML page from the data of a report.
 
-Nothing in it is loaded from anywhere: styles, script, data and pictures are in the file, and its content security policy
-allows no more than those, by their digests. Texts from documents are JSON that the script reads, never markup.
+Nothing in it is loaded from anywhere: styles, script, data and pictures are in the file, and its content security
+policy allows no more than those, by their digests. Texts from documents are JSON that the script reads, never markup.
 """
 
 from __future__ import annotations

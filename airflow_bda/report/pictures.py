@@ -1,8 +1,8 @@
 """
 Pages of an input document as pictures that fit into one HTML file.
 
-PDF pages are drawn by pypdfium2 (the renderer of Chromium, as a wheel without system libraries), pictures and multi-page
-TIFFs are read by Pillow. Both come with the extra ``report``.
+PDF pages are drawn by pypdfium2 (the renderer of Chromium, as a wheel without system libraries); pictures and
+multi-page TIFFs are read by Pillow. Both come with the extra ``report``.
 """
 
 from __future__ import annotations
