@@ -15,7 +15,7 @@ import airflow_bda
 
 PACKAGE = Path(airflow_bda.__file__).parent
 
-WITHOUT_AIRFLOW = frozenset({"service", "access", "engine", "emulator", "archive", "aws_lambda", "mwaa", "__init__"})
+WITHOUT_AIRFLOW = frozenset({"service", "access", "engine", "emulator", "archive", "aws_lambda", "mwaa", "report", "tables", "__init__"})
 
 # Room (a folder or a module of the package) to the rooms that it may import besides itself.
 BELOW = {
@@ -28,14 +28,16 @@ BELOW = {
     "archive": set(),
     "aws_lambda": {"archive", "service"},
     "mwaa": {"archive"},
-    "emulator": {"access", "service"},
+    "emulator": {"access", "report", "service"},
 }
+BELOW["tables"] = {"service"}
+BELOW["report"] = {"service", "tables"}
 BELOW["hooks"] = {"_compat", "exceptions", "service", "access", "engine"}
 BELOW["links"] = BELOW["hooks"]
 BELOW["triggers"] = BELOW["hooks"] | {"hooks"}
 BELOW["operators"] = BELOW["sensors"] = BELOW["triggers"] | {"triggers", "links"}
 # What stands above all the rest.
-BELOW["demo"] = BELOW["commands"] = BELOW["operators"] | {"operators", "sensors", "aws_lambda", "mwaa", "emulator"}
+BELOW["demo"] = BELOW["commands"] = BELOW["operators"] | {"operators", "sensors", "aws_lambda", "mwaa", "emulator", "tables", "report"}
 BELOW["cli"] = BELOW["commands"] | {"commands", "demo"}
 
 # What a room may import from outside the standard library, where that is not everything.
@@ -55,7 +57,7 @@ ACTING = frozenset(
 )
 
 # What a DAG file may never make the scheduler load.
-HEAVY = frozenset({"aiobotocore", "av", "moto", "onnxruntime", "pdfplumber", "pypdf", "rapidocr"})
+HEAVY = frozenset({"PIL", "aiobotocore", "av", "moto", "onnxruntime", "pdfplumber", "pypdf", "pypdfium2", "rapidocr"})
 
 
 @dataclass(frozen=True)

@@ -271,10 +271,12 @@ def _sources(segment: SegmentResult) -> Iterator[tuple[str, str]]:
     """Return the outputs as JSON to read; of the standard output what is neither words nor lines nor elements."""
     if segment.custom_source is not None:
         yield f"custom output: {segment.paths.custom_output_uri}", _json(segment.custom_source)
-    if segment.standard_source is not None:
-        left_out = [name for name in _LONG_MEMBERS if name in segment.standard_source]
-        parts = {name: value for name, value in segment.standard_source.items() if name not in left_out}
+    source = segment.standard_source
+    if source is not None:
+        left_out = [name for name in _LONG_MEMBERS if name in source]
         more = f" (without {', '.join(left_out)})" if left_out else ""
+        # By name: of a file that is read lazily, what is left out is not decoded.
+        parts = {name: source[name] for name in source if name not in left_out}
         yield f"standard output{more}: {segment.paths.standard_output_uri}", _json(parts)
 
 
