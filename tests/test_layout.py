@@ -15,7 +15,9 @@ import airflow_bda
 
 PACKAGE = Path(airflow_bda.__file__).parent
 
-WITHOUT_AIRFLOW = frozenset({"service", "access", "engine", "emulator", "archive", "aws_lambda", "mwaa", "report", "tables", "__init__"})
+WITHOUT_AIRFLOW = frozenset(
+    {"service", "access", "engine", "emulator", "archive", "aws_lambda", "mwaa", "report", "tables", "__init__"}
+)
 
 # Room (a folder or a module of the package) to the rooms that it may import besides itself.
 BELOW = {
@@ -37,7 +39,15 @@ BELOW["links"] = BELOW["hooks"]
 BELOW["triggers"] = BELOW["hooks"] | {"hooks"}
 BELOW["operators"] = BELOW["sensors"] = BELOW["triggers"] | {"triggers", "links"}
 # What stands above all the rest.
-BELOW["demo"] = BELOW["commands"] = BELOW["operators"] | {"operators", "sensors", "aws_lambda", "mwaa", "emulator", "tables", "report"}
+BELOW["demo"] = BELOW["commands"] = BELOW["operators"] | {
+    "operators",
+    "sensors",
+    "aws_lambda",
+    "mwaa",
+    "emulator",
+    "tables",
+    "report",
+}
 BELOW["cli"] = BELOW["commands"] | {"commands", "demo"}
 
 # What a room may import from outside the standard library, where that is not everything.

@@ -11,9 +11,11 @@ from airflow_bda.demo.airflow_process import AirflowFailedError, AirflowProcess
 from airflow_bda.demo.outcome import Outcome, conclude
 from airflow_bda.demo.report import console, last_line, report, shown_path
 from airflow_bda.demo.workplace import DAG_FILE
+from airflow_bda.report import ReportedJob, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from typing_extensions import Self
 
@@ -46,8 +48,21 @@ def run_demo(files: Sequence[DemoFile], workplace: Workplace) -> int:
     out = console()
     out.print(report(outcomes, jobs, calls))
     out.print(f"Results: {shown_path(workplace.results)}/, Airflow's log: {log}", soft_wrap=True)
+    if any(outcome.result for outcome in outcomes):
+        out.print(f"Report, to open in a browser: {shown_path(_write_report(outcomes, workplace))}", soft_wrap=True)
     out.print(last_line(outcomes), soft_wrap=True)
     return 0 if all(outcome.succeeded for outcome in outcomes) else 1
+
+
+def _write_report(outcomes: Sequence[Outcome], workplace: Workplace) -> Path:
+    """Write the page that shows the documents with what was found in them, and return its path."""
+    jobs = [
+        ReportedJob(outcome.result, read_input=lambda _, file=outcome.file: file.path.read_bytes())  # type: ignore[misc]
+        for outcome in outcomes
+        if outcome.result
+    ]
+    write_report(workplace.report, jobs)
+    return workplace.report
 
 
 class _Run:

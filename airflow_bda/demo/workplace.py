@@ -42,6 +42,7 @@ class Workplace:
         self.log = root / "airflow.log"
         # The results are copied to it, a folder for each document.
         self.results = root / "results"
+        self.report = root / "report.html"
         self._migrated = self.airflow_home / "migrated"
 
     @property

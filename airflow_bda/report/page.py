@@ -27,13 +27,22 @@ def build_page(title: str, data: Mapping[str, Any]) -> str:
     :param title: shown as the heading and in the browser's tab.
     :param data: of :func:`airflow_bda.report.data.report_data`.
     """
-    style, script = _asset("report.css"), _asset("report.js")
-    policy = (
-        f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
     return Template(_asset("report.html")).substitute(
-        title=escape(title), policy=policy, style=style, script=script, data=_json(data)
+        title=escape(title),
+        policy=content_security_policy(),
+        style=_asset("report.css"),
+        script=_asset("report.js"),
+        data=_json(data),
+    )
+
+
+@cache
+def content_security_policy() -> str:
+    """Return the policy of every report, for servers that send it as a header as well."""
+    style, script = (_digest(_asset(name)) for name in ("report.css", "report.js"))
+    return (
+        f"default-src 'none'; img-src data:; style-src '{style}'; script-src '{script}'; "
+        "base-uri 'none'; form-action 'none'"
     )
 
 

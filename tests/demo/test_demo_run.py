@@ -64,6 +64,8 @@ def test_a_failure_is_told_and_does_not_stop_the_others(workplace, documents, mo
     assert f"{results}/" in ended.stdout
     assert (results / "job_metadata.json").exists()
     assert list(results.glob("0/custom_output/0/result.json"))
+    assert f"Report, to open in a browser: {workplace.report}" in ended.stdout
+    assert "A-17" in workplace.report.read_text(encoding="utf-8")
     assert "Marking run" in workplace.log.read_text()
     assert not (workplace.root / "users").exists()
 

@@ -103,6 +103,28 @@ def test_the_pages_show_jobs_and_results_and_escape_what_users_wrote(steered_emu
     assert job.headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
+def test_the_report_on_a_job_is_a_page_under_its_own_policy(bda_emulator, sample_pdf):
+    invoke(bda_emulator, content=sample_pdf)
+    wait_for_end(bda_emulator)
+    path = f"/jobs/{bda_emulator.jobs[0].job_id}"
+
+    answer = get(bda_emulator, f"{path}/report")
+
+    assert answer.status_code == 200
+    assert "data:image/webp;base64," in answer.text
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+    assert f'href="/_bda{path}/report"' in get(bda_emulator, path).text
+
+
+def test_pages_that_are_not_there_are_not_found(steered_emulator):
+    invoke(steered_emulator)
+    wait_for_end(steered_emulator)
+    job_id = steered_emulator.jobs[0].job_id
+
+    assert get(steered_emulator, f"/jobs/{job_id}/nothing").status_code == 404
+    assert get(steered_emulator, "/jobs/unknown/report").status_code == 404
+
+
 def test_a_page_of_long_results_is_cut(steered_emulator):
     invoke(steered_emulator, content=b"x" * 1_000_000)
     wait_for_end(steered_emulator)

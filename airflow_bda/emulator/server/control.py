@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.wrappers import Request, Response
 
+from airflow_bda.emulator.core.objects import StorageError
 from airflow_bda.emulator.core.state import EMULATOR
 from airflow_bda.emulator.server.page import MOST_ROWS, job_page, jobs_page
-from airflow_bda.emulator.server.views import call_counts, job_files, job_views
+from airflow_bda.emulator.server.views import call_counts, job_files, job_report, job_views
+from airflow_bda.report.page import content_security_policy
+from airflow_bda.service.errors import BdaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from airflow_bda.emulator.server.views import JobView
 
 PATH = "/_bda"
 _JOB_PATH = f"{PATH}/jobs/"
@@ -50,7 +55,8 @@ class ControlApp:
             response = self._answer(request)
         except HTTPException as error:
             response = _json({"error": error.description}, status=error.code or 500)
-        response.headers.update(_HEADERS)
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
         return response(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
@@ -113,11 +119,24 @@ def set_faults(document: Any) -> None:
         raise ValueError(f"a member of a fault has the wrong type: {error}") from error
 
 
-def _job(job_id: str) -> Response:
-    for job in job_views():
-        if job.job_id == job_id:
-            return _html(job_page(job, job_files(job)))
-    raise NotFound("No such job.")
+def _job(path: str) -> Response:
+    job_id, _, page = path.partition("/")
+    job = next((job for job in job_views() if job.job_id == job_id), None)
+    if job is None or page not in {"", "report"}:
+        raise NotFound("No such job.")
+    return _report(job) if page else _html(job_page(job, job_files(job)))
+
+
+def _report(job: JobView) -> Response:
+    try:
+        report = job_report(job)
+    except (BdaError, StorageError) as error:
+        raise NotFound(f"The results cannot be read: {error}") from error
+    if report is None:
+        raise NotFound("The job has no results.")
+    response = _html(report)
+    response.headers["Content-Security-Policy"] = f"{content_security_policy()}; frame-ancestors 'none'"
+    return response
 
 
 def _require(request: Request, *methods: str) -> None:

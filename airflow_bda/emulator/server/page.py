@@ -26,6 +26,7 @@ td, th { border-bottom: 1px solid #dde2ea; vertical-align: top } td { overflow-w
 pre { background: #f4f6f9; padding: .8rem; overflow: auto; max-height: 40rem } .quiet { color: #5a6474 }
 .status { font-weight: 600; white-space: nowrap } .Success { color: #19733a } .InProgress { color: #0b5cad }
 .ClientError, .ServiceError { color: #b3261e }
+@media (max-width: 700px) { body { margin: 1rem } table { display: block; overflow-x: auto } td { min-width: 5rem } }
 @media (prefers-color-scheme: dark) {
   body { color: #e6e9ef; background: #14181f } td, th { border-color: #333b48 } pre { background: #1e242e }
   a, .InProgress { color: #7db7f5 } .Success { color: #6fd08c } .ClientError, .ServiceError { color: #ff8a80 }
@@ -80,13 +81,15 @@ def job_page(job: JobView, files: Mapping[str, str]) -> str:
     rows = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in facts.items() if value)
     times = (("Created", job.created_at), ("Started", job.started_at), ("Ended", job.ended_at))
     rows += "".join(f"<tr><th>{name}</th><td>{_time(moment)}</td></tr>" for name, moment in times if moment)
+    report = f'<p><a href="/_bda/jobs/{escape(job.job_id)}/report">Report: pages, fields and text</a></p>'
     results = "".join(
         f"<details open><summary>{escape(uri)}</summary><pre>{escape(_indented(text))}</pre></details>"
         for uri, text in files.items()
     )
     return _page(
         f"{job.status}: {job.input_s3_uri}",
-        f"""<p><a href="/_bda/">All jobs</a></p><h1>{_status(job)}</h1><table><tbody>{rows}</tbody></table>
+        f"""<p><a href="/_bda/">All jobs</a></p><h1>{_status(job)}</h1>
+{report if job.output_metadata_uri else ""}<table><tbody>{rows}</tbody></table>
 <h2>Results</h2>{results or '<p class="quiet">No files.</p>'}""",
         refresh=job.ended_at is None,
     )

@@ -15,7 +15,10 @@ from airflow_bda.emulator.core.objects import Storage, StorageError
 from airflow_bda.emulator.runtime import responses as runtime_responses
 from airflow_bda.emulator.runtime.models import BdaRuntimeBackend, bedrockdataautomationruntime_backends, iso_time
 from airflow_bda.emulator.runtime.outputs import job_folder
+from airflow_bda.report import ReportedJob, build_report
 from airflow_bda.service.model import SERVICE
+from airflow_bda.service.results.job_result import assemble_result
+from airflow_bda.service.results.metadata import JobMetadata
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
@@ -119,6 +122,20 @@ def operations() -> tuple[int, int]:
         names = set(model_of(service).operation_names)
         answered, known = answered + len(names & set(own)), known + len(names)
     return answered, known
+
+
+def job_report(job: JobView) -> str | None:
+    """Return the report on a job as HTML; None where it has no results."""
+    if job.output_metadata_uri is None:
+        return None
+    storage = Storage(job.account, job.invocation_arn.split(":")[1])
+
+    def read(uri: str) -> bytes:
+        return storage.read(S3Uri.parse(uri))
+
+    metadata = JobMetadata.parse(read(job.output_metadata_uri), job.output_metadata_uri)
+    result = assemble_result(metadata, {uri: read(uri) for uri in metadata.own_output_uris()})
+    return build_report([ReportedJob(result, read_input=read)])
 
 
 def job_files(job: JobView) -> dict[str, str]:
