@@ -20,6 +20,7 @@ from airflow_bda.service.safe_values import encodable
 MAX_DEPTH = 100
 # What fits into 64 bits passes through msgpack, with which Airflow 3 sends XComs.
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
+_INFINITE = (math.inf, -math.inf)
 _LARGEST_COLUMN, _DIGITS = 2**63, 20
 # An escape sequence of JSON: a surrogate pair, a surrogate without its other half, or any other.
 _ESCAPE = re.compile(
@@ -89,9 +90,9 @@ def check_depth(value: Any) -> None:
         level = [
             inner
             for outer in level
-            if isinstance(outer, (Mapping, list))
-            for inner in (outer.values() if isinstance(outer, Mapping) else outer)
-            if isinstance(inner, (Mapping, list))
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
         ]
 
 
@@ -107,7 +108,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _finite(digits: str) -> float:
     value = float(digits)
-    if math.isinf(value):
+    if value in _INFINITE:
         raise UnsoundJsonError(f"the number {digits:.40} is too large")
     return value
 

@@ -1,0 +1,303 @@
+"""Result files from outside: whatever they hold, a result is read or a BdaError names the file."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import pickle
+import threading
+import tracemalloc
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_bda.hooks.results import read_result, read_result_async
+from airflow_bda.service.errors import BdaError
+from airflow_bda.service.results.job_result import assemble_result
+from airflow_bda.service.results.json_file import WINDOW, BytesContent, JsonFile
+from airflow_bda.service.results.metadata import JobMetadata
+
+FOLDER = "s3://bda-results/out/job"
+URI = f"{FOLDER}/job_metadata.json"
+STANDARD, CUSTOM = f"{FOLDER}/0/standard_output/0/result.json", f"{FOLDER}/0/custom_output/0/result.json"
+
+
+def metadata(**paths):
+    segment = {f"{kind}_output_path": uri for kind, uri in paths.items()} | {"custom_output_status": "MATCH"}
+    return {"job_id": "job", "job_status": "PROCESSED", "output_metadata": [{"segment_metadata": [segment]}]}
+
+
+def opened(content):
+    return JsonFile(BytesContent(content.encode() if isinstance(content, str) else content), STANDARD)
+
+
+def use(result):
+    """Do with a result what a DAG may do with it."""
+    for segment in result.segments:
+        _ = (segment.text, segment.pages, segment.fields(), segment.sensitive_data, segment.modality)
+        for name in ("pages", "elements", "text_lines", "text_words", "chapters", "topics", "segments"):
+            list(getattr(segment.standard, name, ()))
+    return json.dumps(result.to_dict(), allow_nan=False).encode()
+
+
+DEEP = "[" * 100_000
+UNSOUND = {
+    "nothing": "",
+    "a word": "word",
+    "half of it": '{"document": {"representation": {"text": "x',
+    "more after it": '{"document": {}} {}',
+    "a list": "[]",
+    "not UTF-8": b'{"document": "\xff"}',
+    "deep lists": '{"document": ' + DEEP + "]" * 100_000 + "}",
+    "deep lists without an end": '{"elements": ' + DEEP,
+    "deep objects": '{"document": ' + '{"a":' * 5_000 + "1" + "}" * 5_000 + "}",
+    "deep in a long list": '{"elements": [' + '{"id": 1}, ' * 50_000 + '{"id": ' + DEEP + "]" * 100_000 + "}]}",
+    "NaN": '{"document": {"confidence": NaN}}',
+    "Infinity in a list": '{"text_words": [{"text": "a"}, {"text": "b", "confidence": -Infinity}]}',
+    "a number over all bounds": '{"elements": [{"id": 1}, {"id": 1e999}]}',
+    "a number of 5,000 digits": '{"metadata": {"number_of_pages": ' + "9" * 5_000 + "}}",
+    "a number of a million digits": '{"metadata": 1.' + "9" * 1_000_000 + "}",
+    "a name twice at the top": '{"document": {}, "document": {}}',
+    "a name twice": '{"document": {"summary": "a", "summary": "b"}}',
+    "a name twice in a list": '{"elements": [{"id": 1}, {"id": 2, "id": 3}]}',
+    "a name twice in a large object": '{"document": {"a": "' + "x" * 2 * WINDOW + '", "a": 1}}',
+    "a long name": '{"' + "x" * 1_000_000 + '": 1}',
+    "a control character": '{"document": "a\x01b"}',
+    "no comma": '{"elements": [{"id": 1} {"id": 2}]}',
+    "a comma too many": '{"elements": [{"id": 1}, ]}',
+    "an escape that is none": '{"document": "' + "x" * 2 * WINDOW + '\\q"}',
+}
+
+
+@pytest.mark.parametrize("content", UNSOUND.values(), ids=UNSOUND)
+@pytest.mark.parametrize("uri", [STANDARD, CUSTOM])
+def test_an_unsound_file_is_an_error_that_names_it(content, uri):
+    kind = "standard" if uri == STANDARD else "custom"
+    read = JobMetadata.parse(metadata(**{kind: uri}), URI)
+
+    with pytest.raises(BdaError, match=uri) as refused:
+        use(assemble_result(read, {uri: content}))
+    assert len(str(refused.value)) < 1000
+
+
+@pytest.mark.parametrize("content", UNSOUND.values(), ids=UNSOUND)
+def test_unsound_metadata_is_an_error_that_names_it(content):
+    with pytest.raises(BdaError, match=URI):
+        JobMetadata.parse(content, URI)
+
+
+# Among objects that begin alike, which the check of the file goes through together.
+DEEP_FIELDS = (
+    '{"chapters": [{"id": 1}, {"id": 2, "inference_result": ' + '{"a":' * 300 + "1" + "}" * 300 + '}, {"id": 3}]}'
+)
+
+
+def test_a_depth_that_only_a_reader_of_fields_meets_names_the_file():
+    result = assemble_result(JobMetadata.parse(metadata(custom=CUSTOM), URI), {CUSTOM: DEEP_FIELDS})
+
+    with pytest.raises(BdaError, match=CUSTOM):
+        use(result)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "s3://somebody-elses/out/job/0/result.json",
+        "s3://bda-results/out/another-job/0/result.json",
+        "s3://bda-results/out/job-2/0/result.json",
+        "s3://bda-results/result.json",
+        "https://example.com/result.json",
+        "s3://",
+        "file:///etc/passwd",
+    ],
+)
+def test_a_file_outside_of_the_jobs_folder_is_not_read(path):
+    class NoS3:
+        def get_object(self, *, Bucket, Key):  # noqa: N803  boto3's names
+            assert f"s3://{Bucket}/{Key}" == URI
+            return {"Body": io.BytesIO(json.dumps(metadata(standard=path)).encode())}
+
+    with pytest.raises(BdaError, match=URI):
+        read_result(NoS3(), URI)
+
+
+def test_a_doubled_slash_is_the_same_folder():
+    """A prefix that ends in a slash gives s3://bucket/prefix//<job>/..."""
+    read = JobMetadata.parse(
+        metadata(standard="s3://bda-results/out//job/0/standard_output/0/result.json"),
+        "s3://bda-results/out/job/job_metadata.json",
+    )
+    assert len(read.own_output_uris()) == 1
+
+
+def test_halves_of_emoji_become_characters_that_can_be_stored():
+    content = r'{"document": {"representation": {"text": "a\ud83d b\ud83d\ude00 c\\ud83d \ude00\u0000"}}}'
+    result = assemble_result(
+        JobMetadata.parse(metadata(standard=STANDARD) | {"semantic_modality": "DOCUMENT"}, URI), {STANDARD: content}
+    )
+
+    assert result.segments[0].text == "a\ufffd b\N{GRINNING FACE} c\\ud83d \ufffd\0"
+    plain = result.to_dict()["segments"][0]["text"]
+    assert plain == "a\ufffd b\N{GRINNING FACE} c\\ud83d \ufffd\ufffd"
+
+
+def test_numbers_that_no_column_holds_stay_readable():
+    content = {"inference_result": {"big": 10**30, "page": 2**64 - 1}, "split_document": {"page_indices": [10**30, 1]}}
+    result = assemble_result(JobMetadata.parse(metadata(custom=CUSTOM), URI), {CUSTOM: json.dumps(content)})
+
+    fields = result.to_dict()["segments"][0]["fields"]
+    assert [field["value"] for field in fields] == ["1" + "0" * 30, 2**64 - 1]
+    assert result.pages == 1
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.text(max_size=4), json_values, max_size=5), st.sampled_from([None, 0, 3]))
+def test_a_file_is_read_as_the_json_module_reads_it(document, indent):
+    content = json.dumps(document, indent=indent).encode()
+    read = opened(content)
+    assert dict(read) == json.loads(json_text(content))
+    assert list(read) == list(document)
+
+
+def json_text(content):
+    """Return the text with lone surrogates replaced, as the reader does."""
+    return json.dumps(replaced(json.loads(content)))
+
+
+def replaced(value):
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [replaced(item) for item in value]
+    return {replaced(name): replaced(item) for name, item in value.items()} if isinstance(value, dict) else value
+
+
+MEMBERS = (
+    *("metadata", "document", "pages", "elements", "text_lines", "text_words", "image", "audio", "video", "topics"),
+    *("chapters", "matched_blueprint", "split_document", "inference_result", "explainability_info"),
+)
+documents = st.fixed_dictionaries({}, optional=dict.fromkeys(MEMBERS, json_values))
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(documents, documents, st.sampled_from(["DOCUMENT", "IMAGE", "AUDIO", "VIDEO", "", "HOLOGRAM"]))
+def test_any_json_is_read(standard, custom, modality):
+    read = JobMetadata.parse(metadata(standard=STANDARD, custom=CUSTOM) | {"semantic_modality": modality}, URI)
+    assert use(assemble_result(read, {STANDARD: json.dumps(standard), CUSTOM: json.dumps(custom)}))
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.binary(max_size=200) | st.text(max_size=200) | json_values.map(json.dumps))
+def test_anything_is_read_or_refused_by_name(content):
+    try:
+        read = JobMetadata.parse(metadata(standard=STANDARD), URI)
+        outcome = use(assemble_result(read, {STANDARD: content}))
+    except BdaError as error:
+        outcome = str(error)
+        assert STANDARD in outcome
+    assert outcome
+
+
+def large_document(megabytes):
+    """Return a document of words only, as text."""
+    word = {
+        "id": "word",
+        "text": "w\u00f6rd",
+        "line_id": "line",
+        "locations": [{"page_index": 0, "bounding_box": {"left": 0.1, "top": 0.2, "width": 0.3, "height": 0.4}}],
+    }
+    one = json.dumps(word, ensure_ascii=False)
+    many = ", ".join([one] * (megabytes * 1_000_000 // len(one.encode())))
+    return f'{{"metadata": {{"semantic_modality": "DOCUMENT"}}, "text_words": [{many}]}}'.encode()
+
+
+def test_a_long_list_is_gone_through_in_bounded_memory():
+    content = large_document(20)
+    (segment,) = assemble_result(JobMetadata.parse(metadata(standard=STANDARD), URI), {STANDARD: content}).segments
+    words = segment.standard.text_words
+
+    tracemalloc.start()
+    try:
+        count = sum(word.text == "w\u00f6rd" for word in words)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert count == len(words) == content.count(b'"id"')
+    assert peak < 4_000_000
+    assert words[-1] == words[0] == words[len(words) // 2]
+    assert len(words[5:8]) == 3
+    assert words == tuple(words)
+    with pytest.raises(IndexError):
+        words[len(words)]
+
+
+def test_what_is_no_object_in_a_long_list_is_left_out():
+    items = [{"text": str(n)} if n % 3 else [n, "\u00e4", None][n % 2] for n in range(200_000)]
+    words = opened(json.dumps({"text_words": items}, indent=1)).objects("text_words", lambda word: word["text"])
+
+    assert list(words) == [item["text"] for item in items if isinstance(item, dict)]
+    assert (words[0], words[1000], words[-1]) == ("1", list(words)[1000], list(words)[-1])
+
+
+def test_a_copy_for_another_process_has_everything():
+    result = assemble_result(JobMetadata.parse(metadata(standard=STANDARD), URI), {STANDARD: large_document(2)})
+
+    copy = pickle.loads(pickle.dumps(tuple(result.segments)))  # noqa: S301  our own bytes
+
+    assert copy == result.segments
+    assert len(copy[0].standard.text_words) == len(result.segments[0].standard.text_words)
+
+
+class PretendedS3:
+    """Streams one large file, and says in which thread it was asked for."""
+
+    def __init__(self, content):
+        self.contents = {URI: json.dumps(metadata(standard=STANDARD)).encode(), STANDARD: content}
+
+    async def get_object(self, *, Bucket, Key):  # noqa: N803  boto3's names
+        return {"Body": PretendedBody(self.contents[f"s3://{Bucket}/{Key}"])}
+
+
+class PretendedBody:
+    def __init__(self, content):
+        self.content = content
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *ended):
+        return None
+
+    async def iter_chunks(self, size):
+        for start in range(0, len(self.content), size):
+            yield self.content[start : start + size]
+            await asyncio.sleep(0)
+
+
+async def test_the_loop_decodes_nothing(monkeypatch):
+    """How long it is blocked is for the benchmark: here a busy machine would decide."""
+    threads = set()
+    real = JsonFile.__init__
+
+    def noted(self, *arguments):
+        threads.add(threading.current_thread())
+        real(self, *arguments)
+
+    monkeypatch.setattr(JsonFile, "__init__", noted)
+    content = large_document(20)
+
+    result = await read_result_async(PretendedS3(content), URI)
+
+    assert threads
+    assert threading.current_thread() not in threads
+    assert len(result.segments[0].standard.text_words) == content.count(b'"id"')
