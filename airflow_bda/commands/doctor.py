@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from airflow_bda.access.checks import Report
-    from airflow_bda.hooks.preflight.subject import Subject
+    from airflow_bda.access.preflight.findings import Subject
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def run(args: Namespace) -> int:
     :return: 0, or 1 where jobs would fail, or 2 for URIs that are none.
     """
     with connection.hook_of(args) as hook:
-        from airflow_bda.hooks.preflight.runner import run_preflight
+        from airflow_bda.access.preflight.runner import run_preflight
 
         try:
             subject = _subject(args)
@@ -47,7 +47,7 @@ def run(args: Namespace) -> int:
 
 
 def _subject(args: Namespace) -> Subject:
-    from airflow_bda.hooks.preflight.subject import Subject
+    from airflow_bda.access.preflight.findings import Subject
 
     return Subject(
         input_uri=args.input,

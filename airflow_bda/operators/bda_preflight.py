@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_bda._compat import AwsBaseOperator, aws_template_fields
+from airflow_bda.access.preflight.findings import Subject
+from airflow_bda.access.preflight.runner import run_preflight
 from airflow_bda.exceptions import BdaRequestFailException
 from airflow_bda.hooks.bda import BdaHook
-from airflow_bda.hooks.preflight.runner import run_preflight
-from airflow_bda.hooks.preflight.subject import Subject
 from airflow_bda.service.safe_values import SafeLogging
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from airflow_bda.access.checks import Level
 from airflow_bda.access.iam import find_missing
 from airflow_bda.access.permissions import Permission
 from airflow_bda.access.policies import PolicyOptions, caller_policy, input_bucket_policy
+from airflow_bda.access.preflight.account import check_quotas
+from airflow_bda.access.preflight.findings import Scene, Subject
+from airflow_bda.access.preflight.machine import check_clock, check_versions
+from airflow_bda.access.preflight.request_checks import check_project
+from airflow_bda.access.preflight.runner import run_preflight
 from airflow_bda.access.workload import plan_workload
 from airflow_bda.cli import main
-from airflow_bda.hooks.preflight.environment import check_clock, check_versions
-from airflow_bda.hooks.preflight.extraction import check_project
-from airflow_bda.hooks.preflight.limits import check_quotas
-from airflow_bda.hooks.preflight.runner import run_preflight
-from airflow_bda.hooks.preflight.subject import Scene, Subject
 
 STANDARD = {"document": {}}
 INPUT, OUTPUT = "s3://inputs/docs/a.pdf", "s3://outputs/results"

@@ -15,16 +15,16 @@ from airflow_bda.access.bucket_keys import key_of_bucket, key_of_object
 from airflow_bda.access.checks import fault, hint, ok
 from airflow_bda.access.iam import find_missing
 from airflow_bda.access.permissions import caller_permissions
+from airflow_bda.access.preflight.findings import Refusal, look
 from airflow_bda.access.workload import plan_workload
-from airflow_bda.hooks.preflight.subject import Refusal, look
 from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality, extension
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from airflow_bda.access.checks import Check
+    from airflow_bda.access.preflight.findings import Scene
     from airflow_bda.access.workload import Workload
-    from airflow_bda.hooks.preflight.subject import Scene
 
 _CONCURRENT_JOBS: Mapping[Modality, str] = MappingProxyType(
     {

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError
 
 from airflow_bda.access.checks import Report, fault, hint, ok
-from airflow_bda.hooks.preflight.environment import check_clock, check_libraries, check_versions
-from airflow_bda.hooks.preflight.extraction import check_blueprints, check_project, check_request
-from airflow_bda.hooks.preflight.limits import check_permissions, check_quotas
-from airflow_bda.hooks.preflight.storage import check_bucket_policies, check_input, check_key, check_output
-from airflow_bda.hooks.preflight.subject import Refusal, Scene, look
+from airflow_bda.access.preflight.account import check_permissions, check_quotas
+from airflow_bda.access.preflight.buckets import check_bucket_policies, check_input, check_key, check_output
+from airflow_bda.access.preflight.findings import Refusal, Scene, look
+from airflow_bda.access.preflight.machine import check_clock, check_libraries, check_versions
+from airflow_bda.access.preflight.request_checks import check_blueprints, check_project, check_request
 from airflow_bda.service.aws_errors import Failure
 from airflow_bda.service.profiles import PROFILE_OF_REGION
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_bda.access.checks import Check
+    from airflow_bda.access.preflight.findings import Subject
     from airflow_bda.hooks.bda import BdaHook
-    from airflow_bda.hooks.preflight.subject import Subject
 
 _CHECKS = (
     check_request,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_bda.access.checks import fault, hint, ok
 from airflow_bda.access.policies import BDA_PRINCIPAL
-from airflow_bda.hooks.preflight.subject import Refusal, look
+from airflow_bda.access.preflight.findings import Refusal, look
 from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, is_known_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_bda.access.checks import Check
-    from airflow_bda.hooks.preflight.subject import Scene
+    from airflow_bda.access.preflight.findings import Scene
     from airflow_bda.service.s3 import S3Uri
 
 _PROBE = ".airflow-bda-probe"

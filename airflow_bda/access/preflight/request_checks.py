@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.access.checks import fault, hint, ok
-from airflow_bda.hooks.preflight.subject import Refusal, look
+from airflow_bda.access.preflight.findings import Refusal, look
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.profiles import PROFILE_OF_REGION, derive_profile_arn
 from airflow_bda.service.request.request import build_request, request_warnings
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_bda.access.checks import Check
-    from airflow_bda.hooks.preflight.subject import Scene
+    from airflow_bda.access.preflight.findings import Scene
 
 _CONTROL = "bedrock-data-automation"
 _COMPLETED, _FAILED, _ASYNC, _LIVE = "COMPLETED", "FAILED", "ASYNC", "LIVE"
