@@ -28,7 +28,7 @@ BELOW = {
     "access": {"service"},
     "engine": {"service"},
     "archive": set(),
-    "aws_lambda": {"archive", "service"},
+    "aws_lambda": {"access", "archive", "service"},
     "mwaa": {"archive"},
     "emulator": {"access", "report", "service"},
 }
@@ -53,7 +53,8 @@ BELOW["cli"] = BELOW["commands"] | {"commands", "demo"}
 # What a room may import from outside the standard library, where that is not everything.
 ONLY = {
     "service": {"botocore"},
-    "access": {"botocore"},
+    # packaging compares versions; Airflow itself needs it.
+    "access": {"botocore", "packaging"},
     "engine": {"botocore"},
     "aws_lambda": {"boto3", "botocore"},
     "__init__": set(),

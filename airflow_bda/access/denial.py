@@ -1,27 +1,23 @@
 """
-Why BDA refused a request for want of access.
+Explain an AccessDenied error of BDA.
 
-The service gives one code for many causes, the input that does not exist among them. Looking at the two buckets with
-the same credentials tells some of them apart, and IAM, where the identity may ask it, names the rest.
+The service gives one code for many causes, an input that does not exist among them. Looking at the two buckets with the
+same credentials tells some of them apart, and IAM, where the identity may ask it, names the rest.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
-
-from airflow_bda.access.bucket_keys import key_of_bucket, key_of_object
 from airflow_bda.access.iam import find_missing
 from airflow_bda.access.permissions import caller_permissions, output_objects
-from airflow_bda.access.workload import workload_of
+from airflow_bda.access.workload import with_keys_of_buckets, workload_of
 from airflow_bda.service.arns import Arn
+from airflow_bda.service.aws_errors import Refusal, answer_or_refusal
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from airflow_bda.access.iam import Missing
     from airflow_bda.access.workload import Workload
@@ -32,21 +28,23 @@ _NOT_FOUND = 404
 
 def explain_denial(request: InvocationRequest, client: Callable[[str], Any]) -> str:
     """
-    Say which of the known causes a refused invoke has, and the remedy.
+    Return which of the known causes a denied invoke has, and the remedy.
 
-    :param client: gives a boto3 client of a service, with the credentials that the invoke was signed with.
+    :param client: makes a boto3 client of a service, with the credentials that the invoke was signed with.
     """
     s3 = client("s3")
     absent = _absent_input(s3, request.input_s3_uri) or _absent_output(s3, request.output_s3_uri)
     if absent:
         return absent
-    workload = _workload(request, s3)
-    missing = _ask_iam(workload, client)
-    return (
-        (_not_allowed(missing) if missing else None)
-        or _unreadable_input(s3, request.input_s3_uri)
-        or (_other_causes(workload) if missing is None else _BEYOND_IAM)
-    )
+    profile = Arn.parse(request.profile_arn or "")
+    workload = with_keys_of_buckets(workload_of(request, region=profile.region, account=profile.account), s3)
+    missing = answer_or_refusal(lambda: _ask_iam(workload, client))
+    if missing and not isinstance(missing, Refusal):
+        return f"The identity's policies do not allow: {'; '.join(map(str, missing))}. {_WHOLE_POLICY}"
+    unreadable = _unreadable_input(s3, request.input_s3_uri)
+    if unreadable:
+        return unreadable
+    return _other_causes(workload) if isinstance(missing, Refusal) else _BEYOND_IAM
 
 
 _WHOLE_POLICY = "`airflow-bda policy caller` prints the whole policy, and `airflow-bda doctor` checks the rest."
@@ -63,16 +61,15 @@ _BEYOND_IAM = (
     f"The identity's policies allow all of the request. What is left: {_OTHER_ACCOUNTS} kms:GenerateDataKey and "
     "kms:Decrypt on the key of the output's bucket; the policies of the organization; a KMS key that is disabled."
 )
-
-
 _INVOKE_RESOURCES = (
     "bedrock:InvokeDataAutomationAsync on the project, on each blueprint, on data-automation-invocation/* and on the "
     "profile in every region that it routes to"
 )
 
 
-def _not_allowed(missing: Iterable[Missing]) -> str:
-    return f"The identity's policies do not allow: {'; '.join(map(str, missing))}. {_WHOLE_POLICY}"
+def _ask_iam(workload: Workload, client: Callable[[str], Any]) -> tuple[Missing, ...]:
+    caller = client("sts").get_caller_identity()["Arn"]
+    return find_missing(client("iam"), caller, caller_permissions(workload), region=workload.region)
 
 
 def _other_causes(workload: Workload) -> str:
@@ -91,59 +88,34 @@ def _other_causes(workload: Workload) -> str:
     )
 
 
-def _workload(request: InvocationRequest, s3: Any) -> Workload:
-    """Give what the request touches, and the keys of the buckets where S3 tells them."""
-    profile = Arn.parse(request.profile_arn or "")
-    workload = workload_of(request, region=profile.region, account=profile.account)
-    return replace(
-        workload,
-        input_key_arn=key_of_object(s3, workload.input_uri),
-        output_key_arn=key_of_bucket(s3, workload.output_uri.bucket),
-    )
-
-
-def _ask_iam(workload: Workload, client: Callable[[str], Any]) -> tuple[Missing, ...] | None:
-    """Ask IAM what the identity lacks; None where it may not ask."""
-    try:
-        caller = client("sts").get_caller_identity()["Arn"]
-        return find_missing(client("iam"), caller, caller_permissions(workload), region=workload.region)
-    except (ClientError, BotoCoreError, ResponseParserError):
-        return None
-
-
 def _absent_input(s3: Any, uri: str) -> str | None:
     location = S3Uri.parse(uri)
-    if _refusal(lambda: s3.head_object(Bucket=location.bucket, Key=location.key)) != _NOT_FOUND:
+    found = answer_or_refusal(lambda: s3.head_object(Bucket=location.bucket, Key=location.key))
+    if not _is_not_found(found):
         return None
-    if _refusal(lambda: s3.head_bucket(Bucket=location.bucket)) == _NOT_FOUND:
+    if _is_not_found(answer_or_refusal(lambda: s3.head_bucket(Bucket=location.bucket))):
         return f"The input bucket {location.bucket!r} does not exist: correct input_s3_uri."
     return f"The input object {uri} does not exist: correct input_s3_uri (mind the extension) or upload it first."
 
 
 def _absent_output(s3: Any, uri: str) -> str | None:
     bucket = S3Uri.parse(uri).bucket
-    if _refusal(lambda: s3.head_bucket(Bucket=bucket)) == _NOT_FOUND:
+    if _is_not_found(answer_or_refusal(lambda: s3.head_bucket(Bucket=bucket))):
         return f"The output bucket {bucket!r} does not exist: correct output_s3_uri or create the bucket."
     return None
 
 
+def _is_not_found(found: Any) -> bool:
+    return isinstance(found, Refusal) and found.http_status == _NOT_FOUND
+
+
 def _unreadable_input(s3: Any, uri: str) -> str | None:
     location = S3Uri.parse(uri)
-    if _refusal(lambda: s3.head_object(Bucket=location.bucket, Key=location.key)) is None:
+    found = answer_or_refusal(lambda: s3.head_object(Bucket=location.bucket, Key=location.key))
+    if not (isinstance(found, Refusal) and found.http_status):
         return None
     return (
         f"The input object {uri} cannot be read with these credentials (or does not exist, which S3 tells only those "
         "who may s3:ListBucket): allow s3:GetObject on it and kms:Decrypt on its bucket's key. "
         f"{_OTHER_ACCOUNTS}"
     )
-
-
-def _refusal(look: Any) -> int | None:
-    """Give the HTTP status with which S3 refused; None where it did not, or where nothing can be said."""
-    try:
-        look()
-    except ClientError as error:
-        return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) or None
-    except BotoCoreError:
-        return None
-    return None

@@ -49,7 +49,7 @@ class Missing:
 
 def policy_source(caller_arn: str) -> str:
     """
-    Give the user or the role whose policies a caller has.
+    Return the user or the role whose policies a caller has.
 
     :param caller_arn: as STS gives it. The path of a role is not in it; by this ARN IAM does not find such a role.
     """
@@ -76,7 +76,7 @@ def find_missing(iam: Any, caller_arn: str, permissions: Iterable[Permission], *
 
 
 def _role_with_its_path(iam: Any, caller_arn: str) -> str | None:
-    """Give the role of a session by its whole ARN: roles that services make have a path, which sessions do not show."""
+    """Return the ARN of a session's role: roles that services make have a path, which sessions do not show."""
     session = _SESSION.fullmatch(caller_arn)
     if session is None:
         return None
@@ -108,5 +108,5 @@ def _missing_of(iam: Any, source: str, permission: Permission, *, region: str) -
 
 
 def _one_case(resource: str, region: str) -> str:
-    """Give one resource that a pattern covers: asking about the pattern itself would ask for a policy like it."""
+    """Return one resource that a pattern covers: asking about the pattern itself would ask for a policy like it."""
     return resource.replace(f":{ANY_REGION}:", f":{region}:").replace("*", _ANY)

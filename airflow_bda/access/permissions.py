@@ -26,10 +26,8 @@ READ = "s3:GetObject"
 WRITE = "s3:PutObject"
 LIST = "s3:ListBucket"
 KEY_ACTIONS = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey")
-# AWS's partition of China has a suffix of its own.
-_DNS_SUFFIX_OF_PARTITION = {"aws-cn": "amazonaws.com.cn"}
-_DNS_SUFFIX = "amazonaws.com"
 _ANY_JOB = "a job's id is not known before it is started"
+_UNKNOWN_RESULTS = "results stand below the job's id, which is not known before"
 
 
 @dataclass(frozen=True)
@@ -54,12 +52,47 @@ class Permission:
 
 
 def caller_permissions(workload: Workload) -> tuple[Permission, ...]:
-    """Give all that running a workload and reading its results takes."""
-    return (
-        *_bedrock(workload),
-        *_storage(workload),
-        *_keys(workload),
-    )
+    """Return all that running a workload and reading its results takes."""
+    return (*function_permissions(workload), *_reading(workload))
+
+
+def function_permissions(workload: Workload) -> tuple[Permission, ...]:
+    """Return all that a Lambda function needs that starts jobs and asks for their statuses; it reads no results."""
+    return (*_bedrock(workload), *_storage(workload), *_keys(workload))
+
+
+def look_permissions(workload: Workload) -> tuple[Permission, ...]:
+    """Return what `airflow-bda doctor` needs beyond the caller's own permissions, to look and to change nothing."""
+    account = f"arn:{workload.partition}"
+    what_is_looked_up = [arn for arn in (workload.project_arn, *workload.blueprint_arns) if arn]
+    lookups = [
+        Permission(
+            "AskIamWhatIsMissing",
+            ("iam:GetRole", "iam:SimulatePrincipalPolicy"),
+            (f"{account}:iam::{workload.account}:role/*", f"{account}:iam::{workload.account}:user/*"),
+            "IAM is asked what the caller's policies lack.",
+            wildcard="whose policy this will be is not known here; name the role or the user",
+        ),
+        Permission(
+            "ReadQuotas",
+            ("servicequotas:GetAWSDefaultServiceQuota", "servicequotas:GetServiceQuota"),
+            ("*",),
+            "The account's quotas are compared with the setup.",
+            wildcard="these actions take no resource",
+        ),
+        Permission(
+            "LookAtBuckets",
+            ("s3:GetBucketPolicy", "s3:GetEncryptionConfiguration", LIST),
+            buckets(workload),
+            "The buckets' policies, keys and regions are looked at.",
+        ),
+    ]
+    if what_is_looked_up:
+        actions = ("bedrock:GetBlueprint", "bedrock:GetDataAutomationProject")
+        lookups.append(Permission("LookAtProject", actions, tuple(what_is_looked_up), "Their states are looked at."))
+    if workload.key_arns:
+        lookups.append(Permission("LookAtKeys", ("kms:DescribeKey",), workload.key_arns, "Their states are looked at."))
+    return tuple(lookups)
 
 
 def _bedrock(workload: Workload) -> Iterator[Permission]:
@@ -95,11 +128,11 @@ def _storage(workload: Workload) -> Iterator[Permission]:
         wildcard="" if _is_object(workload.input_uri) else "the input is given as a prefix; one document can be named",
     )
     yield Permission(
-        "WriteAndReadBdaResults",
-        (WRITE, READ),
+        "WriteBdaResults",
+        (WRITE,),
         (output_objects(workload),),
-        "BDA writes the results with its caller's permissions, and the caller reads them.",
-        wildcard="results stand below the job's id, which is not known before",
+        "BDA writes the results with its caller's permissions.",
+        wildcard=_UNKNOWN_RESULTS,
     )
     yield Permission(
         "TellMissingFromForbidden",
@@ -107,6 +140,16 @@ def _storage(workload: Workload) -> Iterator[Permission]:
         buckets(workload),
         "S3 says that an object or a bucket is missing only to those who may list the bucket; to others it says 403.",
         is_needed=False,
+    )
+
+
+def _reading(workload: Workload) -> Iterator[Permission]:
+    yield Permission(
+        "ReadBdaResults",
+        (READ,),
+        (output_objects(workload),),
+        "The caller reads the results.",
+        wildcard=_UNKNOWN_RESULTS,
     )
 
 
@@ -138,31 +181,31 @@ def _keys(workload: Workload) -> Iterator[Permission]:
 
 
 def input_objects(workload: Workload) -> str:
-    """Give the ARN of the input, or the pattern of all inputs below a prefix."""
+    """Return the ARN of the input, or the pattern of all inputs below a prefix."""
     uri = workload.input_uri
     return _object_arn(workload, uri.bucket, uri.key if _is_object(uri) else f"{uri.key}*")
 
 
 def output_objects(workload: Workload) -> str:
-    """Give the pattern of all that jobs write."""
+    """Return the pattern of all that jobs write."""
     uri = workload.output_uri
     return _object_arn(workload, uri.bucket, f"{uri.key}/*" if uri.key else "*")
 
 
 def buckets(workload: Workload) -> tuple[str, ...]:
-    """Give the ARNs of the buckets, each once."""
+    """Return the ARNs of the buckets, each once."""
     names = dict.fromkeys((workload.input_uri.bucket, workload.output_uri.bucket))
     return tuple(bucket_arn(workload, name) for name in names)
 
 
 def bucket_arn(workload: Workload, bucket: str) -> str:
-    """Give a bucket's ARN."""
+    """Return a bucket's ARN."""
     return f"arn:{workload.partition}:s3:::{bucket}"
 
 
 def via_service(service: str, workload: Workload) -> str:
-    """Give a service's name as the condition key ``kms:ViaService`` has it."""
-    return f"{service}.{workload.region}.{_DNS_SUFFIX_OF_PARTITION.get(workload.partition, _DNS_SUFFIX)}"
+    """Return a service's name as the condition key ``kms:ViaService`` has it."""
+    return f"{service}.{workload.region}.{workload.dns_suffix}"
 
 
 def _is_object(uri: S3Uri) -> bool:

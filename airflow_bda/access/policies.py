@@ -19,7 +19,9 @@ from airflow_bda.access.permissions import (
     Permission,
     bucket_arn,
     caller_permissions,
+    function_permissions,
     input_objects,
+    look_permissions,
     output_objects,
     via_service,
 )
@@ -48,30 +50,35 @@ class PolicyOptions:
 
 
 def caller_policy(workload: Workload, _options: PolicyOptions | None = None) -> Document:
-    """Give the policy of the identity that makes the calls: an Airflow worker's and triggerer's role."""
+    """Return the policy of the identity that makes the calls: an Airflow worker's and triggerer's role."""
     return _document(map(_statement, caller_permissions(workload)))
 
 
 def lambda_policy(workload: Workload, options: PolicyOptions | None = None) -> Document:
-    """Give the policy of a Lambda function's role: the caller's own, and its log."""
-    return _document(map(_statement, (*caller_permissions(workload), _function_log(workload, options))))
+    """Return the policy of a Lambda function's role: the caller's own, and its log."""
+    return _document(map(_statement, (*function_permissions(workload), _function_log(workload, options))))
+
+
+def doctor_policy(workload: Workload, _options: PolicyOptions | None = None) -> Document:
+    """Return the policy of an identity that looks at a setup with `airflow-bda doctor`, beside the caller's own."""
+    return _document(map(_statement, look_permissions(workload)))
 
 
 def input_bucket_policy(workload: Workload, options: PolicyOptions | None = None) -> Document:
-    """Give the policy of the input's bucket."""
+    """Return the policy of the input's bucket."""
     grants = _Grants(workload.input_uri.bucket, input_objects(workload), service=(READ,), caller=(READ,))
     return _bucket_policy(workload, grants, options)
 
 
 def output_bucket_policy(workload: Workload, options: PolicyOptions | None = None) -> Document:
-    """Give the policy of the output's bucket; the caller also reads the results."""
+    """Return the policy of the output's bucket; the caller also reads the results."""
     grants = _Grants(workload.output_uri.bucket, output_objects(workload), service=(WRITE,), caller=(WRITE, READ))
     return _bucket_policy(workload, grants, options)
 
 
 def key_policy(workload: Workload, options: PolicyOptions | None = None) -> Document:
     """
-    Give the policy of the workload's one key: its account keeps control of it, and the caller uses it through BDA.
+    Return the policy of the workload's one key: its account keeps control of it, and the caller uses it through BDA.
 
     :raises ValueError: when the workload has no key, or several.
     """
@@ -113,6 +120,7 @@ POLICIES: Mapping[str, Callable[[Workload, PolicyOptions], Document]] = MappingP
         "output-bucket": output_bucket_policy,
         "kms": key_policy,
         "lambda": lambda_policy,
+        "doctor": doctor_policy,
     }
 )
 
@@ -127,9 +135,10 @@ def explain(kind: str, workload: Workload, options: PolicyOptions) -> tuple[str,
         return _KEY_EXPLANATIONS
     if kind.endswith("-bucket"):
         return _BUCKET_EXPLANATIONS
-    permissions = caller_permissions(workload)
     if kind == "lambda":
-        permissions += (_function_log(workload, options),)
+        permissions = (*function_permissions(workload), _function_log(workload, options))
+    else:
+        permissions = look_permissions(workload) if kind == "doctor" else caller_permissions(workload)
     return tuple(
         f"{each.sid}: {each.reason}" + (f" The wildcard stays: {each.wildcard}." if each.wildcard else "")
         for each in permissions

@@ -1,11 +1,13 @@
-"""What a job touches: the project, the blueprints, the profile, the places in S3 and the keys that it has."""
+"""What a job touches: the project, the blueprints, the profile, the places in S3 and the KMS keys."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from airflow_bda.service.arns import PROFILE, Arn, partition_of
+from airflow_bda.service.aws_errors import Refusal, answer_or_refusal
 from airflow_bda.service.profiles import (
     ANY_REGION,
     PROFILE_OF_REGION,
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from airflow_bda.service.request.request import InvocationRequest
 
 AWS_OWNED = "aws"
+# AWS's partition of China has a suffix of its own.
+_DNS_SUFFIX_OF_PARTITION = {"aws-cn": "amazonaws.com.cn"}
+# Old buckets may have capitals and underscores.
+_BUCKET = re.compile(r"[A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,11 @@ class Workload:
     def partition(self) -> str:
         """The partition of the region."""
         return partition_of(self.region)
+
+    @property
+    def dns_suffix(self) -> str:
+        """The domain of the partition's endpoints."""
+        return _DNS_SUFFIX_OF_PARTITION.get(self.partition, "amazonaws.com")
 
     @property
     def key_arns(self) -> tuple[str, ...]:
@@ -90,8 +101,8 @@ def plan_workload(  # noqa: PLR0913  one argument for each thing that a job touc
     return Workload(
         region=region,
         account=account,
-        input_uri=S3Uri.parse(input_uri),
-        output_uri=_folder(output_uri),
+        input_uri=_location("input", input_uri),
+        output_uri=_folder(_location("output", output_uri)),
         profile_arns=profile_destinations(profile_arn, region=region, account=account),
         project_arn=project_arn,
         blueprint_arns=tuple(blueprint_arns),
@@ -103,7 +114,7 @@ def plan_workload(  # noqa: PLR0913  one argument for each thing that a job touc
 
 def workload_of(request: InvocationRequest, *, region: str, account: str) -> Workload:
     """
-    Give what a request touches. A KMS alias is left out: only KMS knows its key.
+    Return what a request touches. A KMS alias is left out: only KMS knows its key.
 
     :raises ValueError: when the request's ARNs are not ARNs.
     """
@@ -122,7 +133,7 @@ def workload_of(request: InvocationRequest, *, region: str, account: str) -> Wor
 
 def profile_destinations(profile_arn: str | None, *, region: str, account: str) -> tuple[str, ...]:
     """
-    Give the profile's ARN in every region that it may route a call to.
+    Return the profile's ARN in every region that it may route a call to.
 
     Where the routes of the profile are not known, that is any region.
 
@@ -141,9 +152,49 @@ def profile_destinations(profile_arn: str | None, *, region: str, account: str) 
     return (str(Arn(profile.partition, ANY_REGION, profile.account, PROFILE, profile.resource_id)),)
 
 
-def _folder(uri: str) -> S3Uri:
-    # The service writes <prefix>/<job id>/, and requests have their trailing slashes stripped.
+def with_keys_of_buckets(workload: Workload, s3: Any) -> Workload:
+    """
+    Add the keys that encrypt the document and the buckets, where nobody named them and S3 tells them.
+
+    :param s3: a boto3 client of S3.
+    """
+    source = workload.input_uri
+    input_key = workload.input_key_arn
+    if input_key is None:
+        input_key = (_key_of_object(s3, source) if source.key else None) or _key_of_bucket(s3, source.bucket)
+    output_key = workload.output_key_arn or _key_of_bucket(s3, workload.output_uri.bucket)
+    return replace(workload, input_key_arn=input_key, output_key_arn=output_key)
+
+
+def _key_of_object(s3: Any, uri: S3Uri) -> str | None:
+    found = answer_or_refusal(lambda: s3.head_object(Bucket=uri.bucket, Key=uri.key))
+    key: str | None = None if isinstance(found, Refusal) else found.get("SSEKMSKeyId")
+    return key if key and key.startswith("arn:") else None
+
+
+def _key_of_bucket(s3: Any, bucket: str) -> str | None:
+    found = answer_or_refusal(lambda: s3.get_bucket_encryption(Bucket=bucket))
+    if isinstance(found, Refusal):
+        return None
+    rules = found["ServerSideEncryptionConfiguration"]["Rules"]
+    keys = [rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID") for rule in rules]
+    # A key may be named by its id alone, which says too little to ask IAM about it.
+    return next((key for key in keys if key and key.startswith("arn:")), None)
+
+
+def _location(name: str, uri: str) -> S3Uri:
     location = S3Uri.parse(uri)
+    if not _BUCKET.fullmatch(location.bucket):
+        # In a policy a wildcard would let the identity into the buckets of others.
+        raise ValueError(
+            f"{location.bucket!r} is not a bucket's name ({name}: {uri!r}): it has letters, digits, dots and hyphens, "
+            "and no wildcards."
+        )
+    return location
+
+
+def _folder(location: S3Uri) -> S3Uri:
+    # The service writes <prefix>/<job id>/, and requests have their trailing slashes stripped.
     return S3Uri(location.bucket, location.key.rstrip("/"))
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from airflow_bda.access.permissions import LIST, function_permissions
+from airflow_bda.access.workload import Workload
 from airflow_bda.aws_lambda import template_events
 from airflow_bda.aws_lambda.allow_lists import BLUEPRINTS, INPUT_PREFIXES, KMS_KEYS, OUTPUT_PREFIXES, PROJECTS
 from airflow_bda.aws_lambda.package import HANDLER
@@ -27,6 +29,7 @@ from airflow_bda.aws_lambda.template_parts import (
     texts,
 )
 from airflow_bda.service.profiles import routed_profile_arns
+from airflow_bda.service.s3 import S3Uri
 
 Template: TypeAlias = dict[str, Any]
 
@@ -124,26 +127,47 @@ def _conditions() -> Template:
     }
 
 
+class _Placeholders(Workload):
+    """The function's workload, whose parts CloudFormation fills in."""
+
+    @property
+    def partition(self) -> str:
+        return "${AWS::Partition}"
+
+    @property
+    def dns_suffix(self) -> str:
+        return "${AWS::URLSuffix}"
+
+
 def _statements(profiles: tuple[str, ...]) -> list[Any]:
-    """Give what the role may do: start and follow jobs, with the S3 and KMS that BDA uses in its caller's name."""
-    invoke = "bedrock:InvokeDataAutomationAsync"
-    jobs = sub("arn:${AWS::Partition}:bedrock:${AWS::Region}:${AWS::AccountId}:data-automation-invocation/*")
-    via_bda = {"StringEquals": {"kms:ViaService": sub("bedrock.${AWS::Region}.${AWS::URLSuffix}")}}
-    via_s3 = {"StringEquals": {"kms:ViaService": sub("s3.${AWS::Region}.${AWS::URLSuffix}")}}
-    key_use = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
-    return [
-        statement("UseProfile", [invoke], [sub(arn) for arn in profiles]),
-        statement("StartAndFollowJobs", [invoke, "bedrock:GetDataAutomationStatus"], [jobs]),
-        either("HasProject", statement("UseProject", [invoke], [ref("ProjectArn")])),
-        either("HasBlueprints", statement("UseBlueprints", [invoke], ref("BlueprintArns"))),
-        statement("ReadInput", ["s3:GetObject"], [sub("arn:${AWS::Partition}:s3:::${InputPrefix}/*")]),
-        statement("WriteResults", ["s3:PutObject"], [sub("arn:${AWS::Partition}:s3:::${OutputPrefix}/*")]),
-        either("HasKey", statement("UseJobKey", key_use, [ref("KmsKeyArn")], via_bda)),
-        either(
-            "HasBucketKeys",
-            statement("UseBucketKeys", ["kms:Decrypt", "kms:GenerateDataKey"], ref("BucketKeyArns"), via_s3),
-        ),
-    ]
+    """Return what the role may do; a statement about a parameter that may be empty has its condition."""
+    workload = _Placeholders(
+        region="${AWS::Region}",
+        account="${AWS::AccountId}",
+        input_uri=S3Uri("${InputPrefix}"),
+        output_uri=S3Uri("${OutputPrefix}"),
+        profile_arns=profiles,
+        project_arn="${ProjectArn}",
+        kms_key_arn="${KmsKeyArn}",
+        output_key_arn="${BucketKeyArns}",
+    )
+    statements = []
+    # Listing buckets only helps to tell what is missing, and a prefix may be more than a bucket.
+    for each in (each for each in function_permissions(workload) if LIST not in each.actions):
+        via = {"StringEquals": {"kms:ViaService": sub(each.via)}} if each.via else None
+        resources = [sub(resource) for resource in each.resources]
+        if each.resources == ("${ProjectArn}",):
+            statements.append(either("HasProject", statement(each.sid, list(each.actions), resources)))
+            blueprints = statement("InvokeBdaBlueprints", list(each.actions), ref("BlueprintArns"))
+            statements.append(either("HasBlueprints", blueprints))
+        elif each.resources == ("${BucketKeyArns}",):
+            keys = statement(each.sid, list(each.actions), ref("BucketKeyArns"), via)
+            statements.append(either("HasBucketKeys", keys))
+        elif each.resources == ("${KmsKeyArn}",):
+            statements.append(either("HasKey", statement(each.sid, list(each.actions), resources, via)))
+        else:
+            statements.append(statement(each.sid, list(each.actions), resources, via))
+    return statements
 
 
 def _variables() -> Template:

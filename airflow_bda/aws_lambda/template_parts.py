@@ -78,7 +78,8 @@ def function_role(statements: list[Any], *, log_group_name: str = "LogGroup", co
     """
     log = {"Fn::GetAtt": [log_group_name, "Arn"]}
     service = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    vpc = sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole")
+    # The usual policy for functions in a VPC would also let the role write every log of the account.
+    vpc = sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AWSLambdaENIManagementAccess")
     dead_letters = statement("KeepDeadLetters", ["sqs:SendMessage"], [{"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}])
     everything = [
         *statements,

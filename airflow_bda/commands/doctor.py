@@ -12,8 +12,7 @@ from airflow_bda.commands.policy import add_workload_arguments
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from airflow_bda.access.checks import Report
-    from airflow_bda.access.preflight.findings import Subject
+    from airflow_bda.access.preflight.findings import Report, Subject
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -34,14 +33,12 @@ def run(args: Namespace) -> int:
     :return: 0, or 1 where jobs would fail, or 2 for URIs that are none.
     """
     with connection.hook_of(args) as hook:
-        from airflow_bda.access.preflight.runner import run_preflight
-
         try:
             subject = _subject(args)
         except ValueError as error:
             sys.stderr.write(f"airflow-bda doctor: {error}\n")
             return 2
-        report = run_preflight(hook, subject)
+        report = hook.preflight(subject)
     _print(report, as_json=args.json)
     return 1 if report.faults else 0
 

@@ -12,15 +12,17 @@ if TYPE_CHECKING:
 
     from airflow_bda.access.workload import Workload
 
-# The names of service.policies.POLICIES, which --help need not load.
-KINDS = ("caller", "input-bucket", "output-bucket", "kms", "lambda")
+# The names of access.policies.POLICIES, which --help need not load.
+KINDS = ("caller", "input-bucket", "output-bucket", "kms", "lambda", "doctor")
 _STAGES_SHARE = "Both stages of a project have the same ARN: a policy cannot tell them apart.\n"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument(
-        "kind", choices=KINDS, help="whose policy: the caller's, a bucket's, a KMS key's, or a Lambda function's"
+        "kind",
+        choices=KINDS,
+        help="whose policy: the caller's, a bucket's, a KMS key's, a Lambda function's, or what `doctor` needs to look",
     )
     job = parser.add_argument_group("what jobs touch")
     add_workload_arguments(job, profile_options=("--profile", "--profile-arn"), required=True)

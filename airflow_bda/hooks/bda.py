@@ -30,6 +30,7 @@ from airflow_bda.service.statuses import JobState, UnexpectedAnswerError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from airflow_bda.access.preflight.findings import Report, Subject
     from airflow_bda.service.request.request import InvocationRequest
     from airflow_bda.service.results.job_result import JobResult
 
@@ -65,6 +66,19 @@ class BdaHook(AsyncAwsHook):
     def client_of(self, service: str) -> Any:
         """Return a boto3 client of any service, on the same connection."""
         return self.s3 if service == "s3" else super().client_of(service)
+
+    def preflight(self, subject: Subject) -> Report:
+        """Look at everything that jobs will need; what is missing is in the report, and nothing is raised."""
+        from airflow_bda.access.preflight.findings import Connection
+        from airflow_bda.access.preflight.runner import run_preflight
+
+        connection = Connection(
+            client=self.client_of,
+            region=lambda: self.conn_region_name,
+            missing=self.aws_conn_id if self.aws_conn_id and not self.conn_config else None,
+            status_requests_per_second=wait_limits().max_requests_per_second,
+        )
+        return run_preflight(connection, subject)
 
     # -- requests
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_bda._compat import AwsBaseOperator, aws_template_fields
 from airflow_bda.access.preflight.findings import Subject
-from airflow_bda.access.preflight.runner import run_preflight
 from airflow_bda.exceptions import BdaRequestFailException
 from airflow_bda.hooks.bda import BdaHook
 from airflow_bda.service.safe_values import SafeLogging
@@ -83,7 +82,7 @@ class BdaPreflightOperator(SafeLogging, AwsBaseOperator[BdaHook]):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002  the signature is Airflow's
         """Look at everything, log it, and fail for what makes jobs fail."""
-        report = run_preflight(self.hook, self._subject())
+        report = self.hook.preflight(self._subject())
         for check in report.checks:
             (self.log.info if check.level == "ok" else self.log.warning)("%s", check)
         if report.faults:

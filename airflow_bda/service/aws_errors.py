@@ -18,6 +18,7 @@ from botocore import exceptions as botocore_exceptions
 from botocore.parsers import ResponseParserError
 
 from airflow_bda.service.errors import BdaConnectionError, BdaError, BdaPermissionError, BdaRequestError
+from airflow_bda.service.safe_values import safe_text
 from airflow_bda.service.statuses import UnexpectedAnswerError
 
 if TYPE_CHECKING:
@@ -238,12 +239,24 @@ def answer_or_refusal(call: Callable[[], Any]) -> Any:
     except botocore_exceptions.ClientError as error:
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         code = str(error_code(error))
-        return Refusal(classify(error), code, status, f"{code}: {_message(error)}")
+        message = str(_message(error) or "")
+        # botocore makes the status the code, and the page the message, of an answer that it cannot read.
+        text = f"{code}: {_NOT_AWS if message.lstrip().startswith('<') else message}"
+        return Refusal(classify(error), code, status, _one_line(text))
     except ResponseParserError as error:
         # Its text quotes the whole answer, which may be a web page.
-        return Refusal(classify(error), "", 0, "the answer is none of AWS's")
+        return Refusal(classify(error), "", 0, _NOT_AWS)
     except (botocore_exceptions.BotoCoreError, OSError) as error:
-        return Refusal(classify(error), "", 0, f"{type(error).__name__}: {error}")
+        return Refusal(classify(error), "", 0, _one_line(f"{type(error).__name__}: {error}"))
+
+
+_NOT_AWS = "the answer is none of AWS's"
+# A line of a report.
+_LONGEST_LINE = 300
+
+
+def _one_line(text: str) -> str:
+    return safe_text(" ".join(text.split()), _LONGEST_LINE)
 
 
 def call_error(  # noqa: PLR0913  what callers know about a failure

@@ -65,7 +65,7 @@ def test_the_linter_would_find_something():
 def test_the_profile_is_allowed_in_every_region_that_it_routes_to():
     for region, destinations in DESTINATIONS_OF_REGION.items():
         (policy,) = build_template(region)["Resources"]["Role"]["Properties"]["Policies"]
-        (allowed,) = [each for each in policy["PolicyDocument"]["Statement"] if each.get("Sid") == "UseProfile"]
+        (allowed,) = [each for each in policy["PolicyDocument"]["Statement"] if each.get("Sid") == "InvokeBdaProfile"]
         regions = [resource["Fn::Sub"].partition(":bedrock:")[2].partition(":")[0] for resource in allowed["Resource"]]
         assert regions == list(destinations)
 

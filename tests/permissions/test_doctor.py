@@ -10,15 +10,13 @@ from email.utils import format_datetime
 import pytest
 from botocore.stub import Stubber
 
-from airflow_bda.access.checks import Level
 from airflow_bda.access.iam import find_missing
 from airflow_bda.access.permissions import Permission
-from airflow_bda.access.policies import PolicyOptions, caller_policy, input_bucket_policy
+from airflow_bda.access.policies import PolicyOptions, caller_policy, doctor_policy, input_bucket_policy
 from airflow_bda.access.preflight.account import check_quotas
-from airflow_bda.access.preflight.findings import Scene, Subject
+from airflow_bda.access.preflight.findings import Level, Scene, Subject
 from airflow_bda.access.preflight.machine import check_clock, check_versions
 from airflow_bda.access.preflight.request_checks import check_project
-from airflow_bda.access.preflight.runner import run_preflight
 from airflow_bda.access.workload import plan_workload
 from airflow_bda.cli import main
 
@@ -65,6 +63,10 @@ def policy(guarded, project):
     return caller_policy(plan_workload(**guarded.workload | {"project_arn": project}))
 
 
+def run_preflight(hook, subject):
+    return hook.preflight(subject)
+
+
 def said(report, level):
     return {check.name: check for check in report.checks if check.level is level}
 
@@ -88,7 +90,7 @@ def test_a_missing_bucket_policy_is_a_hint(guarded, subject, policy):
     assert "input bucket policy" in said(run_preflight(hook, subject), Level.OK)
 
 
-@pytest.mark.parametrize("index", range(9))
+@pytest.mark.parametrize("index", range(10))
 def test_each_missing_statement_is_named(guarded, subject, policy, index):
     """What jobs need is a fault; what only helps is a hint."""
     statement = policy["Statement"].pop(index)
@@ -145,15 +147,13 @@ def test_what_is_not_there_is_a_fault(guarded, subject, changes, name):
 )
 def test_a_project_is_judged_by_its_state_and_its_type(bda_emulator, changes, level):
     """Against botocore's model: no project of the emulator's fails."""
-    from airflow_bda.hooks import BdaHook
-
     arn = "arn:aws:bedrock:us-east-1:123456789012:data-automation-project/0123456789ab"
     client = bda_emulator.client("bedrock-data-automation")
     if not set(changes) <= set(client.meta.service_model.shape_for("DataAutomationProject").members):
         pytest.skip("the installed botocore is older than projects' types")
-    hook = BdaHook()
-    hook.client_of = {"bedrock-data-automation": client}.__getitem__
-    scene = Scene(hook, Subject(project_arn=arn, stage="DEVELOPMENT"), "us-east-1", "123456789012", "arn")
+    clients = {"bedrock-data-automation": client}
+    subject = Subject(project_arn=arn, stage="DEVELOPMENT")
+    scene = Scene(clients.__getitem__, subject, "us-east-1", "123456789012", "arn")
     project = {"projectArn": arn, "creationTime": 0, "lastModifiedTime": 0, "projectName": "p", "status": "COMPLETED"}
     with Stubber(client) as stub:
         asked = {"projectArn": arn, "projectStage": "DEVELOPMENT"}
@@ -295,24 +295,174 @@ def test_what_is_installed_here_is_new_enough():
     assert {check.level for check in check_versions()} <= {Level.OK}
 
 
+CONCURRENT_AUDIO, OPEN_JOBS, INVOKE_RATE, STATUS_RATE = "L-3E961CAB", "L-A596AFC0", "L-0DF688AB", "L-FC4A46BE"
+QUOTAS = {
+    CONCURRENT_AUDIO: {"QuotaName": "Concurrent audio jobs", "Value": 20.0},
+    OPEN_JOBS: {"QuotaName": "Open jobs", "Value": 1800.0},
+    INVOKE_RATE: {"QuotaName": "InvokeDataAutomationAsync requests", "Value": 10.0},
+    STATUS_RATE: {"QuotaName": "GetDataAutomationStatus requests", "Value": 10.0},
+}
+
+
+def quotas_told(bda_emulator, *, own=QUOTAS, default=None, rate=None, jobs_at_once=None):
+    """Look at quotas, against botocore's model of Service Quotas: moto knows those of one service, not this one's."""
+    client = bda_emulator.client("service-quotas")
+    subject = Subject(input_uri="s3://in/a.mp3", jobs_at_once=jobs_at_once)
+    scene = Scene({"service-quotas": client}.__getitem__, subject, "us-east-1", "123456789012", "arn", rate)
+    with Stubber(client) as stub:
+        for code in QUOTAS:
+            asked = {"ServiceCode": "bedrock", "QuotaCode": code}
+            if code in own:
+                stub.add_response("get_service_quota", {"Quota": own[code]}, asked)
+            else:
+                stub.add_client_error(
+                    "get_service_quota", "NoSuchResourceException", http_status_code=400, expected_params=asked
+                )
+                stub.add_response("get_aws_default_service_quota", {"Quota": default[code]}, asked)
+        return list(check_quotas(scene))
+
+
 def test_quotas_are_told_by_their_names(bda_emulator):
-    """Against botocore's own model of Service Quotas: moto knows those of one service, and it is not this one."""
+    told = quotas_told(bda_emulator, rate=10.0, jobs_at_once=20)
+
+    counts = [check.text.partition(" in all")[0] for check in told[:2]]
+    assert counts == [
+        "Concurrent audio jobs: 20",
+        "Open jobs: 1800",
+    ]
+    assert [check.text.partition(",")[0] for check in told[2:]] == [
+        "InvokeDataAutomationAsync requests: 10 a second",
+        "GetDataAutomationStatus requests: 10 a second",
+    ]
+    assert {check.level for check in told} == {Level.OK}
+
+
+def test_the_default_of_aws_counts_where_the_account_has_no_value_of_its_own(bda_emulator):
+    own = {code: quota for code, quota in QUOTAS.items() if code != OPEN_JOBS}
+    told = quotas_told(bda_emulator, own=own, default=QUOTAS)
+
+    assert "Open jobs: 1800" in told[1].text
+
+
+@pytest.mark.parametrize(
+    ("quota", "wanted", "remedy"),
+    [
+        ({"Value": 5.0}, 10.0, "MAX_STATUS_REQUESTS_PER_SECOND=4,"),
+        ({"Value": 300.0, "Period": {"PeriodValue": 1, "PeriodUnit": "MINUTE"}}, 10.0, "=4,"),
+        ({"Value": 60.0, "QuotaName": "Status requests per minute"}, 2.0, "=0.8,"),
+    ],
+)
+def test_a_rate_above_the_quota_is_told_with_what_to_set(bda_emulator, quota, wanted, remedy):
+    told = quotas_told(bda_emulator, own={**QUOTAS, STATUS_RATE: quota}, rate=wanted)
+
+    assert told[-1].level is Level.HINT
+    assert remedy in told[-1].remedy
+    assert f"{wanted:g}" in told[-1].text
+
+
+@pytest.mark.parametrize(("jobs_at_once", "hints"), [(None, 0), (20, 0), (21, 1), (1801, 2)])
+def test_more_jobs_at_once_than_a_quota_allows_are_told(bda_emulator, jobs_at_once, hints):
+    told = quotas_told(bda_emulator, jobs_at_once=jobs_at_once)
+
+    assert len([check for check in told if check.level is Level.HINT]) == hints
+
+
+def test_the_policy_of_doctor_lets_it_see_everything(guarded, subject, policy, project):
+    """What is left is what moto does not know, and what nobody can look at."""
+    looks = doctor_policy(plan_workload(**guarded.workload | {"project_arn": project}))
+    report = run_preflight(guarded.hook(policy, looks), subject)
+
+    assert report.faults == ()
+    assert "permissions" in said(report, Level.OK)
+    assert not [check for check in report.hints if "could not" in check.text]
+
+
+def test_an_empty_document_is_a_fault(guarded, subject):
     from airflow_bda.hooks import BdaHook
 
-    client = bda_emulator.client("service-quotas")
-    hook = BdaHook()
-    hook.client_of = {"service-quotas": client}.__getitem__
-    scene = Scene(hook, Subject(input_uri="s3://in/a.mp3"), "us-east-1", "123456789012", "arn")
-    with Stubber(client) as stub:
-        for code, name, value in (("L-3E961CAB", "Concurrent audio jobs", 20.0), ("L-A596AFC0", "Open jobs", 1800.0)):
-            stub.add_response(
-                "get_service_quota",
-                {"Quota": {"QuotaName": name, "Value": value}},
-                {"ServiceCode": "bedrock", "QuotaCode": code},
-            )
-        told = [check.text.partition(" in all")[0] for check in check_quotas(scene)]
+    guarded.s3.put_object(Bucket="inputs", Key="docs/empty.pdf", Body=b"")
 
-    assert told == ["Concurrent audio jobs: 20", "Open jobs: 1800"]
+    found = run_preflight(BdaHook(), replace(subject, input_uri="s3://inputs/docs/empty.pdf"))
+
+    assert "is empty" in said(found, Level.FAULT)["input"].text
+
+
+def test_a_prefix_with_empty_objects_only_has_no_documents(guarded, subject):
+    from airflow_bda.hooks import BdaHook
+
+    guarded.s3.put_object(Bucket="inputs", Key="new/", Body=b"")
+
+    assert (
+        "nothing"
+        in said(run_preflight(BdaHook(), replace(subject, input_uri="s3://inputs/new/")), Level.HINT)["input"].text
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"project_arn": "arn:aws:bedrock:eu-west-1:123456789012:data-automation-project/000000000000"}, "project"),
+        ({"blueprint_arns": ("arn:aws:bedrock:eu-west-1:123456789012:blueprint/000000000000",)}, "blueprint"),
+        (
+            {"profile_arn": "arn:aws:bedrock:eu-west-1:123456789012:data-automation-profile/eu.data-automation-v1"},
+            "profile",
+        ),
+        ({"kms_key": "arn:aws:kms:eu-west-1:123456789012:key/1"}, "KMS key"),
+    ],
+)
+def test_an_arn_of_another_region_is_named_with_both(guarded, subject, changes, name):
+    from airflow_bda.hooks import BdaHook
+
+    report = run_preflight(BdaHook(), replace(subject, **changes))
+
+    (told, *_) = [check for check in report.faults if check.name == name]
+    assert "eu-west-1" in told.text
+    assert "us-east-1" in told.text
+    assert "--region eu-west-1" in told.remedy
+
+
+def test_a_bucket_of_another_region_is_told(bda_emulator):
+    from airflow_bda.hooks import BdaHook
+
+    s3 = bda_emulator.client("s3")
+    s3.create_bucket(Bucket="far-away", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+
+    told = [check.text for check in run_preflight(BdaHook(), Subject(input_uri="s3://far-away/in/")).hints]
+
+    assert any("far-away is in eu-west-1, and jobs run in us-east-1" in text for text in told)
+
+
+def test_a_region_that_is_none_is_one_line_and_no_call(bda_emulator, capsys):
+    assert main(["doctor", "--region", "mars-1"]) == 1
+
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("fault")]
+    assert "'mars-1' is not the name of an AWS region" in line
+    assert bda_emulator.calls == {}
+
+
+def test_without_a_region_the_two_ways_to_set_one_are_named(bda_emulator, monkeypatch, capsys):
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+
+    assert main(["doctor"]) == 1
+
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("fault")]
+    assert "--region" in line
+    assert "AWS_DEFAULT_REGION" in line
+
+
+def test_an_answer_that_is_a_web_page_is_told_in_one_line(bda_emulator):
+    from botocore.exceptions import ClientError
+
+    from airflow_bda.service.aws_errors import answer_or_refusal
+
+    def answered() -> None:
+        page = {"Error": {"Code": "502", "Message": "<html>\n<body>Bad gateway</body>"}}
+        raise ClientError({**page, "ResponseMetadata": {"HTTPStatusCode": 502}}, "GetCallerIdentity")
+
+    refusal = answer_or_refusal(answered)
+
+    assert refusal.text == "502: the answer is none of AWS's"
+    assert refusal.http_status == 502
 
 
 def test_an_endpoint_that_nobody_answers_at_is_no_matter_of_credentials(bda_emulator, monkeypatch):

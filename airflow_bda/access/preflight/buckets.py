@@ -1,4 +1,4 @@
-"""The places that jobs read and write: the input, the output, their buckets' policies, the key."""
+"""Check the places that jobs read and write: the input, the output, their buckets' policies, the key."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.access.checks import fault, hint, ok
 from airflow_bda.access.policies import BDA_PRINCIPAL
-from airflow_bda.access.preflight.findings import Refusal, look
+from airflow_bda.access.preflight.findings import fault, hint, ok
+from airflow_bda.service.aws_errors import Refusal, answer_or_refusal
 from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, is_known_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_bda.access.checks import Check
-    from airflow_bda.access.preflight.findings import Scene
+    from airflow_bda.access.preflight.findings import Check, Scene
     from airflow_bda.service.s3 import S3Uri
 
 _PROBE = ".airflow-bda-probe"
+_SOME_KEYS = 100
 _NO_SUCH_BUCKET = "NoSuchBucket"
 _ENABLED, _ENCRYPTS = "Enabled", "ENCRYPT_DECRYPT"
 
@@ -39,9 +39,11 @@ def check_input(scene: Scene) -> Iterator[Check]:
             f"{uri} has no extension that BDA lists.",
             f"It lists {', '.join(sorted(MODALITIES_OF_EXTENSION))}.",
         )
-    found = look(lambda: scene.client("s3").head_object(Bucket=uri.bucket, Key=uri.key))
-    if not isinstance(found, Refusal):
-        yield ok("input", f"{uri} can be read, {found.get('ContentLength', 0):,} bytes")
+    found = answer_or_refusal(lambda: scene.client("s3").head_object(Bucket=uri.bucket, Key=uri.key))
+    if not isinstance(found, Refusal) and not found.get("ContentLength"):
+        yield fault("input", f"{uri} is empty.", "Upload the document again: BDA needs a file with contents.")
+    elif not isinstance(found, Refusal):
+        yield ok("input", f"{uri} can be read, {found['ContentLength']:,} bytes")
     elif found.is_absence:
         yield fault("input", f"{uri} does not exist.", "Correct the URI (mind the extension) or upload the document.")
     elif found.is_denial:
@@ -55,11 +57,14 @@ def check_input(scene: Scene) -> Iterator[Check]:
 
 
 def _check_prefix(scene: Scene, uri: S3Uri) -> Iterator[Check]:
-    found = look(lambda: scene.client("s3").list_objects_v2(Bucket=uri.bucket, Prefix=uri.key, MaxKeys=1))
+    found = answer_or_refusal(
+        lambda: scene.client("s3").list_objects_v2(Bucket=uri.bucket, Prefix=uri.key, MaxKeys=_SOME_KEYS)
+    )
     if isinstance(found, Refusal):
         yield hint("input", f"{uri} could not be listed: {found.text}")
-    elif not found.get("KeyCount"):
-        yield hint("input", f"there is nothing below {uri}")
+    elif not any(each.get("Size") for each in found.get("Contents", ())):
+        # Consoles make an empty object for the folder itself.
+        yield hint("input", f"there is nothing below {uri}, or only empty objects")
     else:
         yield ok("input", f"there are documents below {uri}")
 
@@ -81,7 +86,14 @@ def check_output(scene: Scene) -> Iterator[Check]:
 
 
 def _check_bucket(scene: Scene, name: str, bucket: str) -> Iterator[Check]:
-    found = look(lambda: scene.client("s3").head_bucket(Bucket=bucket))
+    found = answer_or_refusal(lambda: scene.client("s3").head_bucket(Bucket=bucket))
+    region = None if isinstance(found, Refusal) else _region_of(found)
+    if region and region != scene.region:
+        yield hint(
+            f"{name} bucket",
+            f"{bucket} is in {region}, and jobs run in {scene.region}.",
+            f"Use a bucket in {scene.region}, or call BDA in {region} (--region {region}).",
+        )
     if not isinstance(found, Refusal) and _is_anothers(scene, bucket):
         yield hint(
             f"{name} bucket",
@@ -100,15 +112,21 @@ def _check_bucket(scene: Scene, name: str, bucket: str) -> Iterator[Check]:
         yield hint(f"{name} bucket", f"{bucket} could not be reached: {found.text}")
 
 
+def _region_of(answer: dict[str, Any]) -> str | None:
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    region: str | None = answer.get("BucketRegion") or headers.get("x-amz-bucket-region")
+    return region
+
+
 def _is_anothers(scene: Scene, bucket: str) -> bool:
-    found = look(lambda: scene.client("s3").head_bucket(Bucket=bucket, ExpectedBucketOwner=scene.account))
+    found = answer_or_refusal(lambda: scene.client("s3").head_bucket(Bucket=bucket, ExpectedBucketOwner=scene.account))
     return isinstance(found, Refusal) and found.is_denial
 
 
 def _probe(scene: Scene, uri: S3Uri) -> Iterator[Check]:
     folder = f"{uri.key.rstrip('/')}/" if uri.key else ""
     key = f"{folder}{_PROBE}-{uuid.uuid4()}"
-    written = look(lambda: scene.client("s3").put_object(Bucket=uri.bucket, Key=key, Body=b""))
+    written = answer_or_refusal(lambda: scene.client("s3").put_object(Bucket=uri.bucket, Key=key, Body=b""))
     if isinstance(written, Refusal):
         yield fault(
             "write probe",
@@ -118,7 +136,7 @@ def _probe(scene: Scene, uri: S3Uri) -> Iterator[Check]:
         return
     # In a bucket with versions, deleting without one would leave the object, and a marker beside it.
     version = {"VersionId": written["VersionId"]} if "VersionId" in written else {}
-    deleted = look(lambda: scene.client("s3").delete_object(Bucket=uri.bucket, Key=key, **version))
+    deleted = answer_or_refusal(lambda: scene.client("s3").delete_object(Bucket=uri.bucket, Key=key, **version))
     if isinstance(deleted, Refusal):
         yield hint(
             "write probe",
@@ -135,7 +153,7 @@ def check_bucket_policies(scene: Scene) -> Iterator[Check]:
     for name, uri in wanted.items():
         if uri is None:
             continue
-        found = look(lambda uri=uri: scene.client("s3").get_bucket_policy(Bucket=uri.bucket))  # type: ignore[misc]
+        found = answer_or_refusal(lambda uri=uri: scene.client("s3").get_bucket_policy(Bucket=uri.bucket))  # type: ignore[misc]
         if isinstance(found, Refusal) and found.code == _NO_SUCH_BUCKET:
             continue
         if isinstance(found, Refusal) and not found.is_absence:
@@ -155,9 +173,8 @@ def _names_bda(text: str) -> bool:
     for statement in statements if isinstance(statements, list) else [statements]:
         principal = statement.get("Principal")
         services = principal.get("Service", []) if isinstance(principal, dict) else []
-        if statement.get("Effect") == "Allow" and BDA_PRINCIPAL in (
-            [services] if isinstance(services, str) else services
-        ):
+        named = [services] if isinstance(services, str) else services
+        if statement.get("Effect") == "Allow" and BDA_PRINCIPAL in named:
             return True
     return False
 
@@ -167,7 +184,7 @@ def check_key(scene: Scene) -> Iterator[Check]:
     key = scene.subject.kms_key
     if not key:
         return
-    found = look(lambda: scene.client("kms").describe_key(KeyId=key))
+    found = answer_or_refusal(lambda: scene.client("kms").describe_key(KeyId=key))
     if isinstance(found, Refusal) and found.is_absence:
         yield fault("KMS key", f"{key} does not exist.", "Correct its ARN, id or alias, or create it.")
         return

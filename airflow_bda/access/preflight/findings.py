@@ -1,23 +1,82 @@
-"""What a preflight is about, and what its checks look through."""
+"""What a preflight is about, what its checks look through, and what they find."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
-
 from airflow_bda.service.arns import partition_of
-from airflow_bda.service.aws_errors import Failure, classify, error_code
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_bda.hooks.bda import BdaHook
 
-NOT_FOUND = 404
+class Level(str, Enum):
+    """How bad it is: jobs run, jobs run but something should be known, jobs would fail."""
+
+    OK = "ok"
+    HINT = "hint"
+    FAULT = "fault"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Check:
+    """
+    One thing that was looked at.
+
+    :param name: what it is about, in a word or two.
+    :param text: what was found.
+    :param remedy: what to do; empty where there is nothing to do.
+    """
+
+    name: str
+    level: Level
+    text: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (f"{self.level.value:<5}  {self.name}: {self.text}", self.remedy)))
+
+
+def ok(name: str, text: str) -> Check:
+    """Return a check that found nothing wrong."""
+    return Check(name, Level.OK, text)
+
+
+def hint(name: str, text: str, remedy: str = "") -> Check:
+    """Return a check that found something to know."""
+    return Check(name, Level.HINT, text, remedy)
+
+
+def fault(name: str, text: str, remedy: str) -> Check:
+    """Return a check that found what makes jobs fail."""
+    return Check(name, Level.FAULT, text, remedy)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that was looked at, in the order of looking."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def faults(self) -> tuple[Check, ...]:
+        """What makes jobs fail."""
+        return tuple(check for check in self.checks if check.level is Level.FAULT)
+
+    @property
+    def hints(self) -> tuple[Check, ...]:
+        """What should be known."""
+        return tuple(check for check in self.checks if check.level is Level.HINT)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return the checks as plain data."""
+        return [{**asdict(check), "level": check.level.value} for check in self.checks]
 
 
 @dataclass(frozen=True)
@@ -28,6 +87,8 @@ class Subject:
     :param input_uri: a document, or all below a prefix that ends in a slash; None leaves it out, as it does below.
     :param stage: ``LIVE`` or ``DEVELOPMENT``.
     :param write_probe: whether an object may be written below the output's prefix, and deleted again.
+    :param jobs_at_once: how many jobs the setup may have open at once (the slots of its pool), where that is known.
+    :raises ValueError: names the URI that is none.
     """
 
     input_uri: str | None = None
@@ -40,6 +101,7 @@ class Subject:
     input_key: str | None = None
     output_key: str | None = None
     write_probe: bool = False
+    jobs_at_once: int | None = None
 
     def __post_init__(self) -> None:
         for uri in filter(None, (self.input_uri, self.output_uri)):
@@ -57,69 +119,40 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class Connection:
+    """
+    How AWS is reached.
+
+    :param client: makes a boto3 client of a service (``iam``, ``sts``), with the credentials that jobs will use.
+    :param region: returns the region; raises botocore's NoRegionError and the like.
+    :param missing: the id of the Airflow connection that was asked for and is not there; None where all is well.
+    :param status_requests_per_second: what ``[bda] max_status_requests_per_second`` allows one process.
+    """
+
+    client: Callable[[str], Any]
+    region: Callable[[], str]
+    missing: str | None = None
+    status_requests_per_second: float | None = None
+
+
+@dataclass(frozen=True)
 class Scene:
     """
     What the checks look through, once the caller is known.
 
-    :param caller_arn: as STS gives it.
+    :param client: as :class:`Connection` has it.
+    :param account: twelve digits.
+    :param caller_arn: as STS returns it.
     """
 
-    hook: BdaHook
+    client: Callable[[str], Any]
     subject: Subject
     region: str
     account: str
     caller_arn: str
+    status_requests_per_second: float | None = None
 
     @property
     def partition(self) -> str:
         """The partition of the region."""
         return partition_of(self.region)
-
-    def client(self, service: str) -> Any:
-        """Give a boto3 client, on the connection that jobs will use."""
-        return self.hook.client_of(service)
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """
-    A look that failed.
-
-    :param code: AWS's own word for it; empty where there was no answer.
-    :param http_status: 0 where there was no answer.
-    """
-
-    kind: Failure
-    code: str
-    http_status: int
-    text: str
-
-    @property
-    def is_absence(self) -> bool:
-        """Whether what was looked for is not there."""
-        # KMS answers 400, and has a code of its own.
-        return self.http_status == NOT_FOUND or self.kind is Failure.NOT_FOUND or self.code == _NOT_FOUND_OF_KMS
-
-    @property
-    def is_denial(self) -> bool:
-        """Whether the caller may not look."""
-        return self.kind is Failure.PERMISSION or self.http_status == _FORBIDDEN
-
-
-_FORBIDDEN = 403
-_NOT_FOUND_OF_KMS = "NotFoundException"
-
-
-def look(call: Callable[[], Any]) -> Any:
-    """Make a call; give its answer, or the refusal."""
-    try:
-        return call()
-    except ClientError as error:
-        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        code = str(error_code(error))
-        return Refusal(classify(error), code, status, f"{code}: {error.response['Error'].get('Message', '')}")
-    except ResponseParserError as error:
-        # Its text quotes the whole answer, which may be a web page.
-        return Refusal(classify(error), "", 0, "the answer is none of AWS's")
-    except (BotoCoreError, OSError) as error:
-        return Refusal(classify(error), "", 0, f"{type(error).__name__}: {error}")

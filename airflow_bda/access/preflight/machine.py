@@ -1,4 +1,4 @@
-"""The machine that jobs are started from: its libraries and its clock."""
+"""Check the machine that jobs are started from: its libraries and its clock."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
-from airflow_bda.access.checks import fault, hint, ok
+from airflow_bda.access.preflight.findings import fault, hint, ok
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.model import INVOKE, UPGRADE, botocore_version, service_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from airflow_bda.access.checks import Check
+    from airflow_bda.access.preflight.findings import Check
 
 _DISTRIBUTION = "airflow-provider-bda"
 # Without these the API of today cannot be called at all; the preview had neither.
@@ -36,7 +36,11 @@ def check_versions() -> Iterator[Check]:
         return
     needed = [each for each in wanted if each.marker is None or each.marker.evaluate({"extra": ""})]
     installed = {each.name: _installed(each.name) for each in needed}
-    lacking = [each for each in needed if not _is_met(each, installed[each.name])]
+    lacking = [
+        each
+        for each in needed
+        if not ((version := installed[each.name]) and each.specifier.contains(version, prereleases=True))
+    ]
     for requirement in lacking:
         yield fault(
             "versions",
@@ -46,10 +50,6 @@ def check_versions() -> Iterator[Check]:
         )
     if not lacking:
         yield ok("versions", ", ".join(f"{name} {version}" for name, version in installed.items()))
-
-
-def _is_met(requirement: Requirement, version: str | None) -> bool:
-    return version is not None and requirement.specifier.contains(version, prereleases=True)
 
 
 def _installed(name: str) -> str | None:

@@ -1,11 +1,11 @@
-"""What says what to extract: the profile, the project in its stage, the blueprints, and the request as a whole."""
+"""Check what a request names: the profile, the project in its stage, the blueprints, and the request as a whole."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.access.checks import fault, hint, ok
-from airflow_bda.access.preflight.findings import Refusal, look
+from airflow_bda.access.preflight.findings import fault, hint, ok
+from airflow_bda.service.aws_errors import Refusal, answer_or_refusal
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.profiles import PROFILE_OF_REGION, derive_profile_arn
 from airflow_bda.service.request.request import build_request, request_warnings
@@ -13,12 +13,36 @@ from airflow_bda.service.request.request import build_request, request_warnings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_bda.access.checks import Check
-    from airflow_bda.access.preflight.findings import Scene
+    from airflow_bda.access.preflight.findings import Check, Scene, Subject
 
 _CONTROL = "bedrock-data-automation"
 _COMPLETED, _FAILED, _ASYNC, _LIVE = "COMPLETED", "FAILED", "ASYNC", "LIVE"
 _SAMPLE_DOCUMENT = "sample.pdf"
+
+
+def check_regions(scene: Scene) -> Iterator[Check]:
+    """Compare the regions in the ARNs with the one that is called: the service answers for its own only."""
+    for name, arn in _arns(scene.subject):
+        # What is no ARN, the request's check or the look-up says.
+        _, _, _, region, *_ = [*arn.split(":"), "", "", "", ""]
+        if region and region != scene.region:
+            yield fault(
+                name,
+                f"{arn} is in {region}, and {scene.region} is called.",
+                f"Pass --region {region}, or an ARN of {scene.region}.",
+            )
+
+
+def _arns(subject: Subject) -> Iterator[tuple[str, str]]:
+    if subject.profile_arn:
+        yield "profile", subject.profile_arn
+    if subject.project_arn:
+        yield "project", subject.project_arn
+    for arn in subject.blueprint_arns:
+        yield "blueprint", arn
+    for key in (subject.kms_key, subject.input_key, subject.output_key):
+        if key and key.startswith("arn:"):
+            yield "KMS key", key
 
 
 def check_request(scene: Scene) -> Iterator[Check]:
@@ -30,7 +54,7 @@ def check_request(scene: Scene) -> Iterator[Check]:
     profile = subject.profile_arn or derive_profile_arn(
         region=scene.region, account=scene.account, partition=scene.partition
     )
-    yield from _check_profile(scene, profile)
+    yield _judge_profile(scene, profile)
     if not subject.input_uri or not subject.output_uri:
         return
     document = f"{subject.input_uri}{_SAMPLE_DOCUMENT}" if subject.input_uri.endswith("/") else subject.input_uri
@@ -56,14 +80,13 @@ def check_request(scene: Scene) -> Iterator[Check]:
         yield ok("request", "would be sent as it is")
 
 
-def _check_profile(scene: Scene, profile: str) -> Iterator[Check]:
+def _judge_profile(scene: Scene, profile: str) -> Check:
     listed = PROFILE_OF_REGION.get(scene.region)
     if listed and not profile.endswith(f"/{listed}"):
-        yield fault("profile", f"{profile} is not the profile of {scene.region}, {listed}.", "Leave it out.")
-    elif listed:
-        yield ok("profile", profile)
-    else:
-        yield hint("profile", f"{profile}; whether {scene.region} has it is not known here.")
+        return fault("profile", f"{profile} is not the profile of {scene.region}, {listed}.", "Leave it out.")
+    if listed:
+        return ok("profile", profile)
+    return hint("profile", f"{profile}; whether {scene.region} has it is not known here.")
 
 
 def check_project(scene: Scene) -> Iterator[Check]:
@@ -72,7 +95,7 @@ def check_project(scene: Scene) -> Iterator[Check]:
     if not subject.project_arn:
         return
     stage = subject.stage or _LIVE
-    found = look(
+    found = answer_or_refusal(
         lambda: scene.client(_CONTROL).get_data_automation_project(projectArn=subject.project_arn, projectStage=stage)
     )
     if isinstance(found, Refusal):
@@ -101,11 +124,11 @@ def _judge_project(project: dict[str, Any], stage: str) -> Check:
 def check_blueprints(scene: Scene) -> Iterator[Check]:
     """Look each blueprint up."""
     for arn in scene.subject.blueprint_arns:
-        found = look(lambda arn=arn: scene.client(_CONTROL).get_blueprint(blueprintArn=arn))  # type: ignore[misc]
+        found = answer_or_refusal(lambda arn=arn: scene.client(_CONTROL).get_blueprint(blueprintArn=arn))  # type: ignore[misc]
         if isinstance(found, Refusal):
             yield _not_seen("blueprint", arn, "bedrock:GetBlueprint", found)
         else:
-            yield ok("blueprint", f"{found['blueprint'].get('blueprintName', arn)} exists")
+            yield ok("blueprint", f"{found.get('blueprint', {}).get('blueprintName', arn)} exists")
 
 
 def _not_seen(name: str, what: str, action: str, refusal: Refusal) -> Check:

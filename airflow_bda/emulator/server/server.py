@@ -18,6 +18,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from airflow_bda.emulator.aws.functions.moto_lambda import Refusal, install, uninstall
 from airflow_bda.emulator.aws.functions.running import FunctionRunner
+from airflow_bda.emulator.aws.service_quotas import install_quotas
 from airflow_bda.emulator.core.objects import Storage
 from airflow_bda.emulator.core.state import EMULATOR
 from airflow_bda.emulator.server.connections import client_environment
@@ -150,6 +151,7 @@ class EmulatorServer:
         self._thread.start()
         self._functions = FunctionRunner(self._client_variables) if self.run_functions else Refusal(_NO_FUNCTIONS)
         install(self._functions)
+        install_quotas(lambda: EMULATOR.settings)
         return self
 
     def stop(self) -> None:
