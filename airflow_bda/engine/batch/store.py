@@ -1,0 +1,177 @@
+"""The folder of a batch on S3: JSON Lines, conditional writes, and patience with what passes by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from airflow_bda.engine.pacing import full_jitter
+from airflow_bda.service.aws_errors import call_error, classify
+from airflow_bda.service.errors import BdaError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+
+    from airflow_bda.engine.batch.documents import Document
+
+T = TypeVar("T")
+
+_RETRY_FIRST_SECONDS = 0.5
+_RETRY_LONGEST_SECONDS = 30.0
+# An S3 that does not answer for so long is no storm any more; the task's retries take the batch up later.
+_PATIENCE_SECONDS = 900.0
+# The least that S3 takes for a part of an upload that is not the last one, in bytes.
+UPLOAD_PART_BYTES = 5 * 1024 * 1024
+
+
+class ConflictError(Exception):
+    """A conditional write came too late: somebody else wrote the object first."""
+
+
+class Upload(Protocol):
+    """An object that is written piece by piece, and is there when it is finished."""
+
+    async def write(self, piece: bytes) -> None:
+        """Add a piece, of 5 MiB at least unless it is the last one."""
+
+    async def finish(self) -> None:
+        """Make the object visible."""
+
+
+class Store(Protocol):
+    """S3, as a batch needs it. Every method raises what its client raises; nothing is tried again here."""
+
+    async def get(self, uri: str) -> tuple[bytes, str] | None:
+        """Return an object and its ETag; None where there is none."""
+
+    async def put(self, uri: str, body: bytes, *, if_absent: bool = False, if_etag: str | None = None) -> str:
+        """
+        Write an object and return its ETag.
+
+        :param if_absent: only where there is no such object (``If-None-Match: *``).
+        :param if_etag: only where the object has this ETag (``If-Match``).
+        :raises ConflictError: when the condition does not hold.
+        """
+
+    async def head(self, uri: str) -> Document | None:
+        """Look an object up; None where there is none."""
+
+    async def names(self, uri: str, *, after: str) -> tuple[list[str], str | None]:
+        """
+        List one page of what lies under a prefix, in order, each by the rest of its key.
+
+        :param after: list what comes after this name only.
+        :return: the names, and what to pass as *after* for the next page; None behind the last one.
+        """
+
+    async def documents(self, uri: str, *, after: str) -> tuple[list[Document], str | None]:
+        """
+        List one page of the objects under a prefix in the order of their keys, with versions where there are any.
+
+        :param after: list the keys after this one only.
+        :return: the objects, and what to pass as *after* for the next page; None behind the last one.
+        """
+
+    async def upload(self, uri: str) -> Upload:
+        """Begin to write a large object."""
+
+    async def delete(self, uris: list[str]) -> None:
+        """Delete objects, at most 1,000."""
+
+
+async def patiently(call: Callable[[], Awaitable[T]], *, operation: str) -> T:
+    """
+    Call S3 until it answers.
+
+    :param call: makes one try. It must do no harm when it is repeated.
+    :param operation: its name, for the error.
+    :raises BdaError: what waiting does not mend, and what did not pass in a quarter of an hour.
+    :raises ConflictError: as the call does.
+    """
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + _PATIENCE_SECONDS
+    tries = 0
+    while True:
+        try:
+            return await call()
+        except (ConflictError, BdaError):
+            raise
+        except Exception as error:
+            if not classify(error).is_passing or loop.time() >= give_up_at:
+                raise call_error(error, operation=operation) from error
+        await asyncio.sleep(full_jitter(tries, first=_RETRY_FIRST_SECONDS, longest=_RETRY_LONGEST_SECONDS))
+        tries += 1
+
+
+@dataclass(frozen=True)
+class Folder:
+    """
+    A prefix of S3 and what is read and written below it, patiently.
+
+    :param uri: without a trailing slash.
+    """
+
+    store: Store
+    uri: str
+
+    def of(self, name: str) -> str:
+        """Return the URI of something in the folder."""
+        return f"{self.uri}/{name}"
+
+    async def names(self, prefix: str, *, after: str = "") -> AsyncIterator[str]:
+        """List what lies under a prefix of the folder, in order, each by the rest of its name."""
+        place = self.of(prefix)
+        marker: str | None = after
+        while marker is not None:
+            start = marker
+            found, marker = await patiently(
+                lambda start=start: self.store.names(place, after=start),  # type: ignore[misc]
+                operation=f"Listing {place}",
+            )
+            for name in found:
+                yield name
+
+    async def read(self, name: str) -> tuple[list[Any], str] | None:
+        """Return the lines of an object, and its ETag; None where there is none."""
+        found = await patiently(lambda: self.store.get(self.of(name)), operation=f"Reading {self.of(name)}")
+        if found is None:
+            return None
+        body, etag = found
+        return [json.loads(line) for line in body.splitlines() if line], etag
+
+    async def read_lines(self, name: str) -> list[Any]:
+        """
+        Return the lines of an object that must be there.
+
+        :raises BdaError: when it is not.
+        """
+        found = await self.read(name)
+        if found is None:
+            raise BdaError(
+                f"{self.of(name)} is missing: the batch's own files were deleted.",
+                remedy="Start the batch over with force=True.",
+            )
+        return found[0]
+
+    async def write(
+        self, name: str, lines: Iterable[Mapping[str, Any]], *, if_absent: bool = False, if_etag: str | None = None
+    ) -> str:
+        """
+        Write an object of lines, and return its ETag.
+
+        A write whose answer is lost may come back as a conflict with itself.
+
+        :raises ConflictError: when a condition was given and does not hold.
+        """
+        body = b"".join(to_line(line) for line in lines)
+        return await patiently(
+            lambda: self.store.put(self.of(name), body, if_absent=if_absent, if_etag=if_etag),
+            operation=f"Writing {self.of(name)}",
+        )
+
+
+def to_line(value: Mapping[str, Any]) -> bytes:
+    """Return a value as one line of JSON."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
