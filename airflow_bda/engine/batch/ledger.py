@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -133,7 +134,7 @@ class State:
         ended_in = row["round"]
         if row["status"] != FAILED or ended_in >= self.round.number:
             return False
-        return row["again"] == BY_RETRY or ended_in < self.round.cleared_in
+        return bool(row["again"] == BY_RETRY or ended_in < self.round.cleared_in)
 
     def is_complete(self, part: int) -> bool:
         """Whether a part has nothing to do in this round."""
@@ -199,14 +200,16 @@ class Ledger:
 
     :param folder: the batch's.
     :param now: tells the time of day.
+
+    ``owner`` is a random name of this runner, ``number`` that of the last part that was read or written.
     """
 
     def __init__(self, folder: Folder, now: Callable[[], datetime]) -> None:
         self.folder = folder
         self.state = State()
         self._now = now
-        self._owner = uuid.uuid4().hex
-        self._number = 0
+        self.owner = uuid.uuid4().hex[:12]
+        self.number = 0
         self._last_seen: str | None = None
         self._checkpoint_at = 0
         self._pending: list[Mapping[str, Any]] = []
@@ -220,11 +223,11 @@ class Ledger:
 
     async def read(self) -> None:
         """Read what was added since the last reading, from the last checkpoint at first."""
-        if not self._number:
+        if not self.number:
             head = await self.folder.read("head.json")
-            self._number = self._checkpoint_at = max(0, head[0][0]["checkpoint"] - 1) if head else 0
+            self.number = self._checkpoint_at = max(0, head[0][0]["checkpoint"] - 1) if head else 0
         numbers: list[int] = []
-        async for name in self.folder.names("ledger/", after=_part_name(self._number)):
+        async for name in self.folder.names("ledger/", after=_part_name(self.number)):
             numbers.append(int(name.partition(".")[0]))
             if len(numbers) == _READS_AT_ONCE:
                 await self._read_parts(numbers)
@@ -234,7 +237,7 @@ class Ledger:
     async def _read_parts(self, numbers: list[int]) -> None:
         parts = await asyncio.gather(*(self.folder.read_lines(f"ledger/{_part_name(number)}") for number in numbers))
         for number, (header, *entries) in zip(numbers, parts, strict=True):
-            self._number, self._last_seen = number, header["at"]
+            self.number, self._last_seen = number, header["at"]
             for entry in entries:
                 self.state.apply(entry)
 
@@ -263,7 +266,7 @@ class Ledger:
 
     async def _check_conditions(self) -> None:
         """Overwrite our own part with itself: a store that lets us would let two runners own one batch."""
-        name = f"ledger/{_part_name(self._number)}"
+        name = f"ledger/{_part_name(self.number)}"
         try:
             await self.folder.write(name, [self._header(), {"t": "own"}], if_absent=True)
         except ConflictError:
@@ -276,7 +279,7 @@ class Ledger:
     async def _add(self, entries: Iterable[Mapping[str, Any]]) -> bool:
         """Add a part under the next number; False when somebody else has used it."""
         entries = list(entries)
-        name = f"ledger/{_part_name(self._number + 1)}"
+        name = f"ledger/{_part_name(self.number + 1)}"
         header = self._header()
         try:
             await self.folder.write(name, [header, *entries], if_absent=True)
@@ -284,14 +287,14 @@ class Ledger:
             # Or we have: the answer to an earlier try of this very write was lost.
             if (await self.folder.read_lines(name))[0] != header:
                 return False
-        self._number += 1
+        self.number += 1
         self._last_seen = header["at"]
         for entry in entries:
             self.state.apply(entry)
         return True
 
     def _header(self) -> dict[str, Any]:
-        return {"owner": self._owner, "at": self._now().isoformat(timespec="seconds")}
+        return {"owner": self.owner, "at": self._now().isoformat(timespec="seconds")}
 
     # -- writing
 
@@ -356,8 +359,7 @@ class Ledger:
         self._pending, self._written, self._is_urgent = [], None, False
         self._wake.clear()
         try:
-            if not await self._add(entries):
-                raise TakenOverError(f"Another runner has taken the batch at {self.folder.uri} over.")
+            await self._add_as_owner(entries)
         except BaseException as error:
             self._lost = error
             if written is not None:
@@ -365,15 +367,18 @@ class Ledger:
             raise
         if written is not None:
             written.set_result(None)
-        if self._number - self._checkpoint_at >= _PARTS_A_CHECKPOINT:
+        if self.number - self._checkpoint_at >= _PARTS_A_CHECKPOINT:
             await self.checkpoint()
+
+    async def _add_as_owner(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        if not await self._add(entries):
+            raise TakenOverError(f"Another runner has taken the batch at {self.folder.uri} over.")
 
     async def checkpoint(self) -> None:
         """Add a part that holds the whole state, and say where it is."""
-        if not await self._add([{"t": "state", "state": asdict(self.state)}]):
-            raise TakenOverError(f"Another runner has taken the batch at {self.folder.uri} over.")
-        self._checkpoint_at = self._number
-        await self.folder.write("head.json", [{"checkpoint": self._number}])
+        await self._add_as_owner([{"t": "state", "state": asdict(self.state)}])
+        self._checkpoint_at = self.number
+        await self.folder.write("head.json", [{"checkpoint": self.number}])
 
     async def check_ownership(self) -> None:
         """Make sure that the batch is still ours, and that nothing is unwritten."""
@@ -384,10 +389,8 @@ class Ledger:
         if self._writer is None:
             return
         if self._pending and self._lost is None:
-            try:
+            with suppress(asyncio.TimeoutError, BdaError, ConflictError):
                 await asyncio.wait_for(self.write(), seconds)
-            except (asyncio.TimeoutError, BdaError, ConflictError):
-                pass
         self._writer.cancel()
         await asyncio.wait([self._writer])
         self._writer = None

@@ -1,0 +1,224 @@
+"""
+Decide which documents a batch has: list, filter, leave out what an earlier batch finished, and write the plan.
+
+S3 lists keys in the order of their bytes, which is the order of Python's texts too. So the listing and what was
+finished earlier are two sorted streams, and comparing them takes the memory of one page each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.engine.batch.documents import Document, PlannedDocument
+from airflow_bda.engine.batch.ledger import PART_SIZE
+from airflow_bda.engine.batch.store import patiently
+from airflow_bda.service.errors import BdaError, BdaRequestError
+from airflow_bda.service.formats import is_known_format
+from airflow_bda.service.s3 import S3Uri
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from airflow_bda.engine.batch.documents import Row
+    from airflow_bda.engine.batch.store import Folder, Store
+
+_LOOK_UPS_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Source:
+    """
+    Where the documents of a batch come from: one of a list and a prefix.
+
+    :param uris: the documents, sorted, each once.
+    :param prefix: ``s3://bucket/prefix``; every object under it.
+    :param pattern: a glob of the keys' rest behind the prefix, in which ``*`` matches slashes too; None takes the
+        objects whose names end like a format that the service lists.
+    :param shard: ``(number, of)``: only every so-manieth document, by a digest of its URI; None for all.
+    """
+
+    uris: tuple[str, ...] = ()
+    prefix: str | None = None
+    pattern: str | None = None
+    shard: tuple[int, int] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the ledger keeps: of a list, which may be long, only the digest."""
+        listed = hashlib.sha256("\n".join(self.uris).encode()).hexdigest() if self.uris else None
+        return {
+            "input_s3_uris": listed,
+            "input_s3_prefix": self.prefix,
+            "pattern": self.pattern,
+            "shard": list(self.shard) if self.shard else None,
+        }
+
+    def check_apart_from(self, output_s3_uri: str) -> None:
+        """
+        Refuse an output that would be its own input.
+
+        :raises BdaRequestError: when results would be written among the documents.
+        """
+        output = f"{output_s3_uri.rstrip('/')}/"
+        inside = [uri for uri in self.uris if uri.startswith(output)]
+        if (self.prefix is not None and output.startswith(self.prefix)) or inside:
+            raise BdaRequestError(
+                "The batch was not begun: it would process its own results.",
+                problems=[
+                    f"output_s3_uri={output_s3_uri!r} lies inside of input_s3_prefix={self.prefix!r}: use another "
+                    "prefix, or another bucket, for the results."
+                    if not inside
+                    else f"input_s3_uris has {inside[0]!r}, which lies below output_s3_uri={output_s3_uri!r}."
+                ],
+            )
+
+    def takes(self, document: Document) -> str | None:
+        """Return why an object is left out, in a word; None for one that is taken."""
+        key = S3Uri.parse(document.uri).key
+        if key.endswith("/") or document.size == 0:
+            return "empty"
+        if self.pattern is not None and self.prefix is not None:
+            return None if fnmatchcase(document.uri[len(self.prefix) :], self.pattern) else "pattern"
+        return None if is_known_format(key) or self.uris else "format"
+
+    def is_in_shard(self, document: Document) -> bool:
+        """Whether a document falls to this shard."""
+        if self.shard is None:
+            return True
+        number, of = self.shard
+        return _digest_number(document.uri) % of == number
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    A plan that is written.
+
+    :param name: its folder's name.
+    :param left_out: how many objects were left out, by the reason.
+    """
+
+    name: str
+    documents: int
+    left_out: dict[str, int]
+
+
+async def write_plan(folder: Folder, name: str, source: Source, finished: AsyncIterator[Row]) -> Plan:
+    """
+    List the documents of a batch and write them down.
+
+    :param name: the plan's folder; another one for each attempt.
+    :param finished: the rows of what earlier batches finished with the same request, sorted by their URIs.
+    :raises BdaRequestError: when the prefix has objects and none of them is taken.
+    :raises BdaError: when the bucket cannot be listed.
+    """
+    left_out: Counter[str] = Counter()
+    lines: list[dict[str, Any]] = []
+    count = 0
+    async for document, row in _with_finished(_taken(folder.store, source, left_out), finished):
+        lines.append(PlannedDocument(count, document, row).to_json())
+        count += 1
+        if len(lines) == PART_SIZE:
+            await folder.write(_part_of_plan(name, (count - 1) // PART_SIZE), lines)
+            lines = []
+    if lines:
+        await folder.write(_part_of_plan(name, (count - 1) // PART_SIZE), lines)
+    if not count and left_out and not source.shard:
+        raise BdaRequestError(
+            "The batch was not begun: nothing under the prefix is taken.",
+            problems=[
+                f"input_s3_prefix={source.prefix!r}: of {left_out.total()} objects {_told(left_out)} were left out."
+            ],
+            remedy="Pass pattern='*' to take every object, whatever its name.",
+        )
+    return Plan(name, count, dict(left_out))
+
+
+async def read_part(folder: Folder, name: str, part: int) -> list[PlannedDocument]:
+    """Return the documents of one part of a plan."""
+    return [PlannedDocument.from_json(line) for line in await folder.read_lines(_part_of_plan(name, part))]
+
+
+def _part_of_plan(name: str, part: int) -> str:
+    return f"{name}/{part:05d}.jsonl"
+
+
+def _told(left_out: Mapping[str, int]) -> str:
+    whats = {
+        "empty": "are empty or folders",
+        "pattern": "do not match pattern",
+        "format": "have no extension of a format that the service lists",
+    }
+    return ", ".join(f"{count} that {whats[reason]}" for reason, count in sorted(left_out.items()))
+
+
+async def _taken(store: Store, source: Source, left_out: Counter[str]) -> AsyncIterator[Document]:
+    last = ""
+    async for document in _listed(store, source):
+        if document.uri <= last:
+            raise BdaError(
+                f"{source.prefix} is not listed in the order of its keys: {document.uri} came after {last}.",
+                remedy="A batch needs a bucket that lists in order; directory buckets do not. Pass input_s3_uris.",
+            )
+        last = document.uri
+        reason = source.takes(document)
+        if reason is not None:
+            left_out[reason] += 1
+        elif source.is_in_shard(document):
+            yield document
+
+
+async def _listed(store: Store, source: Source) -> AsyncIterator[Document]:
+    if source.prefix is None:
+        async for document in _looked_up(store, source.uris):
+            yield document
+        return
+    prefix = source.prefix
+    after: str | None = ""
+    while after is not None:
+        start = after
+        page, after = await patiently(
+            lambda start=start: store.documents(prefix, after=start),  # type: ignore[misc]
+            operation=f"Listing {prefix}",
+        )
+        for document in page:
+            yield document
+
+
+async def _looked_up(store: Store, uris: tuple[str, ...]) -> AsyncIterator[Document]:
+    """Look the objects of a list up, some at a time. One that cannot be is a document too, and fails later."""
+    for start in range(0, len(uris), _LOOK_UPS_AT_ONCE):
+        some = uris[start : start + _LOOK_UPS_AT_ONCE]
+        for uri, found in zip(some, await asyncio.gather(*(_look_up(store, uri) for uri in some)), strict=True):
+            yield Document(uri, found.etag, found.version) if found else Document(uri, "")
+
+
+async def _look_up(store: Store, uri: str) -> Document | None:
+    try:
+        return await patiently(lambda: store.head(uri), operation=f"Looking {uri} up")
+    except BdaError:
+        return None
+
+
+async def _with_finished(
+    documents: AsyncIterator[Document], finished: AsyncIterator[Row]
+) -> AsyncIterator[tuple[Document, Row | None]]:
+    """Merge two sorted streams: give each document the row that finished it, where its object is still the same."""
+    row = await anext(finished, None)
+    async for document in documents:
+        while row is not None and row["input"] < document.uri:
+            row = await anext(finished, None)
+        is_same = row is not None and row["input"] == document.uri and _is_of(row, document)
+        yield document, row if is_same else None
+
+
+def _is_of(row: Row, document: Document) -> bool:
+    return bool((row["version"] or row["etag"]) == document.state and document.state)
+
+
+def _digest_number(uri: str) -> int:
+    return int.from_bytes(hashlib.sha256(uri.encode()).digest()[:8], "big")

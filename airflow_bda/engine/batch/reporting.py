@@ -1,0 +1,127 @@
+"""Tell what became of a batch: one row a document, counts, causes, and a manifest of constant size."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.engine.batch.documents import FAILED, NOT_STARTED, RUNNING, STATUSES, new_row
+from airflow_bda.engine.batch.ledger import PART_SIZE
+from airflow_bda.engine.batch.planning import read_part
+from airflow_bda.engine.batch.store import UPLOAD_PART_BYTES, patiently, to_line
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
+
+    from airflow_bda.engine.batch.documents import Row
+    from airflow_bda.engine.batch.ledger import Ledger, State
+
+FORMAT = 1
+RESULTS = "results.jsonl"
+MANIFEST = "manifest.json"
+_CAUSES_SHOWN = 20
+_CAUSES_KEPT = 200
+_FAILED_SHOWN = 10
+# Where a message holds a document's name or an id, every document would be a cause of its own.
+_CAUSE_LENGTH = 120
+
+
+async def all_rows(ledger: Ledger) -> AsyncIterator[Row]:
+    """Give the row of every document, in the order of the plan, as the ledger has it now."""
+    state = ledger.state
+    for part in range(state.parts):
+        sealed = state.sealed.get(part)
+        if sealed is not None and not _is_reopened(state, part):
+            for row in await ledger.folder.read_lines(sealed.rows):
+                yield row
+            continue
+        earlier = await ledger.folder.read_lines(sealed.rows) if sealed else []
+        for place, planned in enumerate(await read_part(ledger.folder, str(state.plan), part)):
+            progress = state.open.get(planned.index)
+            if progress is not None and progress.row is not None:
+                yield progress.row
+            elif progress is not None and progress.arn is not None:
+                number = state.round.number if state.round else 0
+                jobs = progress.generation + 1
+                yield new_row(planned.document, RUNNING, jobs=jobs, round_number=number, arn=progress.arn)
+            elif earlier:
+                yield earlier[place]
+            else:
+                yield new_row(planned.document, NOT_STARTED)
+
+
+def _is_reopened(state: State, part: int) -> bool:
+    return any(index // PART_SIZE == part for index in state.open)
+
+
+@dataclass
+class _Tally:
+    counts: Counter[str] = field(default_factory=Counter)
+    causes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+    again: Counter[str] = field(default_factory=Counter)
+
+    def add(self, row: Row) -> None:
+        self.counts[row["status"]] += 1
+        if row["status"] != FAILED:
+            return
+        if len(self.failed) < _FAILED_SHOWN:
+            self.failed.append(row["input"])
+        if row["again"]:
+            self.again[row["again"]] += 1
+        cause = _cause(row)
+        if cause not in self.causes and len(self.causes) >= _CAUSES_KEPT:
+            cause = "other"
+        example = {"input": row["input"], "arn": row["arn"], "error": row["error"]}
+        self.causes.setdefault(cause, {"cause": cause, "count": 0, "example": example})["count"] += 1
+
+    def errors(self) -> list[dict[str, Any]]:
+        return sorted(self.causes.values(), key=lambda cause: -cause["count"])[:_CAUSES_SHOWN]
+
+
+def _cause(row: Row) -> str:
+    """Return what failed documents have in common: the error without the document's own name."""
+    text = (row["error"] or "").replace(row["input"], "(the document)").replace(row["arn"] or "\0", "(its job)")
+    return ": ".join(filter(None, (row["error_type"], text[:_CAUSE_LENGTH])))
+
+
+async def conclude(
+    ledger: Ledger, *, output_s3_uri: str, batch_id: str, digest: str, now: Callable[[], datetime]
+) -> dict[str, Any]:
+    """Write ``results.jsonl`` and ``manifest.json``, and return the manifest."""
+    # Nothing may be pending: rows are told from what is written.
+    await ledger.check_ownership()
+    tally = _Tally()
+    folder, state = ledger.folder, ledger.state
+    upload = await patiently(lambda: folder.store.upload(folder.of(RESULTS)), operation=f"Writing {RESULTS}")
+    piece = bytearray()
+    async for row in all_rows(ledger):
+        tally.add(row)
+        piece += to_line(row)
+        if len(piece) >= UPLOAD_PART_BYTES:
+            await upload.write(bytes(piece))
+            piece.clear()
+    await upload.write(bytes(piece))
+    # A runner that was taken over meanwhile must not write over what its successor wrote.
+    await ledger.check_ownership()
+    await upload.finish()
+    manifest = {
+        "format": FORMAT,
+        "batch_id": batch_id,
+        "manifest_uri": folder.of(MANIFEST),
+        "results_uri": folder.of(RESULTS),
+        "output_s3_uri": output_s3_uri,
+        "request_digest": digest,
+        "round": state.round.number if state.round else 0,
+        "counts": {"total": state.documents, **{status: tally.counts[status] for status in STATUSES}},
+        "left_out": {reason: state.left_out.get(reason, 0) for reason in ("pattern", "format", "empty")},
+        "errors": tally.errors(),
+        "failed": tally.failed,
+        "again": {name: tally.again[name] for name in ("retry", "clear")},
+        "started_at": state.began_at,
+        "ended_at": now().isoformat(timespec="seconds"),
+    }
+    await folder.write(MANIFEST, [manifest])
+    return manifest

@@ -1,0 +1,520 @@
+"""Run one round of a batch: start jobs within the limits, follow them, and keep the ledger true at every step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_bda.engine.batch.documents import (
+    BY_CLEAR,
+    BY_RETRY,
+    FAILED,
+    SKIPPED,
+    SUCCEEDED,
+    Document,
+    client_token,
+    new_row,
+)
+from airflow_bda.engine.batch.ledger import PART_SIZE
+from airflow_bda.engine.batch.likely_end import LikelyEnd, LikelySchedule, LikelyWait
+from airflow_bda.engine.batch.planning import read_part
+from airflow_bda.engine.batch.store import patiently
+from airflow_bda.engine.batch.throttle import Gate, shared_turns
+from airflow_bda.engine.waiting import wait_for_job
+from airflow_bda.service.aws_errors import Failure, classify, error_code
+from airflow_bda.service.errors import BdaError, BdaRequestError, BdaServiceError
+from airflow_bda.service.statuses import JobStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from airflow_bda.engine.batch.documents import PlannedDocument, Row
+    from airflow_bda.engine.batch.ledger import Ledger, Progress
+    from airflow_bda.engine.waiter import StatusConnection, WaitLimits
+    from airflow_bda.service.outcomes import JobOutcome
+    from airflow_bda.service.request import InvocationRequest
+
+# Documents whose requests are ready when a place becomes free. Their intents share one write to the ledger.
+_READY = 50
+# A part is open until its slowest document has ended; the memory that this may cost is bounded here.
+_MOST_OPEN_PARTS = 20
+_LOOK_UPS_AT_ONCE = 16
+# Refusals that concern one document look like those that concern all; so many in a row, and none good, are the latter.
+_REFUSALS_OF_ALL = 5
+_DENIALS_OF_ALL = 20
+# As for a single document: an endpoint that was never reached is more often a typing error than an outage.
+_TRIES_TO_REACH = 6
+_FIRST_REPORT_SECONDS = 30.0
+_LONGEST_REPORT_SECONDS = 300.0
+_CLOCK_CHECK_SECONDS = 30.0
+# Time for the last look at every job when the deadline has come.
+_LAST_LOOKS_SECONDS = 330.0
+
+
+_VANISHED = {"error_type": "Vanished", "error": "The object was deleted after it was listed.", "again": BY_CLEAR}
+
+
+class Jobs(Protocol):
+    """BDA, as a batch needs it."""
+
+    @property
+    def connection(self) -> StatusConnection:
+        """How statuses are asked for; its identity is shared with other batches and waits."""
+
+    @property
+    def limits(self) -> WaitLimits:
+        """What the platform allows."""
+
+    def request(self, job: dict[str, Any], input_s3_uri: str) -> InvocationRequest:
+        """
+        Return the request for one document.
+
+        :raises BdaRequestError: when the service would not take it.
+        """
+
+    async def invoke(self, request: InvocationRequest) -> str:
+        """Start a job, or find the one that the request's token started; raises what its client raises."""
+
+    async def explain(self, error: Exception, request: InvocationRequest) -> BdaError:
+        """Return the error of a refused call, with what to do about it."""
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A document whose next step is to start its job, or to follow it."""
+
+    index: int
+    document: Document
+    generation: int
+    arn: str | None = None
+    submitted_at: datetime | None = None
+
+
+@dataclass
+class _OpenPart:
+    rows: list[Row | None]
+    left: int
+
+
+class Runner:
+    """
+    Runs the round that the ledger is in.
+
+    :param ledger: owned by this runner.
+    :param jobs: the service.
+    :param max_in_flight: how many jobs may be open at once.
+    :param now: tells the time of day.
+    :param tell: logs one line.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        jobs: Jobs,
+        *,
+        max_in_flight: int,
+        now: Callable[[], datetime],
+        tell: Callable[[str], None],
+    ) -> None:
+        assert ledger.state.round is not None, "there is no round to run"  # noqa: S101
+        self._ledger = ledger
+        self._state = ledger.state
+        self._jobs = jobs
+        self._now = now
+        self._tell = tell
+        self._round = ledger.state.round
+        self._deadline = datetime.fromisoformat(self._round.deadline)
+        self._gate = Gate(
+            shared_turns(jobs.connection.identity, jobs.limits.max_requests_per_second), self, max_in_flight, tell
+        )
+        self._likely = LikelyEnd(jobs.limits)
+        self._ready: asyncio.Queue[_Ready] = asyncio.Queue(min(_READY, max_in_flight))
+        self._parts: dict[int, _OpenPart] = {}
+        self._room = asyncio.Event()
+        self._is_closing = False
+        # Dictionaries for sets that keep an order: what is replayed must go the same way again.
+        self._tasks: dict[asyncio.Task[None], None] = {}
+        self._starting: dict[asyncio.Task[None], None] = {}
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._failure.add_done_callback(lambda failure: failure.cancelled() or failure.exception())
+        self._has_started = self._was_reached = False
+        self._tries_in_vain = self._refused_in_a_row = 0
+        self.counts: Counter[str] = Counter()
+        self.in_flight = 0
+        self.most_held = 0
+
+    async def run(self) -> None:
+        """
+        Run until every document has ended, or until the deadline has come and every open job was looked at once more.
+
+        :raises BdaError: what concerns the whole batch; the ledger stays true.
+        """
+        everything = self._spawn(self._everything())
+        self._spawn(self._serve())
+        self._spawn(self._report())
+        try:
+            await self._until(everything)
+            if not everything.done():
+                self._stop_starting()
+                await self._until(everything, seconds=_LAST_LOOKS_SECONDS)
+        finally:
+            tasks = tuple(self._tasks)
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
+        if self._failure.done():
+            self._failure.result()
+
+    # -- tasks
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._tasks[task] = None
+        task.add_done_callback(self._has_ended)
+        return task
+
+    def _has_ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task, None)
+        self._starting.pop(task, None)
+        if not task.cancelled() and task.exception() is not None and not self._failure.done():
+            self._failure.set_exception(task.exception())  # type: ignore[arg-type]  # it has one
+
+    async def _until(self, task: asyncio.Task[None], *, seconds: float | None = None) -> None:
+        """Wait until a task has ended, something failed, or the deadline (or *seconds*) is over."""
+        loop = asyncio.get_running_loop()
+        give_up_at = None if seconds is None else loop.time() + seconds
+        while not (task.done() or self._failure.done()):
+            left = self._seconds_left() if give_up_at is None else give_up_at - loop.time()
+            if left <= 0:
+                return
+            # Deadlines are on the wall clock, and the loop's stands still while a machine sleeps.
+            timeout = min(left, _CLOCK_CHECK_SECONDS)
+            await asyncio.wait([task, self._failure], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+
+    def _seconds_left(self) -> float:
+        return (self._deadline - self._now()).total_seconds()
+
+    def _stop_starting(self) -> None:
+        self._is_closing = True
+        self._room.set()
+        for task in tuple(self._starting):
+            task.cancel()
+
+    async def _everything(self) -> None:
+        for part in range(self._state.parts):
+            if self._state.is_complete(part):
+                self.counts.update(self._state.sealed[part].counts)
+            elif not self._is_closing or self._has_open_jobs(part):
+                await self._make_room()
+                await self._open(part)
+        await self._ready.join()
+        while self._parts and not self._is_closing:
+            self._room.clear()
+            await self._room.wait()
+
+    async def _make_room(self) -> None:
+        while len(self._parts) >= _MOST_OPEN_PARTS and not self._is_closing:
+            self._room.clear()
+            await self._room.wait()
+
+    def _has_open_jobs(self, part: int) -> bool:
+        return any(
+            progress.arn and not progress.row
+            for index, progress in self._state.open.items()
+            if index // PART_SIZE == part
+        )
+
+    # -- parts of the plan
+
+    async def _open(self, part: int) -> None:
+        """Take a part up: settle what has ended already, follow what is open, start the rest."""
+        documents = await read_part(self._ledger.folder, str(self._state.plan), part)
+        sealed = self._state.sealed.get(part)
+        rows = await self._ledger.folder.read_lines(sealed.rows) if sealed else [None] * len(documents)
+        opened = self._parts[part] = _OpenPart([None] * len(documents), left=len(documents))
+        self.most_held = max(self.most_held, sum(len(held.rows) for held in self._parts.values()))
+        known: list[_Ready] = []
+        fresh: list[_Ready] = []
+        for planned, earlier in zip(documents, rows, strict=True):
+            progress = self._state.open.get(planned.index)
+            row = (progress and progress.row) or earlier or _skipped(planned, self._round.number)
+            if progress is not None and progress.row is None:
+                known.append(_as_begun(planned, progress))
+            elif row is None or self._state.takes_up(row):
+                fresh.append(_Ready(planned.index, planned.document, row["jobs"] if row else 0))
+            else:
+                self._settle(part, planned.index, row)
+        known.sort(key=lambda ready: ready.arn is None)
+        for ready in known:
+            await self._ready.put(ready)
+        size = self._ready.maxsize
+        for start in range(0, len(fresh), size):
+            if self._is_closing:
+                return
+            await self._make_ready(fresh[start : start + size])
+        if not opened.left:
+            await self._seal(part)
+
+    async def _make_ready(self, some: list[_Ready]) -> None:
+        """Look the objects up as they are now, and write down what is about to be sent before it is."""
+        checked: list[_Ready] = []
+        for start in range(0, len(some), _LOOK_UPS_AT_ONCE):
+            checked += filter(None, await asyncio.gather(*map(self._check, some[start : start + _LOOK_UPS_AT_ONCE])))
+        if checked:
+            await self._ledger.write(*map(_intent, checked))
+        for ready in checked:
+            await self._ready.put(ready)
+
+    async def _check(self, ready: _Ready) -> _Ready | None:
+        """Return a document with its object's present state; None for one that cannot have a job."""
+        problem: dict[str, Any] | None = None
+        document: Document | None = ready.document
+        try:
+            self._jobs.request(self._state.job, ready.document.uri)
+            document = await self._look_up(ready)
+        except BdaRequestError as error:
+            problem = {
+                "error_type": "InvalidRequest",
+                "error": " ".join(error.problems) or str(error),
+                "again": BY_CLEAR,
+            }
+        except BdaError as error:
+            problem = {"error_type": error.error_type, "error": str(error), "again": BY_RETRY}
+        if document is None:
+            problem = {
+                "error_type": "Vanished",
+                "error": "The object was deleted after it was listed.",
+                "again": BY_CLEAR,
+            }
+        if problem or document is None:
+            self._end(ready, self._row(ready, FAILED, jobs=ready.generation, **(problem or {})))
+            return None
+        return replace(ready, document=document)
+
+    async def _look_up(self, ready: _Ready) -> Document | None:
+        store = self._ledger.folder.store
+        return await patiently(lambda: store.head(ready.document.uri), operation="HeadObject")
+
+    def _settle(self, part: int, index: int, row: Row) -> None:
+        opened = self._parts[part]
+        opened.rows[index % PART_SIZE] = row
+        opened.left -= 1
+        self.counts[row["status"]] += 1
+
+    def _end(self, ready: _Ready, row: Row) -> None:
+        part = ready.index // PART_SIZE
+        self._ledger.note({"t": "end", "i": ready.index, "g": ready.generation, "row": row})
+        self._settle(part, ready.index, row)
+        if not self._parts[part].left:
+            self._spawn(self._seal(part))
+
+    async def _seal(self, part: int) -> None:
+        opened = self._parts.pop(part, None)
+        if opened is None:
+            return
+        rows = [row for row in opened.rows if row is not None]
+        # A name of its own: a runner that was taken over must not write over the rows of its successor.
+        name = f"rows/{part:05d}-{self._ledger.owner}.jsonl"
+        await self._ledger.folder.write(name, rows)
+        counts = dict(Counter(row["status"] for row in rows))
+        again = dict(Counter(row["again"] for row in rows if row["again"]))
+        self._ledger.note(
+            {"t": "seal", "part": part, "round": self._round.number, "rows": name, "counts": counts, "again": again}
+        )
+        self._room.set()
+
+    # -- documents
+
+    async def _serve(self) -> None:
+        while True:
+            await self._gate.take_place()
+            ready = await self._ready.get()
+            task = self._spawn(self._process(ready))
+            if ready.arn is None:
+                self._starting[task] = None
+
+    async def _process(self, ready: _Ready) -> None:
+        self.in_flight += 1
+        try:
+            if ready.arn is None:
+                if self._is_closing:
+                    return
+                ready, is_probe = await self._start(ready)
+                self._starting.pop(asyncio.current_task(), None)  # type: ignore[arg-type]  # this runs in one
+            else:
+                is_probe = False
+            if ready.arn is not None:
+                await self._follow(ready, is_probe=is_probe)
+        finally:
+            self.in_flight -= 1
+            self._gate.leave_place()
+            self._ready.task_done()
+
+    async def _start(self, ready: _Ready) -> tuple[_Ready, bool]:
+        """Start a document's job, however long that takes; without an ARN, the document was refused."""
+        request = self._jobs.request(self._state.job, ready.document.uri)
+        token = client_token(str(self._state.life), ready.document, request.digest(), ready.generation)
+        request = request.with_client_token(token)
+        while True:
+            is_probe = await self._gate.enter()
+            try:
+                arn = await self._jobs.invoke(request)
+            except Exception as error:  # noqa: BLE001  what it means is decided below
+                if is_probe:
+                    self._gate.probe_abandoned()
+                if await self._may_pass(error, request):
+                    continue
+                self._gate.not_started()
+                known = await self._why_refused(ready, error, request)
+                self._end(ready, self._row(ready, FAILED, jobs=ready.generation, **known))
+                return ready, False
+            self._has_started = self._was_reached = True
+            self._refused_in_a_row = 0
+            self._gate.started()
+            submitted_at = self._now()
+            self._ledger.note({"t": "job", "i": ready.index, "arn": arn, "at": submitted_at.isoformat()})
+            return replace(ready, arn=arn, submitted_at=submitted_at), is_probe
+
+    async def _may_pass(self, error: Exception, request: InvocationRequest) -> bool:
+        kind = classify(error)
+        if kind is not Failure.UNREACHABLE:
+            self._was_reached = True
+        if not kind.is_passing:
+            return False
+        self._tries_in_vain += 1
+        explained = await self._jobs.explain(error, request)
+        if not self._was_reached and self._tries_in_vain >= _TRIES_TO_REACH:
+            raise explained
+        self._gate.refused(str(explained), is_quota=error_code(error) == "ServiceQuotaExceededException")
+        return True
+
+    async def _why_refused(self, ready: _Ready, error: Exception, request: InvocationRequest) -> dict[str, Any]:
+        """Return what a row says of a refused document; raise a refusal that concerns them all."""
+        # The service says of an object that is not there what it says of one that may not be read.
+        if await self._look_up(ready) is None:
+            return _VANISHED
+        kind = classify(error)
+        explained = await self._jobs.explain(error, request)
+        self._refused_in_a_row += 1
+        if kind is Failure.PERMISSION:
+            concerns_all = not self._has_started or self._refused_in_a_row >= _DENIALS_OF_ALL
+        else:
+            concerns_all = not self._has_started and self._refused_in_a_row >= _REFUSALS_OF_ALL
+        if concerns_all or kind in {Failure.CREDENTIALS, Failure.NO_REGION}:
+            raise explained
+        text = explained.error_message or str(explained)
+        return {"error_type": explained.error_type, "error": text, "again": BY_RETRY}
+
+    async def _follow(self, ready: _Ready, *, is_probe: bool) -> None:
+        """Wait for a job's end, and settle its document. A job that goes on at the deadline stays open."""
+        age = max(0.0, (self._now() - ready.submitted_at).total_seconds()) if ready.submitted_at else 0.0
+        try:
+            if not age:
+                await self._likely.wait_for_scouts()
+            outcome = await wait_for_job(self._wait(ready, age))
+        except asyncio.CancelledError:
+            if is_probe:
+                self._gate.probe_abandoned()
+            raise
+        if outcome.timed_out:
+            if is_probe:
+                self._gate.probe_abandoned()
+            return
+        self._gate.ended(in_service_error=isinstance(outcome.error, BdaServiceError))
+        self._conclude(ready, outcome)
+
+    def _wait(self, ready: _Ready, age: float) -> LikelyWait:
+        return LikelyWait(
+            invocation_arn=str(ready.arn),
+            deadline=self._deadline,
+            connection=self._jobs.connection,
+            limits=self._jobs.limits,
+            submitted_at=ready.submitted_at,
+            wall_clock=self._now,
+            likely=LikelySchedule(self._likely, age),
+        )
+
+    def _conclude(self, ready: _Ready, outcome: JobOutcome) -> None:
+        state, error = outcome.state, outcome.error
+        if error is not None and (state is None or not state.status.is_terminal):
+            # The job's end was not seen. If the service does not know the job, that is this document's matter alone.
+            if not isinstance(error, BdaRequestError):
+                raise error
+            known: dict[str, Any] = {"error_type": error.error_type, "error": str(error), "again": BY_CLEAR}
+            self._end(ready, self._row(ready, FAILED, jobs=ready.generation + 1, **known))
+            return
+        assert state is not None, "a job without an error has a state"  # noqa: S101
+        seconds = _length(outcome, ready, self._now())
+        self._likely.learn(seconds)
+        if error is None:
+            known = {"output": outcome.output_metadata_uri}
+        else:
+            by = BY_RETRY if state.status is JobStatus.SERVICE_ERROR else BY_CLEAR
+            known = {"error_type": error.error_type or str(state.status), "error": error.error_message, "again": by}
+        status = SUCCEEDED if error is None else FAILED
+        self._end(ready, self._row(ready, status, jobs=ready.generation + 1, seconds=round(seconds, 1), **known))
+
+    def _row(self, ready: _Ready, status: str, *, jobs: int, **known: Any) -> Row:
+        return new_row(ready.document, status, jobs=jobs, round_number=self._round.number, arn=ready.arn, **known)
+
+    # -- telling
+
+    async def _report(self) -> None:
+        loop = asyncio.get_running_loop()
+        began_at, done_before = loop.time(), None
+        pause = _FIRST_REPORT_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            done = sum(self.counts.values())
+            if done_before is None:
+                done_before = self.counts[SKIPPED]
+            rate = max(0.0, done - done_before) / (loop.time() - began_at)
+            self._tell(_progress_line(self.counts, self._state.documents, self.in_flight, rate))
+            pause = min(pause * 1.5, _LONGEST_REPORT_SECONDS)
+
+
+def _progress_line(counts: Counter[str], total: int, in_flight: int, rate: float) -> str:
+    done = sum(counts.values())
+    left = f", about {_duration((total - done) / rate)} left" if rate > 0 and total > done else ""
+    return (
+        f"{done} of {total} documents done ({counts[FAILED]} failed, {counts[SKIPPED]} skipped), "
+        f"{in_flight} in flight, {rate * 60:.1f} a minute{left}."
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{max(1, minutes)} min"  # noqa: PLR2004
+
+
+def _as_begun(planned: PlannedDocument, progress: Progress) -> _Ready:
+    """Return a document whose job was about to be started, or was: its object's state is the one that was sent."""
+    document = replace(planned.document, etag=progress.etag, version=progress.version)
+    at = progress.submitted_at
+    return _Ready(
+        planned.index, document, progress.generation, progress.arn, datetime.fromisoformat(at) if at else None
+    )
+
+
+def _skipped(planned: PlannedDocument, round_number: int) -> Row | None:
+    if planned.finished is None:
+        return None
+    known = {name: planned.finished[name] for name in ("arn", "output", "seconds")}
+    return new_row(planned.document, SKIPPED, round_number=round_number, **known)
+
+
+def _intent(ready: _Ready) -> dict[str, Any]:
+    version = {"version": ready.document.version} if ready.document.version else {}
+    return {"t": "start", "i": ready.index, "g": ready.generation, "etag": ready.document.etag, **version}
+
+
+def _length(outcome: JobOutcome, ready: _Ready, now: datetime) -> float:
+    """Return how long a job took, in seconds: as the service says, else until its end was seen."""
+    state = outcome.state
+    if state is not None and state.completed_at is not None and state.submitted_at is not None:
+        return (state.completed_at - state.submitted_at).total_seconds()
+    return (now - ready.submitted_at).total_seconds() if ready.submitted_at else 0.0

@@ -1,0 +1,236 @@
+"""
+When a batch may start its next job: fair turns, a pace that falls and recovers, and a circuit breaker.
+
+The pace and the turns are shared by all batches of one identity on one event loop. The breaker is each batch's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from math import inf
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from airflow_bda.engine.pacing import Pace, full_jitter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+
+class Turns:
+    """
+    Turns to start a job: as fast as the pace allows, and in rotation where several batches want one.
+
+    :param requests_per_second: the pace while nothing is refused.
+    """
+
+    def __init__(self, requests_per_second: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._pace = Pace(requests_per_second)
+        self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def take(self, batch: Hashable) -> None:
+        """Wait for a turn."""
+        turn: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.setdefault(batch, deque()).append(turn)
+        self._give()
+        await turn
+
+    def slow_down(self) -> None:
+        """Note that the service could not keep up."""
+        self._pace.slow_down(self._loop.time())
+
+    def _give(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiting and self._pace.next_at <= self._loop.time():
+            # The batch that is served moves to the end of the row.
+            batch = next(iter(self._waiting))
+            turns = self._waiting.pop(batch)
+            turn = turns.popleft()
+            if turns:
+                self._waiting[batch] = turns
+            if not turn.done():
+                self._pace.spend(self._loop.time())
+                turn.set_result(None)
+        if self._waiting:
+            self._timer = self._loop.call_at(self._pace.next_at, self._give)
+
+
+# As for the pollers: a loop's turns live as long as the batches that take them.
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[str, Turns]] = WeakKeyDictionary()
+_turns_lock = threading.Lock()
+
+
+def shared_turns(identity: str, requests_per_second: float) -> Turns:
+    """Return the turns of one identity on this loop."""
+    with _turns_lock:
+        of_this_loop = _turns.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
+    turns = of_this_loop.get(identity)
+    if turns is None:
+        turns = of_this_loop[identity] = Turns(requests_per_second)
+    return turns
+
+
+class Breaker:
+    """
+    Stop after failures in a row; then let one through at a time, ever more rarely, until one succeeds.
+
+    :param threshold: how many failures in a row open it.
+    :param first: the limit of the first pause, in seconds.
+    :param longest: what the limit grows to, in seconds.
+    """
+
+    def __init__(self, threshold: int, *, first: float, longest: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._threshold = threshold
+        self._first, self._longest = first, longest
+        self._failures = 0
+        self._probe_at = -inf
+        self._is_probing = False
+        self._changed = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it lets no more than probes through."""
+        return self._failures >= self._threshold
+
+    async def enter(self) -> bool:
+        """Wait until a start is allowed; return whether it is a probe, whose end must be told."""
+        while self.is_open:
+            pause = inf if self._is_probing else self._probe_at - self._loop.time()
+            if pause <= 0:
+                self._is_probing = True
+                return True
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), None if pause == inf else pause)
+            except asyncio.TimeoutError:
+                continue
+        return False
+
+    def succeeded(self) -> None:
+        """Note a success: everything may start again."""
+        self._failures = 0
+        self._end_probe()
+
+    def failed(self) -> None:
+        """Note a failure."""
+        self._failures += 1
+        tries = max(0, self._failures - self._threshold)
+        # Half of it at least: with no pause at all, the probe would learn nothing.
+        pause = full_jitter(tries, first=self._first, longest=self._longest)
+        self._probe_at = self._loop.time() + max(pause, min(self._longest, self._first * 2.0 ** min(tries, 16)) / 2)
+        self._end_probe()
+
+    def abandoned(self) -> None:
+        """Note that a probe came to no end, and let another one through."""
+        self._end_probe()
+
+    def _end_probe(self) -> None:
+        self._is_probing = False
+        self._changed.set()
+
+
+class Gate:
+    """
+    All that stands between a document and the start of its job.
+
+    :param turns: shared with the other batches of the identity.
+    :param batch: names the batch among them.
+    :param most: how many jobs may be open at once.
+    :param tell: logs one line.
+    """
+
+    def __init__(self, turns: Turns, batch: Hashable, most: int, tell: Callable[[str], None]) -> None:
+        self._turns = turns
+        self._batch = batch
+        self._tell = tell
+        self._most = most
+        self._places = float(most)
+        self._taken = 0
+        self._free = asyncio.Event()
+        # Calls are cheap to try again, jobs are not: a storm of ServiceError costs a job each.
+        self._calls = Breaker(1, first=1.0, longest=60.0)
+        self._jobs = Breaker(_SERVICE_ERRORS_IN_A_ROW, first=60.0, longest=900.0)
+
+    # -- places: jobs that are open
+
+    async def take_place(self) -> None:
+        """Wait until one job more may be open."""
+        while self._taken >= max(1, int(self._places)):
+            self._free.clear()
+            await self._free.wait()
+        self._taken += 1
+
+    def leave_place(self) -> None:
+        """Note that a job has ended, or was not started."""
+        self._taken -= 1
+        self._free.set()
+
+    # -- starts
+
+    async def enter(self) -> bool:
+        """Wait until a call may be made; return whether the job is a probe for failing jobs."""
+        is_probe = await self._jobs.enter()
+        try:
+            await self._calls.enter()
+            await self._turns.take(self._batch)
+        except asyncio.CancelledError:
+            if is_probe:
+                self._jobs.abandoned()
+            raise
+        return is_probe
+
+    def started(self) -> None:
+        """Note that a job was started."""
+        if self._calls.is_open:
+            self._tell("InvokeDataAutomationAsync answers again; starting jobs.")
+        self._calls.succeeded()
+        if self._places < self._most:
+            self._places = min(self._most, self._places + max(1.0, self._most * _REGAIN_SHARE))
+            self._free.set()
+
+    def refused(self, what: str, *, is_quota: bool) -> None:
+        """Note that a call failed in a way that may pass."""
+        if not self._calls.is_open:
+            self._tell(f"{what} Starting fewer jobs until it passes.")
+        self._calls.failed()
+        self._turns.slow_down()
+        if is_quota:
+            # What is open now is what the account allows.
+            self._places = max(1.0, min(self._places, self._taken) * _QUOTA_SHARE)
+
+    def not_started(self) -> None:
+        """Note that a call was answered, though with a refusal that concerns this document alone."""
+        self._calls.succeeded()
+
+    # -- ends
+
+    def ended(self, *, in_service_error: bool) -> None:
+        """Note how a job ended."""
+        was_open = self._jobs.is_open
+        if in_service_error:
+            self._jobs.failed()
+        else:
+            self._jobs.succeeded()
+        if self._jobs.is_open != was_open:
+            self._tell(
+                "Jobs succeed again; starting all."
+                if was_open
+                else f"{_SERVICE_ERRORS_IN_A_ROW} jobs in a row ended in ServiceError; starting one at a time."
+            )
+
+    def probe_abandoned(self) -> None:
+        """Note that a probe's job was not followed to its end."""
+        self._jobs.abandoned()
+
+
+# Ten failures in a row are no bad luck with single documents.
+_SERVICE_ERRORS_IN_A_ROW = 10
+_QUOTA_SHARE = 0.9
+_REGAIN_SHARE = 0.05
