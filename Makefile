@@ -14,8 +14,10 @@ ARGS ?=
 FILES ?=
 ROWS ?=
 AIRFLOW ?=
+SEED ?=
+SCHEDULES ?=
 
-.PHONY: help setup demo test lint lint-template format test-matrix test-chaos test-stack test-system bench docs dist mwaa clean
+.PHONY: help setup demo test lint lint-template format test-matrix test-chaos test-stack test-system simulate bench docs dist mwaa clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,9 +55,13 @@ test-stack: setup ## Bring docker-compose.yaml up, run every example, look at th
 test-system: setup ## Run the tests on a real AWS account; tests/system/conftest.py says how to name it
 	.venv/bin/python -m pytest tests/system $(ARGS)
 
+simulate: setup ## Run batches through 20,000 schedules of faults in simulated time; SEED=n replays one, SCHEDULES=n sets how many
+	@.venv/bin/python tools/simulate.py $(if $(SEED),--seed $(SEED)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
+
 bench: setup ## Run the benchmarks and print `name value` lines beside their tables
 	@.venv/bin/python benchmarks/waiting.py
 	@.venv/bin/python benchmarks/detection.py
+	@.venv/bin/python benchmarks/batch.py
 
 docs: setup ## Build the manual into docs/_build/html; a warning is an error
 	@# All of it anew, since the pages are made from the program as well.

@@ -32,6 +32,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _INTEGRATION,
                 "python-modules": [
                     "airflow_bda.operators.bda",
+                    "airflow_bda.operators.bda_batch",
                     "airflow_bda.operators.bda_lambda",
                     "airflow_bda.operators.bda_preflight",
                 ],
@@ -41,7 +42,11 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {
                 "integration-name": _INTEGRATION,
-                "python-modules": ["airflow_bda.triggers.bda", "airflow_bda.triggers.bda_events"],
+                "python-modules": [
+                    "airflow_bda.triggers.bda",
+                    "airflow_bda.triggers.bda_batch",
+                    "airflow_bda.triggers.bda_events",
+                ],
             }
         ],
         # Airflow 2.11 loads no link that is not named here.

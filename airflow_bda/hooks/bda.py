@@ -169,7 +169,7 @@ class BdaHook(AsyncAwsHook):
         try:
             return self._send(request)
         except CALL_FAILURES as error:
-            raise self._invoke_error(error, request) from error
+            raise self.invoke_error(error, request) from error
 
     async def invoke_async(self, request: InvocationRequest) -> str:
         """Start a job, once; the async twin of :meth:`invoke`."""
@@ -178,7 +178,7 @@ class BdaHook(AsyncAwsHook):
                 with reading_answers():
                     return _arn_of(await client.invoke_data_automation_async(**request.to_api()))
         except CALL_FAILURES as error:
-            raise await asyncio.to_thread(self._invoke_error, error, request) from error
+            raise await asyncio.to_thread(self.invoke_error, error, request) from error
 
     def submit(self, request: InvocationRequest, *, deadline: datetime) -> str:
         """
@@ -205,7 +205,7 @@ class BdaHook(AsyncAwsHook):
                     hook = self.anew()
                 if kind.is_passing:
                     raise
-                raise self._invoke_error(error, request) from error
+                raise self.invoke_error(error, request) from error
 
         try:
             return submit_in_this_thread(send, deadline=deadline, on_change=self.log.warning)
@@ -217,7 +217,8 @@ class BdaHook(AsyncAwsHook):
         with reading_answers():
             return _arn_of(client.invoke_data_automation_async(**request.to_api()))
 
-    def _invoke_error(self, error: BaseException, request: InvocationRequest) -> BdaError:
+    def invoke_error(self, error: BaseException, request: InvocationRequest) -> BdaError:
+        """Return the error of a refused invoke, explained. For a missing permission it makes calls of its own."""
         cause = self._denial(request) if classify(error) is Failure.PERMISSION else None
         return call_error(error, operation=INVOKE, input_s3_uri=request.input_s3_uri, cause=cause)
 

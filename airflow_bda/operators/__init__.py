@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_bda.operators.bda import BdaInvokeOperator
+    from airflow_bda.operators.bda_batch import BdaBatchOperator
     from airflow_bda.operators.bda_lambda import BdaLambdaInvokeOperator
     from airflow_bda.operators.bda_preflight import BdaPreflightOperator
 
-__all__ = ["BdaInvokeOperator", "BdaLambdaInvokeOperator", "BdaPreflightOperator"]
+__all__ = ["BdaBatchOperator", "BdaInvokeOperator", "BdaLambdaInvokeOperator", "BdaPreflightOperator"]
+
+_MODULES = {
+    "BdaBatchOperator": "bda_batch",
+    "BdaInvokeOperator": "bda",
+    "BdaLambdaInvokeOperator": "bda_lambda",
+    "BdaPreflightOperator": "bda_preflight",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "BdaInvokeOperator":
-        from airflow_bda.operators.bda import BdaInvokeOperator
-
-        return BdaInvokeOperator
-    if name == "BdaPreflightOperator":
-        from airflow_bda.operators.bda_preflight import BdaPreflightOperator
-
-        return BdaPreflightOperator
-    if name == "BdaLambdaInvokeOperator":
-        from airflow_bda.operators.bda_lambda import BdaLambdaInvokeOperator
-
-        return BdaLambdaInvokeOperator
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_bda.triggers.bda import BdaStatusTrigger
+    from airflow_bda.triggers.bda_batch import BdaBatchTrigger
     from airflow_bda.triggers.bda_events import BdaJobEventTrigger
 
-__all__ = ["BdaJobEventTrigger", "BdaStatusTrigger"]
+__all__ = ["BdaBatchTrigger", "BdaJobEventTrigger", "BdaStatusTrigger"]
 
-_MODULES = {"BdaJobEventTrigger": "bda_events", "BdaStatusTrigger": "bda"}
+_MODULES = {"BdaBatchTrigger": "bda_batch", "BdaJobEventTrigger": "bda_events", "BdaStatusTrigger": "bda"}
 
 
 def __getattr__(name: str) -> Any:

@@ -86,15 +86,19 @@ class Round:
     """
     One go at the batch: a try of the task.
 
+    :param deadline: an ISO 8601 time with a zone.
+    :param owner: the task; this and the four that follow are those of the attempt that began the round.
     :param key: names the try, so that a runner that is started again within it goes on with the same round.
-    :param life: changes when the task is cleared.
     :param cleared_in: the number of the last round that a clear began; 0 for none.
     """
 
     number: int
-    key: str
-    life: str
     deadline: str
+    owner: str
+    life: str
+    key: str
+    run_started: str | None = None
+    run_clears: int | None = None
     cleared_in: int = 0
     is_finished: bool = False
 
@@ -105,14 +109,12 @@ class State:
     What the ledger says, all in all.
 
     :param life: the random name that tokens are made with; None before the batch has begun.
-    :param incarnation: whose batch it is: another one starts it over.
     :param job: the arguments of the jobs' requests, but for the input.
     :param source: where the documents come from.
     :param plan: the folder of the plan, once it is complete.
     """
 
     life: str | None = None
-    incarnation: str | None = None
     job: dict[str, Any] = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
     began_at: str | None = None
@@ -174,7 +176,6 @@ class State:
     def _begin(self, entry: Mapping[str, Any]) -> None:
         fresh = State(
             life=entry["life"],
-            incarnation=entry["incarnation"],
             job=entry["job"],
             source=entry["source"],
             began_at=entry["at"],

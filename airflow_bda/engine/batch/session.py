@@ -12,7 +12,7 @@ the try (a retry)                            a new round: what is unfinished goe
 the life (the task was cleared)              likewise, and every failed document gets another job
 the life, and the request or the source      the batch starts over
 the life, and ``force``                      the batch starts over, and takes up what earlier batches finished too
-the incarnation (another DAG run)            the batch starts over, once nobody runs it any more
+the run (another one, or one made anew)      the batch starts over, once nobody runs it any more
 ============================================ ==========================================================================
 """
 
@@ -55,14 +55,30 @@ class Attempt:
     """
     Who takes a batch up.
 
-    :param incarnation: names the DAG run, so that one that is deleted and created again is another one.
+    :param owner: names the task in its DAG run.
     :param life: names the task's life; a clear changes it.
     :param key: names the try.
+    :param run_started: when the run started, which a clear of the whole run changes too; None where it is not known.
+    :param run_clears: how often the run was cleared; None where Airflow does not tell.
     """
 
-    incarnation: str
+    owner: str
     life: str
     key: str
+    run_started: str | None = None
+    run_clears: int | None = None
+
+    def is_same_run(self, last: Round) -> bool:
+        """
+        Whether the last round belongs to the same DAG run.
+
+        One that was deleted and created again has the same name. It has started anew, and has not been cleared since.
+        """
+        if last.owner != self.owner:
+            return False
+        if last.run_started == self.run_started or self.run_clears is None or last.run_clears is None:
+            return True
+        return self.run_clears > last.run_clears
 
 
 @dataclass(frozen=True)
@@ -136,9 +152,9 @@ async def begin(order: Order, attempt: Attempt, world: World) -> Ledger:
 
 
 def _check_free(order: Order, attempt: Attempt, state: State, silence: float | None) -> None:
-    is_anothers = state.incarnation not in {None, attempt.incarnation}
-    is_under_way = state.round is not None and not state.round.is_finished
-    if is_anothers and is_under_way and silence is not None and silence < SILENCE_SECONDS:
+    last = state.round
+    is_anothers = last is not None and last.owner != attempt.owner and not last.is_finished
+    if is_anothers and silence is not None and silence < SILENCE_SECONDS:
         raise BdaRequestError(
             f"The batch {order.batch_id!r} on {order.job['output_s3_uri']} is being run by another DAG run.",
             remedy="Let that run end, or pass another batch_id. Without batch_id, every run has a batch of its own.",
@@ -151,8 +167,8 @@ async def _begin_anew(ledger: Ledger, order: Order, attempt: Attempt, world: Wor
     if state.life is not None:
         changed = _changed(state, order.job, source)
         is_same_life = state.round is None or state.round.life == attempt.life
-        if state.incarnation != attempt.incarnation:
-            why = "another run has the batch now"
+        if state.round is not None and not attempt.is_same_run(state.round):
+            why = "another DAG run has it now, or the run was created anew"
         elif is_same_life:
             if changed:
                 world.warn(
@@ -171,7 +187,6 @@ async def _begin_anew(ledger: Ledger, order: Order, attempt: Attempt, world: Wor
         {
             "t": "begin",
             "life": uuid.uuid4().hex,
-            "incarnation": attempt.incarnation,
             "job": order.job,
             "source": source,
             "at": world.now().isoformat(timespec="seconds"),
@@ -216,7 +231,7 @@ async def _begin_round(ledger: Ledger, order: Order, attempt: Attempt, world: Wo
         return
     number = last.number + 1 if last else 1
     cleared_in = number if last is not None and last.life != attempt.life else last.cleared_in if last else 0
-    this = Round(number, attempt.key, attempt.life, order.deadline.isoformat(), cleared_in)
+    this = Round(number, order.deadline.isoformat(), **asdict(attempt), cleared_in=cleared_in)
     await ledger.write({"t": "round", "round": asdict(this)})
     if last is not None:
         world.tell(f"Taking the batch {order.batch_id} up again, round {number}: what is unfinished or failed.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -16,11 +15,13 @@ from airflow_bda.engine.batch.documents import Document
 from airflow_bda.engine.batch.store import ConflictError
 from airflow_bda.engine.waiter import StatusConnection, WaitLimits
 from airflow_bda.service.aws_errors import call_error
-from airflow_bda.service.request import InvocationRequest
 from airflow_bda.service.statuses import JobState
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable
+
+    from airflow_bda.service.request import InvocationRequest
 
 EPOCH = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 ARN = "arn:aws:bedrock:us-east-1:111122223333:data-automation-invocation/{}"

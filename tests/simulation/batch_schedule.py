@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from model import Killed, Model, ModelJobs, ModelStore, Process, Weather
+from batch_model import Killed, Model, ModelJobs, ModelStore, Process, Weather
 from virtual_time import VirtualLoop
 
 from airflow_bda.engine.batch import ledger, planning, reporting, runner
@@ -36,7 +37,7 @@ from airflow_bda.service.errors import BdaError
 from airflow_bda.service.profiles import derive_profile_arn
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterator
 
 # Small parts, so that a batch of some documents has several, and several checkpoints.
 PART_SIZE, MOST_OPEN_PARTS, PARTS_A_CHECKPOINT = 3, 2, 7
@@ -50,13 +51,19 @@ MOST_TRIES = 40
 ODD_NAMES = ("ä ö.pdf", "a+b.pdf", "x[1].pdf", "50%.pdf", "tab\t.pdf", "日本.pdf", "sub/dir/z.pdf")
 
 
-def make_small() -> None:
+@contextmanager
+def small_sizes() -> Iterator[None]:
     """Shrink the sizes that would hide what a large batch meets."""
-    for module in (ledger, planning, runner, reporting):
-        if hasattr(module, "PART_SIZE"):
-            module.PART_SIZE = PART_SIZE
-    runner._MOST_OPEN_PARTS = MOST_OPEN_PARTS
-    ledger._PARTS_A_CHECKPOINT = PARTS_A_CHECKPOINT
+    sizes = [(module, "PART_SIZE", PART_SIZE) for module in (ledger, planning, runner, reporting)]
+    sizes += [(runner, "_MOST_OPEN_PARTS", MOST_OPEN_PARTS), (ledger, "_PARTS_A_CHECKPOINT", PARTS_A_CHECKPOINT)]
+    kept = [getattr(module, name) for module, name, _ in sizes]
+    for module, name, size in sizes:
+        setattr(module, name, size)
+    try:
+        yield
+    finally:
+        for (module, name, _), size in zip(sizes, kept, strict=True):
+            setattr(module, name, size)
 
 
 @dataclass
@@ -79,7 +86,7 @@ class Schedule:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.rng = random.Random(seed)
+        self.rng = random.Random(seed)  # noqa: S311  repeatable on purpose
         random.seed(seed)
         self.loop = VirtualLoop()
         self.model = Model(self.rng, self.loop)
@@ -89,6 +96,7 @@ class Schedule:
         self.tries = 0
         self.clears = 0
         self.incarnation = 0
+        self.is_new_run = True
         self.job = dict(JOB)
         self.force = False
         self.rounds = 0
@@ -187,7 +195,8 @@ class Schedule:
         key = f"try {self.tries}"
         deadline = timedelta(seconds=self.rng.choice((86400.0, 86400.0, 90.0)) if self.kills else 86400.0)
         until = self.model.now() + deadline
-        attempt = Attempt(f"run {self.incarnation}", f"life {self.incarnation}.{self.clears}", key)
+        life = f"life {self.incarnation}.{self.clears}"
+        attempt = Attempt("task", life, key, f"run {self.incarnation}", 0 if self.is_new_run else self.clears)
         order = Order("batch", self.job, Source(prefix=INPUT), until, force=self.force)
         worker = self.process("worker")
         self.tell(f"{key} of {attempt.life} in {worker.name}")
@@ -219,7 +228,7 @@ class Schedule:
         try:
             while True:
                 running = [task for task in twins if not task.done()]
-                if not running or (len(running) < 2 and self.rng.random() < 0.15):  # noqa: PLR2004
+                if not running or (len(running) < 2 and self.rng.random() < 0.15):
                     twins.append(asyncio.ensure_future(self.trigger(key)))
                     running.append(twins[-1])
                 done, _ = await asyncio.wait(running, timeout=self.rng.uniform(5, 400), return_when="FIRST_COMPLETED")
@@ -293,6 +302,7 @@ class Schedule:
         self.tell(f"the user: {action}")
         self.force = False
         self.clears += 1
+        self.is_new_run = False
         taken = (uri for uri in self.model.objects if uri.startswith(INPUT) and uri.endswith(".pdf"))
         uris = sorted(uri for uri in taken if not uri.endswith("empty.pdf"))
         if action == "change object":
@@ -307,6 +317,7 @@ class Schedule:
             self.model.epoch += 1
         elif action == "recreate":
             self.incarnation += 1
+            self.is_new_run = True
             self.model.epoch += 1
 
     # -- what must hold
@@ -347,15 +358,7 @@ class Schedule:
     def check_end(self) -> None:
         body, _ = self.model.objects[f"{OUTPUT}/_batch/batch/results.jsonl"]
         rows = {row["input"]: row for row in map(json.loads, body.splitlines())}
-        by_document: dict[tuple[str, str, int], list[Any]] = {}
-        for job in self.model.jobs:
-            by_document.setdefault((job.uri, job.etag, job.epoch), []).append(job)
-        for (uri, etag, epoch), jobs in by_document.items():
-            for earlier, later in zip(jobs, jobs[1:], strict=False):
-                if not earlier.status(later.created_at).endswith("Error"):
-                    self.violations.append(f"two jobs for {uri} ({etag[:6]}, epoch {epoch}): {earlier} {later}")
-            if len(jobs) > 1 + self.tries:
-                self.violations.append(f"{len(jobs)} jobs for {uri} in {self.tries} tries")
+        self.check_bills()
         for uri, row in rows.items():
             if row["status"] not in {SUCCEEDED, SKIPPED, FAILED}:
                 self.violations.append(f"a document was lost in good times: {row}")
@@ -366,10 +369,23 @@ class Schedule:
         for job in self.model.jobs:
             row = rows.get(job.uri)
             is_current = row is not None and job.epoch == self.model.epoch and row["etag"] == job.etag
-            if is_current and job.end == "Success" and row["arn"] != job.arn:  # type: ignore[index]
+            if is_current and job.end == "Success" and row["arn"] != job.arn:
                 self.violations.append(f"a job is forgotten: {job}; the row has {row}")
+
+    def check_bills(self) -> None:
+        """Allow another job only where the one before it had failed, and one for each try at the most."""
+        by_document: dict[tuple[str, str, int], list[Any]] = {}
+        for job in self.model.jobs:
+            by_document.setdefault((job.uri, job.etag, job.epoch), []).append(job)
+        for (uri, etag, epoch), jobs in by_document.items():
+            for earlier, later in pairwise(jobs):
+                if not earlier.status(later.created_at).endswith("Error"):
+                    self.violations.append(f"two jobs for {uri} ({etag[:6]}, epoch {epoch}): {earlier} {later}")
+            if len(jobs) > 1 + self.tries:
+                self.violations.append(f"{len(jobs)} jobs for {uri} in {self.tries} tries")
 
 
 def run_seed(seed: int) -> Result:
-    make_small()
-    return Schedule(seed).run()
+    """Run one schedule in this process."""
+    with small_sizes():
+        return Schedule(seed).run()

@@ -1,0 +1,369 @@
+"""Running a whole batch of documents in one task."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_bda._compat import AirflowSkipException, AwsBaseOperator, aws_template_fields, conf
+from airflow_bda.engine.batch.planning import Source
+from airflow_bda.engine.batch.session import Attempt, Order, World, batch_folder, begin, run_round
+from airflow_bda.engine.tasks import run_to_the_end
+from airflow_bda.exceptions import task_errors
+from airflow_bda.hooks.bda import DEFAULT_MAX_WAIT, BdaHook
+from airflow_bda.operators.task_life import task_identity
+from airflow_bda.service.errors import BdaClientError, BdaRequestError, BdaServiceError, BdaTimeoutError
+from airflow_bda.service.outcomes import JobOutcome
+from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.safe_values import SafeLogging
+from airflow_bda.triggers.bda import belongs_to_an_earlier_try, check_storable
+from airflow_bda.triggers.bda_batch import JOBS_GO_ON, BdaBatchTrigger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.sdk import Context
+
+MANIFEST = "manifest"
+_BATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_SHARD = re.compile(r"(\d+)/(\d+)")
+_JOB_ARGUMENTS = (
+    "output_s3_uri",
+    "project_arn",
+    "project_stage",
+    "blueprints",
+    "profile_arn",
+    "video_segment",
+    "event_bridge_enabled",
+    "kms_key_id",
+    "kms_encryption_context",
+    "tags",
+)
+
+
+class BdaBatchOperator(SafeLogging, AwsBaseOperator[BdaHook]):
+    """
+    Run data automation jobs for many documents, thousands as well, in one task.
+
+    Every document has one job and one bill, whatever is killed and however often the task is tried: what the batch has
+    done is in a ledger on S3, below *output_s3_uri*. A retry takes up what is unfinished and what the service failed;
+    a clear takes up every document that failed. Whether a document was finished already, in this batch or an earlier
+    one with the same request on the same output, is told by its key and ETag (or version).
+
+    .. seealso::
+        https://docs.aws.amazon.com/bedrock/latest/APIReference/API_data-automation-runtime_InvokeDataAutomationAsync.html
+
+    :param input_s3_uris: the documents, ``s3://bucket/key`` each. Either this or *input_s3_prefix*. (templated)
+    :param input_s3_prefix: ``s3://bucket/prefix``; every document under it. (templated)
+    :param pattern: a glob of what follows the prefix in a document's URI, as ``*.pdf``; ``*`` matches slashes too. None
+        (default) takes every object whose extension is of a format that the service lists. (templated)
+    :param output_s3_uri: where results and the batch's own files go, ``s3://bucket/prefix``. (templated)
+    :param project_arn: the data automation project that says what to extract. (templated)
+    :param project_stage: ``LIVE`` or ``DEVELOPMENT``; None leaves the choice to the service. (templated)
+    :param blueprints: up to 40 blueprints, each an ARN or a dictionary of ``blueprintArn``, ``version`` and ``stage``.
+        (templated)
+    :param profile_arn: the data automation profile; None derives it from the region and the account. (templated)
+    :param video_segment: the part of each video to process: ``{"startTimeMillis": ..., "endTimeMillis": ...}`` in
+        milliseconds, five minutes at least. (templated)
+    :param event_bridge_enabled: whether the service sends the jobs' events to EventBridge; None sends nothing.
+    :param kms_key_id: the KMS key that encrypts the jobs' data. (templated)
+    :param kms_encryption_context: up to ten pairs that bind the key's use; needs *kms_key_id*. (templated)
+    :param tags: the invocations' tags, a dictionary or a list of ``{"key": ..., "value": ...}``. (templated)
+    :param max_in_flight: how many jobs may be open at once, 100 by default. More than the account's concurrent jobs
+        does not hurt: the service queues them.
+    :param max_failures: how many documents may fail before the task does: a number (0 by default), or a share of all
+        documents as a float below 1.
+    :param only_changed: whether to skip documents that an earlier batch on this output finished with the same request
+        (True, default).
+    :param batch_id: names the batch's folder, with letters, digits and ``._-``; None makes a name of the DAG, the task
+        and the run. (templated)
+    :param shard: ``"2/8"`` takes the documents of the third of eight shards only, counted from 0; for tasks that are
+        mapped over shards. (templated)
+    :param force: whether clearing the task starts the batch over: it lists anew, and runs finished documents again.
+    :param max_wait: how long one try may take; the default is one day. Jobs that are open by then go on, and the next
+        try takes them up.
+    :param deferrable: whether to run in the triggerer instead of in a worker slot; the default is Airflow's
+        ``[operators] default_deferrable``. Documents are listed in the worker in either case.
+    :param aws_conn_id: the Airflow connection with AWS credentials, ``aws_default`` by default. (templated)
+    :param region_name: the AWS region; None takes the connection's. (templated)
+    :param verify: whether, or with which bundle, TLS certificates are verified; None takes the connection's.
+        (templated)
+    :param botocore_config: botocore's client configuration, as a dictionary.
+    :return: the manifest, of constant size: counts, causes of failures, and the URI of ``results.jsonl``, which has one
+        row a document. The XCom ``manifest`` has it as well, and is there even when the task fails.
+    :raises AirflowSkipException: there is no object under the prefix.
+    :raises BdaRequestError: nothing was sent; names every problem. Not retried.
+    :raises BdaPermissionError: the service refused; says which of the known causes it is.
+    :raises BdaClientError: more documents failed than allowed, and a retry would change none of them. Not retried.
+    :raises BdaServiceError: more documents failed than allowed; a retry gives those that it can mend one new job each.
+    :raises BdaTimeoutError: *max_wait* passed; a retry goes on where the batch is.
+    """
+
+    aws_hook_class = BdaHook
+    template_fields: Sequence[str] = aws_template_fields(
+        "input_s3_uris",
+        "input_s3_prefix",
+        "pattern",
+        "output_s3_uri",
+        "project_arn",
+        "project_stage",
+        "blueprints",
+        "profile_arn",
+        "video_segment",
+        "kms_key_id",
+        "kms_encryption_context",
+        "tags",
+        "batch_id",
+        "shard",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "input_s3_uris": "json",
+        "blueprints": "json",
+        "kms_encryption_context": "json",
+        "tags": "json",
+        "video_segment": "json",
+    }
+    ui_color = "#dcebf9"
+
+    def __init__(  # noqa: PLR0913  the members of the API's request, and what a batch is
+        self,
+        *,
+        output_s3_uri: str,
+        input_s3_uris: Sequence[str] | None = None,
+        input_s3_prefix: str | None = None,
+        pattern: str | None = None,
+        project_arn: str | None = None,
+        project_stage: str | None = None,
+        blueprints: Sequence[str | Mapping[str, str]] | None = None,
+        profile_arn: str | None = None,
+        video_segment: Mapping[str, int] | None = None,
+        event_bridge_enabled: bool | None = None,
+        kms_key_id: str | None = None,
+        kms_encryption_context: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | Sequence[Mapping[str, str]] | None = None,
+        max_in_flight: int = 100,
+        max_failures: float = 0,
+        only_changed: bool = True,
+        batch_id: str | None = None,
+        shard: str | None = None,
+        force: bool = False,
+        max_wait: timedelta = DEFAULT_MAX_WAIT,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.input_s3_uris = input_s3_uris
+        self.input_s3_prefix = input_s3_prefix
+        self.pattern = pattern
+        self.output_s3_uri = output_s3_uri
+        self.project_arn = project_arn
+        self.project_stage = project_stage
+        self.blueprints = blueprints
+        self.profile_arn = profile_arn
+        self.video_segment = video_segment
+        self.event_bridge_enabled = event_bridge_enabled
+        self.kms_key_id = kms_key_id
+        self.kms_encryption_context = kms_encryption_context
+        self.tags = tags
+        self.max_in_flight = max_in_flight
+        self.max_failures = max_failures
+        self.only_changed = only_changed
+        self.batch_id = batch_id
+        self.shard = shard
+        self.force = force
+        self.max_wait = max_wait
+        self.deferrable = deferrable
+        self._folder_uri: str | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """List the documents, or take up what an earlier try listed; then run the batch here or in the triggerer."""
+        with task_errors():
+            attempt = _attempt(context)
+            order = self._order(attempt)
+            if self.deferrable:
+                check_storable(self.botocore_config)
+            # Here, in the task's own thread, which is where Airflow is asked for connections.
+            identity = self.hook.identity
+            manifest = run_to_the_end(lambda: self._begin(order, attempt, identity))
+            if manifest is None:
+                self._defer(context, attempt)
+                raise AssertionError  # defer always raises
+            return self._conclude(context, manifest)
+
+    def execute_complete(
+        self, context: Context, event: dict[str, Any] | None = None, deferred_in_try: int | None = None
+    ) -> dict[str, Any]:
+        """Resume with what the trigger saw."""
+        if belongs_to_an_earlier_try(context, deferred_in_try):
+            # Airflow guards `execute` against calls from other code; this is the function that it guards.
+            return self.execute.__wrapped__(self, context)  # type: ignore[no-any-return,attr-defined]
+        with task_errors():
+            if (event or {}).get("status") != "success":
+                JobOutcome.from_event(event).metadata_uri()
+            place = S3Uri.parse(str((event or {})["manifest_uri"]))
+            body = self.hook.s3.get_object(Bucket=place.bucket, Key=place.key)["Body"].read()
+            return self._conclude(context, json.loads(body))
+
+    def on_kill(self) -> None:
+        """Say that the jobs go on: BDA cannot cancel."""
+        if self._folder_uri:
+            self.log.warning(JOBS_GO_ON, self._folder_uri)
+
+    async def _begin(self, order: Order, attempt: Attempt, identity: str) -> dict[str, Any] | None:
+        """Begin the round; run it to its end too, and return its manifest, unless it is for the triggerer."""
+        from airflow_bda.hooks.batch import batch_clients
+
+        async with batch_clients(self.hook, identity) as (store, jobs):
+            region = self.hook.conn_region_name
+            for uri in filter(None, (order.source.prefix, order.job["output_s3_uri"])):
+                await store.check_region(uri, region)
+            world = World(store, lambda: datetime.now(timezone.utc), self.log.info, self.log.warning)
+            self._folder_uri = batch_folder(store, order.job["output_s3_uri"], order.batch_id).uri
+            self.log.info("Batch: %s", self._folder_uri)
+            ledger = await begin(order, attempt, world)
+            try:
+                if self.deferrable and ledger.state.documents:
+                    return None
+                return await run_round(ledger, jobs, world, max_in_flight=self.max_in_flight)
+            finally:
+                await ledger.close()
+
+    def _order(self, attempt: Attempt) -> Order:
+        """Check the arguments, all at once, and return what they ask for."""
+        source, problems = _source(self.input_s3_uris, self.input_s3_prefix, self.pattern, self.shard)
+        batch_id = self.batch_id or _default_batch_id(self.dag_id, self.task_id, attempt.owner)
+        if not _BATCH_ID.fullmatch(batch_id):
+            problems.append(f"batch_id={batch_id!r}: use letters, digits and ._-, 128 at most.")
+        if isinstance(self.max_in_flight, bool) or self.max_in_flight < 1:
+            problems.append(f"max_in_flight={self.max_in_flight!r}: at least one job must be allowed.")
+        if self.max_failures < 0:
+            problems.append(f"max_failures={self.max_failures!r}: a number from 0, or a share below 1.")
+        if problems:
+            raise BdaRequestError("The batch was not begun.", problems=problems)
+        return Order(
+            batch_id=batch_id,
+            job=job_arguments(self.hook, {name: getattr(self, name) for name in _JOB_ARGUMENTS}),
+            source=source,
+            deadline=datetime.now(timezone.utc) + self.max_wait,
+            only_changed=self.only_changed,
+            force=self.force,
+        )
+
+    def _defer(self, context: Context, attempt: Attempt) -> None:
+        self.defer(
+            trigger=BdaBatchTrigger(
+                folder_uri=str(self._folder_uri),
+                round_key=attempt.key,
+                max_in_flight=self.max_in_flight,
+                aws_conn_id=self.aws_conn_id,
+                region_name=self.region_name,
+                verify=self.verify,
+                botocore_config=self.botocore_config,
+            ),
+            method_name="execute_complete",
+            kwargs={"deferred_in_try": context["ti"].try_number},
+            # Airflow 3 does not hold a deferred task to its execution_timeout.
+            timeout=self.execution_timeout,
+        )
+
+    def _conclude(self, context: Context, manifest: dict[str, Any]) -> dict[str, Any]:
+        """Push the manifest, and fail where it tells of more failures than allowed."""
+        context["ti"].xcom_push(key=MANIFEST, value=manifest)
+        self.log.info("Results: %s. Documents: %s", manifest["results_uri"], manifest["counts"])
+        for error in manifest["errors"]:
+            self.log.warning("%s failed: %s. For example %s", error["count"], error["cause"], error["example"])
+        if not manifest["counts"]["total"]:
+            raise AirflowSkipException("There is no document to process.")
+        check_manifest(manifest, self.max_failures)
+        return manifest
+
+
+def job_arguments(hook: BdaHook, arguments: dict[str, Any]) -> dict[str, Any]:
+    """
+    Check what the requests of all documents have in common, and return it as plain data with the profile filled in.
+
+    :raises BdaRequestError: with every problem found.
+    """
+    output = arguments["output_s3_uri"]
+    try:
+        bucket = S3Uri.parse(output).bucket
+    except (ValueError, AttributeError):
+        bucket = "bucket"
+    request = hook.build_request(input_s3_uri=f"s3://{bucket}/document.pdf", **arguments)
+    known = {name: value for name, value in arguments.items() if value is not None}
+    filled: dict[str, Any] = json.loads(json.dumps(known))
+    return {**filled, "output_s3_uri": request.output_s3_uri, "profile_arn": request.profile_arn}
+
+
+def check_manifest(manifest: dict[str, Any], max_failures: float) -> None:
+    """
+    Raise where a batch has more failures than allowed, or is unfinished.
+
+    :param max_failures: a number of documents, or a share below 1.
+    """
+    counts = manifest["counts"]
+    unfinished = counts["running"] + counts["not_started"]
+    if unfinished:
+        raise BdaTimeoutError(
+            f"The batch had not ended when the time to wait for it was over: of {counts['total']} documents, "
+            f"{counts['running']} are running and {counts['not_started']} were not started.",
+            remedy=f"A retry or a clear takes the batch up where it is. The rows so far: {manifest['results_uri']}.",
+        )
+    allowed = max_failures * counts["total"] if 0 < max_failures < 1 else max_failures
+    if counts["failed"] <= allowed:
+        return
+    message = (
+        f"{counts['failed']} of {counts['total']} documents failed, {allowed:g} are allowed. The first: "
+        f"{', '.join(manifest['failed'])}. Causes: "
+        + "; ".join(f"{error['count']} x {error['cause']}" for error in manifest["errors"][:5])
+        + f". All rows: {manifest['results_uri']}."
+    )
+    if manifest["again"]["retry"]:
+        raise BdaServiceError(message, remedy="A retry of the task gives those that it can mend one new job each.")
+    raise BdaClientError(message, remedy="Mend the documents or the request, then clear the task.")
+
+
+def _source(uris: Any, prefix: Any, pattern: str | None, shard: Any) -> tuple[Source, list[str]]:
+    problems = []
+    if (uris is None) == (prefix is None):
+        problems.append("input_s3_uris, input_s3_prefix: pass exactly one of them.")
+    if uris is not None and (isinstance(uris, (str, bytes)) or not all(isinstance(uri, str) for uri in uris)):
+        problems.append(
+            f"input_s3_uris: pass a list of texts, not {type(uris).__name__}. A template renders to a list only with "
+            "render_template_as_native_obj=True."
+        )
+        uris = ()
+    for name, value in (*(("input_s3_uris", uri) for uri in uris or ()), ("input_s3_prefix", prefix)):
+        if value is not None and not str(value).startswith("s3://"):
+            problems.append(f"{name}: {value!r} is not an S3 URI; expected s3://bucket/key.")
+    if pattern is not None and prefix is None:
+        problems.append("pattern: it is for input_s3_prefix.")
+    number = _SHARD.fullmatch(str(shard)) if shard is not None else None
+    if shard is not None and (number is None or int(number[1]) >= int(number[2])):
+        problems.append(f"shard={shard!r}: write '0/8' to '7/8' for eight shards.")
+        number = None
+    place = (int(number[1]), int(number[2])) if number else None
+    listed = tuple(sorted(set(uris or ())))
+    return Source(uris=listed, prefix=prefix, pattern=pattern, shard=place), problems[:20]
+
+
+def _attempt(context: Mapping[str, Any]) -> Attempt:
+    """Return who takes the batch up: this try of this life of this task."""
+    identity, ti, run = task_identity(context), context["ti"], context.get("dag_run")
+    names = [identity.dag_id, identity.run_id, identity.task_id, identity.map_index, identity.loop]
+    started = getattr(run, "start_date", None)
+    return Attempt(
+        owner=hashlib.sha256(json.dumps(names).encode()).hexdigest(),
+        life=identity.digest(),
+        key=f"{identity.digest()[:32]}-{ti.try_number}",
+        run_started=str(getattr(run, "id", None) or (started and started.isoformat())),
+        run_clears=getattr(run, "clear_number", None),
+    )
+
+
+def _default_batch_id(dag_id: str, task_id: str, owner: str) -> str:
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", f"{dag_id}-{task_id}").strip("-")[:60]
+    return f"{readable or 'batch'}-{owner[:12]}"

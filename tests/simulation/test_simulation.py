@@ -1,0 +1,45 @@
+"""Batches under schedules of faults, in simulated time; `make simulate` runs many more."""
+
+from __future__ import annotations
+
+import pytest
+from batch_schedule import run_seed
+
+SEEDS_A_TEST = 25
+
+
+@pytest.mark.parametrize("first", range(0, 200, SEEDS_A_TEST))
+def test_every_document_has_one_job_and_one_row(first):
+    """Whatever is killed, lost, throttled, doubled or cleared; `make simulate SEED=n` replays one."""
+    broken = {
+        result.seed: result.violations
+        for result in map(run_seed, range(first, first + SEEDS_A_TEST))
+        if result.violations
+    }
+
+    assert not broken
+
+
+def test_a_seed_decides_everything():
+    first, again = run_seed(4), run_seed(4)
+
+    assert first.jobs > 0
+    assert (first.story, first.calls, first.jobs) == (again.story, again.calls, again.jobs)
+
+
+def test_the_schedules_hold_what_they_are_for():
+    """A simulation in which nothing goes wrong proves nothing."""
+    stories = "\n".join("\n".join(run_seed(seed).story) for seed in range(60))
+
+    for what in (
+        "is killed at step",
+        "the event is lost",
+        "the clock jumps",
+        "starts over: force=True",
+        "starts over: tags changed",
+        "created anew",
+        "up again",
+        "taken the batch",
+        "Starting fewer jobs",
+    ):
+        assert what in stories, what
