@@ -15,7 +15,7 @@ from airflow_bda.engine.tasks import call_in_thread
 from airflow_bda.engine.waiter import StatusConnection
 from airflow_bda.hooks.bda import HookStatusSource
 from airflow_bda.hooks.settings import wait_limits
-from airflow_bda.service.aws_errors import Failure, classify, error_code
+from airflow_bda.service.aws_errors import Failure, classify, error_code, reading_answers
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.model import INVOKE
 from airflow_bda.service.request.request import build_request
@@ -53,7 +53,8 @@ class _Client:
         """Make a call; raises what botocore raises."""
         client = await self._open()
         try:
-            return await getattr(client, operation)(**arguments)
+            with reading_answers():
+                return await getattr(client, operation)(**arguments)
         except (ClientError, BotoCoreError) as error:
             if classify(error) is Failure.EXPIRED and self._client is client:
                 await self.close()

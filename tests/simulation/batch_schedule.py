@@ -179,6 +179,8 @@ class Schedule:
             manifest = await self.one_try()
             if manifest is not None:
                 self.check_manifest(manifest)
+                if self.unfinished(manifest) and self.model.now() < self.until:
+                    self.violations.append(f"a round left documents behind before its deadline: {manifest['counts']}")
                 if not manifest["counts"][FAILED] and not self.unfinished(manifest):
                     return
                 if not manifest["again"]["retry"] and not self.unfinished(manifest):
@@ -194,7 +196,7 @@ class Schedule:
     async def one_try(self) -> dict[str, Any] | None:
         key = f"try {self.tries}"
         deadline = timedelta(seconds=self.rng.choice((86400.0, 86400.0, 90.0)) if self.kills else 86400.0)
-        until = self.model.now() + deadline
+        until = self.until = self.model.now() + deadline
         life = f"life {self.incarnation}.{self.clears}"
         attempt = Attempt("task", life, key, f"run {self.incarnation}", 0 if self.is_new_run else self.clears)
         order = Order("batch", self.job, Source(prefix=INPUT), until, force=self.force)

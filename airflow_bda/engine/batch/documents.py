@@ -104,3 +104,11 @@ def new_row(document: Document, status: str, *, jobs: int = 0, round_number: int
         "round": round_number,
         "again": known.get("again"),
     }
+
+
+def skipped_row(planned: PlannedDocument, round_number: int) -> Row | None:
+    """Return the row of a document that an earlier batch finished; None for any other."""
+    if planned.finished is None:
+        return None
+    known = {name: planned.finished[name] for name in ("arn", "output", "seconds")}
+    return new_row(planned.document, SKIPPED, round_number=round_number, **known)

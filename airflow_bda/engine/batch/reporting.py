@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.engine.batch.documents import FAILED, NOT_STARTED, RUNNING, STATUSES, new_row
+from airflow_bda.engine.batch.documents import FAILED, NOT_STARTED, RUNNING, STATUSES, new_row, skipped_row
 from airflow_bda.engine.batch.ledger import PART_SIZE
 from airflow_bda.engine.batch.planning import read_part
 from airflow_bda.engine.batch.store import UPLOAD_PART_BYTES, patiently, to_line
@@ -40,16 +40,16 @@ async def all_rows(ledger: Ledger) -> AsyncIterator[Row]:
         earlier = await ledger.folder.read_lines(sealed.rows) if sealed else []
         for place, planned in enumerate(await read_part(ledger.folder, str(state.plan), part)):
             progress = state.open.get(planned.index)
+            number = state.round.number if state.round else 0
             if progress is not None and progress.row is not None:
                 yield progress.row
             elif progress is not None and progress.arn is not None:
-                number = state.round.number if state.round else 0
                 jobs = progress.generation + 1
                 yield new_row(planned.document, RUNNING, jobs=jobs, round_number=number, arn=progress.arn)
             elif earlier:
                 yield earlier[place]
             else:
-                yield new_row(planned.document, NOT_STARTED)
+                yield skipped_row(planned, number) or new_row(planned.document, NOT_STARTED)
 
 
 def _is_reopened(state: State, part: int) -> bool:

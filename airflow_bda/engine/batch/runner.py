@@ -17,6 +17,7 @@ from airflow_bda.engine.batch.documents import (
     Document,
     client_token,
     new_row,
+    skipped_row,
 )
 from airflow_bda.engine.batch.ledger import PART_SIZE
 from airflow_bda.engine.batch.likely_end import LikelyEnd, LikelySchedule, LikelyWait
@@ -97,6 +98,7 @@ class _Ready:
 class _OpenPart:
     rows: list[Row | None]
     left: int
+    is_sealing: bool = False
 
 
 class Runner:
@@ -241,7 +243,7 @@ class Runner:
         fresh: list[_Ready] = []
         for planned, earlier in zip(documents, rows, strict=True):
             progress = self._state.open.get(planned.index)
-            row = (progress and progress.row) or earlier or _skipped(planned, self._round.number)
+            row = (progress and progress.row) or earlier or skipped_row(planned, self._round.number)
             if progress is not None and progress.row is None:
                 known.append(_as_begun(planned, progress))
             elif row is None or self._state.takes_up(row):
@@ -313,9 +315,10 @@ class Runner:
             self._spawn(self._seal(part))
 
     async def _seal(self, part: int) -> None:
-        opened = self._parts.pop(part, None)
-        if opened is None:
+        opened = self._parts[part]
+        if opened.is_sealing:
             return
+        opened.is_sealing = True
         rows = [row for row in opened.rows if row is not None]
         # A name of its own: a runner that was taken over must not write over the rows of its successor.
         name = f"rows/{part:05d}-{self._ledger.owner}.jsonl"
@@ -325,6 +328,7 @@ class Runner:
         self._ledger.note(
             {"t": "seal", "part": part, "round": self._round.number, "rows": name, "counts": counts, "again": again}
         )
+        del self._parts[part]
         self._room.set()
 
     # -- documents
@@ -498,13 +502,6 @@ def _as_begun(planned: PlannedDocument, progress: Progress) -> _Ready:
     return _Ready(
         planned.index, document, progress.generation, progress.arn, datetime.fromisoformat(at) if at else None
     )
-
-
-def _skipped(planned: PlannedDocument, round_number: int) -> Row | None:
-    if planned.finished is None:
-        return None
-    known = {name: planned.finished[name] for name in ("arn", "output", "seconds")}
-    return new_row(planned.document, SKIPPED, round_number=round_number, **known)
 
 
 def _intent(ready: _Ready) -> dict[str, Any]:
