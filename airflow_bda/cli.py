@@ -38,6 +38,7 @@ COMMANDS = (
     Command("demo", "airflow_bda.demo.command", "run documents through Airflow on this machine, without AWS"),
     Command("emulator", "airflow_bda.emulator.server.command", "serve BDA on this machine, for tests and trials"),
     Command("invoke", "airflow_bda.commands.invoke", "start a job for one document"),
+    Command("batch", "airflow_bda.commands.batch", "start a job for every document under a prefix"),
     Command("status", "airflow_bda.commands.status", "show how a job stands"),
     Command("results", "airflow_bda.commands.results", "show what a job found"),
     Command("report", "airflow_bda.commands.report", "show what jobs found as one HTML page"),

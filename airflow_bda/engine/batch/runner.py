@@ -145,6 +145,7 @@ class Runner:
         self._has_started = self._was_reached = False
         self._tries_in_vain = self._refused_in_a_row = 0
         self.counts: Counter[str] = Counter()
+        self.total = ledger.state.documents
         self.in_flight = 0
         self.most_held = 0
 

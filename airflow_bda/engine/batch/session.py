@@ -237,10 +237,18 @@ async def _begin_round(ledger: Ledger, order: Order, attempt: Attempt, world: Wo
         world.tell(f"Taking the batch {order.batch_id} up again, round {number}: what is unfinished or failed.")
 
 
-async def run_round(ledger: Ledger, jobs: Jobs, world: World, *, max_in_flight: int) -> dict[str, Any]:
+async def run_round(
+    ledger: Ledger,
+    jobs: Jobs,
+    world: World,
+    *,
+    max_in_flight: int,
+    on_start: Callable[[Runner], None] = lambda _: None,
+) -> dict[str, Any]:
     """
     Run the ledger's round to its end.
 
+    :param on_start: is given the runner, to watch it.
     :return: the manifest. Documents that failed are in it; they are no error here.
     :raises TakenOverError: when another runner took the batch over.
     :raises BdaError: when something concerns the whole batch. ``results.jsonl`` tells how far it came.
@@ -251,6 +259,7 @@ async def run_round(ledger: Ledger, jobs: Jobs, world: World, *, max_in_flight: 
         found = await ledger.folder.read_lines(MANIFEST)
         return dict(found[0])
     runner = Runner(ledger, jobs, max_in_flight=max_in_flight, now=world.now, tell=world.tell)
+    on_start(runner)
     try:
         await runner.run()
     except TakenOverError:

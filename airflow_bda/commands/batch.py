@@ -1,0 +1,252 @@
+"""The command ``airflow-bda batch``: run jobs for all documents under a prefix, in one go that can be interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import signal
+import sys
+import uuid
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda.commands import connection
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections import Counter
+    from collections.abc import Callable, Iterator
+
+    from airflow_bda.engine.batch.runner import Runner
+    from airflow_bda.hooks import BdaHook
+
+_JOB_ARGUMENTS = (
+    "output_s3_uri",
+    "project_arn",
+    "project_stage",
+    "blueprints",
+    "profile_arn",
+    "event_bridge_enabled",
+    "kms_key_id",
+    "tags",
+)
+_REFRESH_SECONDS = 0.5
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    batch = parser.add_argument_group("the batch")
+    source = batch.add_mutually_exclusive_group(required=True)
+    source.add_argument("--input", dest="prefix", metavar="URI", help="every document under s3://bucket/prefix")
+    source.add_argument("--list", metavar="FILE", help="a file with one s3://bucket/key a line; - reads standard input")
+    batch.add_argument(
+        "--output", dest="output_s3_uri", required=True, metavar="URI", help="where results go, s3://bucket/prefix"
+    )
+    batch.add_argument("--pattern", metavar="GLOB", help="which of them: a glob of what follows the prefix")
+    batch.add_argument("--max-in-flight", type=_count, default=100, metavar="N", help="jobs open at once (100)")
+    batch.add_argument(
+        "--max-failures", type=_share, default=0, metavar="N", help="failures allowed: a number or share"
+    )
+    batch.add_argument("--all", action="store_true", help="run what an earlier batch finished, too")
+    batch.add_argument("--force", action="store_true", help="start over, even if a batch was interrupted")
+    batch.add_argument("--batch-id", metavar="NAME", help="the batch's name (default: made of what is asked for)")
+    batch.add_argument(
+        "--max-wait", type=_seconds, default=timedelta(days=1), metavar="SECONDS", help="how long at most (a day)"
+    )
+    request = parser.add_argument_group("the request of each document")
+    request.add_argument("--project", dest="project_arn", metavar="ARN", help="the data automation project")
+    request.add_argument("--stage", dest="project_stage", metavar="STAGE", help="the project's: LIVE or DEVELOPMENT")
+    request.add_argument(
+        "--blueprint", dest="blueprints", action="append", metavar="ARN", help="a blueprint; may be given again"
+    )
+    request.add_argument("--profile-arn", metavar="ARN", help="the data automation profile (default: the region's)")
+    request.add_argument(
+        "--event-bridge",
+        dest="event_bridge_enabled",
+        action="store_true",
+        default=None,
+        help="let the service send the jobs' events to EventBridge",
+    )
+    request.add_argument("--kms-key-id", metavar="KEY", help="the key to encrypt results with")
+    request.add_argument(
+        "--tag", dest="tags", type=_pair, action="append", metavar="KEY=VALUE", help="a tag; may be given again"
+    )
+    parser.add_argument("--json", action="store_true", help="print the whole manifest as JSON")
+    connection.add_arguments(parser)
+
+
+def run(args: Namespace) -> int:
+    """
+    Run the batch, or go on with it, and print where its rows are.
+
+    :raises BdaError: where something concerns the whole batch, or more documents failed than allowed.
+    """
+    from airflow_bda.engine.batch.session import FOLDER
+    from airflow_bda.operators.bda_batch import check_manifest, job_arguments
+
+    members = {name: getattr(args, name) for name in _JOB_ARGUMENTS}
+    members["tags"] = dict(args.tags) if args.tags else None
+    source = _source(args)
+    with connection.hook_of(args) as hook:
+        job = job_arguments(hook, members)
+        batch_id = args.batch_id or _batch_id(source.to_json(), job)
+        try:
+            manifest = asyncio.run(_stop_when_asked(lambda: _run(args, hook, source, job, batch_id)))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            folder = f"{job['output_s3_uri']}/{FOLDER}/{batch_id}"
+            sys.stderr.write(
+                f"\nInterrupted. Jobs that were started go on and are billed; what was done is in {folder}. "
+                "Run the same command again to go on; no document gets a second job.\n"
+            )
+            return 1
+    _print(manifest, as_json=args.json)
+    check_manifest(manifest, args.max_failures)
+    return 0
+
+
+async def _run(args: Namespace, hook: BdaHook, source: Any, job: dict[str, Any], batch_id: str) -> dict[str, Any]:
+    from airflow_bda.engine.batch.session import Order, World, begin, run_round
+    from airflow_bda.hooks.batch import batch_clients
+
+    async with batch_clients(hook, hook.identity) as (store, jobs):
+        for uri in filter(None, (source.prefix, job["output_s3_uri"])):
+            await store.check_region(uri, hook.conn_region_name)
+        with _progress() as shown:
+            world = World(store, lambda: datetime.now(timezone.utc), shown.tell, shown.tell)
+            deadline = world.now() + args.max_wait
+            order = Order(batch_id, job, source, deadline, only_changed=not args.all, force=args.force)
+            ledger = await begin(order, await _attempt(order, world), world)
+            try:
+                return await run_round(ledger, jobs, world, max_in_flight=args.max_in_flight, on_start=shown.follow)
+            finally:
+                await ledger.close()
+
+
+async def _attempt(order: Any, world: Any) -> Any:
+    """Go on with a batch that was interrupted; begin anew behind one that came to its end."""
+    from airflow_bda.engine.batch.ledger import Ledger
+    from airflow_bda.engine.batch.session import Attempt, batch_folder
+
+    found = Ledger(batch_folder(world.store, order.job["output_s3_uri"], order.batch_id), world.now)
+    await found.read()
+    last = found.state.round
+    key = uuid.uuid4().hex
+    is_interrupted = last is not None and not last.is_finished
+    run = last.run_started if last is not None and is_interrupted and not order.force else key
+    return Attempt(owner="command", life=str(run), key=key, run_started=run, run_clears=0)
+
+
+async def _stop_when_asked(make: Callable[[], Any]) -> Any:
+    """Cancel on SIGTERM as Ctrl-C does, so that what is known is written down first."""
+    task = asyncio.ensure_future(make())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await task
+
+
+class _Shown:
+    """What is seen while a batch runs: a bar where there is a terminal and rich, lines elsewhere."""
+
+    def __init__(self, progress: Any) -> None:
+        self._progress = progress
+        self._watching: asyncio.Task[None] | None = None
+
+    def tell(self, line: str) -> None:
+        """Show a line."""
+        if self._progress is not None:
+            self._progress.console.print(line, markup=False, highlight=False)
+        else:
+            sys.stderr.write(f"{line}\n")
+
+    def follow(self, runner: Runner) -> None:
+        """Show how far a round has come."""
+        if self._progress is not None:
+            self._watching = asyncio.ensure_future(self._watch(runner))
+
+    async def _watch(self, runner: Runner) -> None:
+        bar = self._progress.add_task("documents", total=runner.total, about="")
+        while True:
+            counts: Counter[str] = runner.counts
+            about = f"{counts['failed']} failed, {counts['skipped']} skipped, {runner.in_flight} in flight"
+            self._progress.update(bar, completed=sum(counts.values()), about=about)
+            await asyncio.sleep(_REFRESH_SECONDS)
+
+    def end(self) -> None:
+        """Stop showing."""
+        if self._watching is not None:
+            self._watching.cancel()
+
+
+@contextmanager
+def _progress() -> Iterator[_Shown]:
+    progress = _rich_progress() if sys.stderr.isatty() else None
+    shown = _Shown(progress)
+    if progress is None:
+        yield shown
+        return
+    with progress:
+        yield shown
+        shown.end()
+
+
+def _rich_progress() -> Any | None:
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    except ImportError:
+        return None
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[about]}"), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True))
+
+
+def _source(args: Namespace) -> Any:
+    from airflow_bda.engine.batch.planning import Source
+
+    if args.list is None:
+        return Source(prefix=args.prefix, pattern=args.pattern)
+    with argparse.FileType()(args.list) as lines:
+        uris = {line.strip() for line in lines} - {""}
+    return Source(uris=tuple(sorted(uris)))
+
+
+def _batch_id(source: dict[str, Any], job: dict[str, Any]) -> str:
+    text = json.dumps([source, job], sort_keys=True)
+    return f"command-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _print(manifest: dict[str, Any], *, as_json: bool) -> None:
+    for error in manifest["errors"]:
+        sys.stderr.write(f"{error['count']} failed: {error['cause']}. For example {error['example']['input']}\n")
+    counts = ", ".join(f"{count} {status}" for status, count in manifest["counts"].items() if count)
+    sys.stderr.write(f"{counts or 'There is no document to process.'}\n")
+    sys.stdout.write(f"{json.dumps(manifest) if as_json else manifest['results_uri']}\n")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return key, value
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of jobs")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        return float(text) if "." in text else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of documents nor a share") from None
+
+
+def _seconds(text: str) -> timedelta:
+    try:
+        return timedelta(seconds=float(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from None

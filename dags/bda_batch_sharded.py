@@ -1,0 +1,45 @@
+"""
+### A batch over many workers
+
+Four mapped tasks share the documents of one prefix: each takes those that fall to its shard, on whatever worker or
+triggerer Airflow gives it. Every shard is a batch of its own, with its own retries; `merge` counts them together.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+try:  # Airflow 3
+    from airflow.sdk import dag, task
+except ImportError:  # Airflow 2
+    from airflow.decorators import dag, task
+
+from airflow_bda.operators import BdaBatchOperator
+
+SHARDS = 4
+
+
+@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, tags=["bda"], doc_md=__doc__)
+def bda_batch_sharded() -> None:
+    """Process, merge."""
+    process = BdaBatchOperator.partial(
+        task_id="process",
+        input_s3_prefix="s3://bda-input/",
+        output_s3_uri="s3://bda-output/sharded",
+        blueprints=["arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-public-invoice"],
+        # All shards together: what one batch would have.
+        max_in_flight=100 // SHARDS,
+        deferrable=True,
+        retries=3,
+    ).expand(shard=[f"{number}/{SHARDS}" for number in range(SHARDS)])
+
+    @task(trigger_rule="none_failed")
+    def merge(manifests: list[dict]) -> dict[str, int]:
+        done = [manifest for manifest in manifests if manifest]
+        print(*(manifest["results_uri"] for manifest in done), sep="\n")
+        return {name: sum(manifest["counts"][name] for manifest in done) for name in done[0]["counts"]} if done else {}
+
+    merge(process.output)
+
+
+bda_batch_sharded()
