@@ -181,10 +181,10 @@ class BdaBatchOperator(SafeLogging, AwsBaseOperator[BdaHook]):
     def execute(self, context: Context) -> dict[str, Any]:
         """List the documents, or take up what an earlier try listed; then run the batch here or in the triggerer."""
         with task_errors():
-            attempt = _attempt(context)
-            order = self._order(attempt)
             if self.deferrable:
                 check_storable(self.botocore_config)
+            attempt = _attempt(context)
+            order = self._order(attempt)
             # Here, in the task's own thread, which is where Airflow is asked for connections.
             identity = self.hook.identity
             manifest = run_to_the_end(lambda: self._begin(order, attempt, identity))
