@@ -77,6 +77,7 @@ class BdaInvokeOperator(BdaJobOperator, AwsBaseOperator[BdaHook]):
     def execute(self, context: Context) -> str:
         """Start the job, or find the one of an earlier try, and wait for it in the way that was asked for."""
         with task_errors():
+            self.check_arguments()
             # All that may refuse the wait comes before the submit: a job that nobody can wait for costs as much.
             deadline = deadline_after("max_wait", self.max_wait)
             poll_interval = in_seconds(self.poll_interval)

@@ -68,6 +68,7 @@ class BdaLambdaInvokeOperator(BdaJobOperator, LambdaInvokeFunctionOperator):
     def execute(self, context: Context) -> str:
         """Have the job started, or found."""
         with task_errors():
+            self.check_arguments()
             request = build_request(**self.request_arguments())
             self.log.info("Function: %s", self.function_name)
             job = self.start_or_find(context, request, submit=self._submit, last_state=self._last_state)

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_bda._compat import AwsBaseOperator, aws_template_fields
 from airflow_bda.access.preflight.findings import Subject
-from airflow_bda.exceptions import BdaRequestFailException
+from airflow_bda.exceptions import BdaRequestFailException, task_errors
 from airflow_bda.hooks.bda import BdaHook
+from airflow_bda.hooks.task_arguments import TaskArguments, blueprint_arns
 from airflow_bda.service.safe_values import SafeLogging
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context
 
 
-class BdaPreflightOperator(SafeLogging, AwsBaseOperator[BdaHook]):
+class BdaPreflightOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook]):
     """
     Check what data automation jobs will need, and fail before the first of them if it is not there.
 
@@ -31,7 +32,8 @@ class BdaPreflightOperator(SafeLogging, AwsBaseOperator[BdaHook]):
     :param output_s3_uri: where results go, ``s3://bucket/prefix``. (templated)
     :param project_arn: the data automation project. (templated)
     :param project_stage: ``LIVE`` or ``DEVELOPMENT``; None looks at ``LIVE``. (templated)
-    :param blueprints: the ARNs of blueprints. (templated)
+    :param blueprints: a list of blueprints, as
+        :class:`~airflow_bda.operators.BdaInvokeOperator` takes them. (templated)
     :param profile_arn: the data automation profile; None takes the region's own. (templated)
     :param kms_key_id: the KMS key that encrypts the jobs' data. (templated)
     :param write_probe: whether to write an empty object below *output_s3_uri* and delete it again; False by default.
@@ -64,7 +66,7 @@ class BdaPreflightOperator(SafeLogging, AwsBaseOperator[BdaHook]):
         output_s3_uri: str | None = None,
         project_arn: str | None = None,
         project_stage: str | None = None,
-        blueprints: Sequence[str] = (),
+        blueprints: Sequence[str | Mapping[str, str]] = (),
         profile_arn: str | None = None,
         kms_key_id: str | None = None,
         write_probe: bool = False,
@@ -82,6 +84,8 @@ class BdaPreflightOperator(SafeLogging, AwsBaseOperator[BdaHook]):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002  the signature is Airflow's
         """Look at everything, log it, and fail for what makes jobs fail."""
+        with task_errors():
+            self.check_arguments(with_request=True)
         report = self.hook.preflight(self._subject())
         for check in report.checks:
             (self.log.info if check.level == "ok" else self.log.warning)("%s", check)
@@ -99,7 +103,7 @@ class BdaPreflightOperator(SafeLogging, AwsBaseOperator[BdaHook]):
                 output_uri=self.output_s3_uri,
                 project_arn=self.project_arn,
                 stage=self.project_stage,
-                blueprint_arns=tuple(self.blueprints or ()),
+                blueprint_arns=blueprint_arns(self.blueprints),
                 profile_arn=self.profile_arn,
                 kms_key=self.kms_key_id,
                 write_probe=self.write_probe,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_bda._compat import BaseOperator, aws_template_fields
+from airflow_bda._compat import aws_template_fields
+from airflow_bda.hooks.task_arguments import TaskArguments
 from airflow_bda.links.bda import BdaInputLink, BdaOutputLink, link_job
 from airflow_bda.operators.one_job import Job, start_or_find
 from airflow_bda.service.safe_values import SafeLogging
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_bda.service.statuses import JobState
 
 
-class BdaJobOperator(SafeLogging, BaseOperator):
+class BdaJobOperator(SafeLogging, TaskArguments):
     """
     Base class of the operators that start a data automation job for one file.
 

@@ -20,6 +20,7 @@ from airflow_bda.engine.looking import Looker
 from airflow_bda.exceptions import BdaError, as_sensor_error
 from airflow_bda.hooks.bda import BdaHook
 from airflow_bda.hooks.settings import in_seconds, seconds_of, wait_limits
+from airflow_bda.hooks.task_arguments import TaskArguments
 from airflow_bda.links.bda import BdaInputLink, BdaOutputLink, link_like_upstream, link_results
 from airflow_bda.service.invocations import check_invocation_arn, region_of
 from airflow_bda.service.outcomes import JobOutcome
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from airflow_bda.service.statuses import JobState
 
 
-class BdaStatusSensor(SafeLogging, AwsBaseSensor[BdaHook]):
+class BdaStatusSensor(SafeLogging, TaskArguments, AwsBaseSensor[BdaHook]):
     """
     Wait until a data automation job has ended, in a worker slot, between reschedules, or in the triggerer.
 
@@ -140,6 +141,7 @@ class BdaStatusSensor(SafeLogging, AwsBaseSensor[BdaHook]):
     def _check(self) -> None:
         """Refuse what no mode can wait with, and what Airflow could not store while the task is deferred."""
         try:
+            self.check_arguments()
             check_invocation_arn(self.invocation_arn)
             poll_interval = in_seconds(self.poll_interval)
             wait_limits()

@@ -99,6 +99,7 @@ class Rule(str, Enum):
     LENGTH = "length"
     RANGE = "range"
     SERVICE = "a rule of the service that its model does not hold"
+    TEMPLATE = "a template spoiled the value"
 
 
 @dataclass(frozen=True)

@@ -151,9 +151,12 @@ def _spoiled_by_a_template(members: Any, argument: str) -> Iterator[Problem]:
     value = member(members, argument)
     texts = list(texts_in(value))
     if any(map(holds_template, texts)):
-        yield _problem(argument, value, f"it holds an unrendered template. {TEMPLATE_REMEDY}")
+        said = f"it holds an unrendered template. {TEMPLATE_REMEDY}"
     elif argument != "tags" and any(map(is_none_text, texts)):
-        yield _problem(argument, value, NONE_AS_TEXT[0].lower() + NONE_AS_TEXT[1:])
+        said = NONE_AS_TEXT[0].lower() + NONE_AS_TEXT[1:]
+    else:
+        return
+    yield Problem(MEMBER_OF_ARGUMENT[argument], value, Rule.TEMPLATE, said)
 
 
 def _problem(argument: str, value: Any, valid: str) -> Problem:
@@ -207,7 +210,7 @@ def _hint(problem: Problem) -> str:
     argument = problem.path.rpartition(".")[2]
     if problem.rule is Rule.REQUIRED:
         return f"{_NEEDED_BY[argument]} is of no use without it." if argument in _NEEDED_BY else ""
-    if problem.rule is Rule.SERVICE:
+    if problem.rule in {Rule.SERVICE, Rule.TEMPLATE}:
         return ""
     spoiled = explain(problem.value, _WANTED.get(argument, "text"))
     if spoiled:

@@ -80,7 +80,7 @@ def explain(value: Any, wanted: str = "text") -> str:
     :return: a sentence without its full stop; empty where nothing is known.
     """
     if isinstance(value, str):
-        return _explain_text(value, wanted)
+        return _explain_text(value)
     # By name: this module works without Airflow.
     if any(base.__name__ == "XComArg" for base in type(value).__mro__):
         return _NOT_RESOLVED
@@ -93,11 +93,11 @@ def explain(value: Any, wanted: str = "text") -> str:
     return _MANY if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)) else ""
 
 
-def _explain_text(value: str, wanted: str) -> str:
+def _explain_text(value: str) -> str:
     if holds_template(value):
         return f"It is an unrendered template. {TEMPLATE_REMEDY}"
     if is_none_text(value):
         return NONE_AS_TEXT
     if not value.strip():
         return _EMPTY
-    return _LIST_AS_TEXT if wanted in {"list", "mapping"} and value.strip()[0] in "[{(" else ""
+    return _LIST_AS_TEXT if value.strip().startswith(("[", "{", "(")) else ""

@@ -1,0 +1,207 @@
+"""
+The arguments of operators and sensors: kept as they were written while templates render, and checked before use.
+
+The members of a request are checked by :func:`airflow_bda.service.request.request.build_request`, an invocation's ARN
+by :func:`airflow_bda.service.invocations.check_invocation_arn`; here is what is left, the connection above all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import ChainMap
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from airflow_bda._compat import BaseOperator
+from airflow_bda.hooks.settings import seconds_of
+from airflow_bda.service.errors import BdaRequestError
+from airflow_bda.service.model import Rule, shorten
+from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT, root, to_members
+from airflow_bda.service.request.rules import find_request_problems, sentence
+from airflow_bda.service.request.templates import as_text, explain, holds_template
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_SYNCHRONOUS = "RequestResponse"
+
+
+class TaskArguments(BaseOperator):
+    """Base class of operators and sensors whose arguments are checked by :meth:`check_arguments`."""
+
+    def render_template(self, content: Any, context: Context, *args: Any, **kwargs: Any) -> Any:
+        """
+        Render a value; a text that native rendering would turn into a number or a boolean stays text.
+
+        ``1.10`` is not ``1.1`` in a tag, and no argument takes such a value where it could not be read from text.
+        """
+        rendered = super().render_template(content, context, *args, **kwargs)
+        if not isinstance(content, str) or not isinstance(rendered, (bool, int, float)):
+            return rendered
+        dag = self.get_dag()
+        if dag is None or not holds_template(content):
+            return content
+        template = dag.get_template_env(force_sandboxed=True).from_string(content)
+        # Shared, as in Airflow's own rendering: a copy would evaluate every lazy value of the context.
+        names: Any = ChainMap(context, template.globals)  # type: ignore[arg-type]  # a context is a typed dictionary
+        return "".join(template.root_render_func(template.new_context(names, shared=True)))
+
+    def check_arguments(self, *, with_request: bool = False) -> None:
+        """
+        Check the arguments that are no members of a request, and put each into the form that it is used in.
+
+        :param with_request: whether to check the request's members too, for a task that builds no request.
+        :raises BdaRequestError: lists all that is wrong, each with the argument's name.
+        """
+        problems = []
+        for name, check in _CHECKS.items():
+            # Airflow's sensors have a max_wait of their own, for the pauses between pokes.
+            if hasattr(self, name) and not (name == "max_wait" and hasattr(self, "poke_interval")):
+                value = getattr(self, name)
+                try:
+                    checked = check(value)
+                except ValueError as error:
+                    problems.append(f"{name} is {shorten(value)}: {error}.")
+                else:
+                    setattr(self, name, checked)
+        if with_request:
+            problems += self._problems_of_request()
+        if problems:
+            count = f"{len(problems)} {'problem' if len(problems) == 1 else 'problems'}"
+            raise BdaRequestError(f"The task has invalid arguments: {count}.", problems=problems)
+
+    def _problems_of_request(self) -> list[str]:
+        values = {name: getattr(self, name, None) for name in MEMBER_OF_ARGUMENT}
+        given = {name: value for name, value in values.items() if value is not None and value not in ((), [])}
+        return [
+            sentence(problem)
+            for problem in find_request_problems(to_members(given))
+            # What depends on other arguments, or on sending a request, is no concern here.
+            if root(problem.path) in given and problem.rule not in {Rule.SERVICE, Rule.REQUIRED}
+        ]
+
+
+def blueprint_arns(blueprints: Any) -> tuple[str, ...]:
+    """Return the ARNs of blueprints that were checked, however each is written."""
+    members = to_members({"blueprints": blueprints or None})
+    return tuple(blueprint["blueprintArn"] for blueprint in members.get("blueprints", ()))
+
+
+def _text(value: Any) -> str:
+    text = as_text(value)
+    explained = explain(text)
+    if explained:
+        raise ValueError(f"it must be a text. {explained}")
+    if not isinstance(text, str):
+        raise ValueError(f"it must be a text, not {type(value).__name__}")  # noqa: TRY004  told with all the others
+    return text
+
+
+def _optional_text(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _path_as_text(value: Any) -> Any:
+    # The rest is for the check of the request.
+    return as_text(value)
+
+
+def _segment(value: Any) -> Any:
+    """Return a video segment; templates give its milliseconds as text, whose digits are certain."""
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: int(item) if isinstance(item, str) and item.isascii() and item.isdigit() else item
+        for name, item in value.items()
+    }
+
+
+def _verify(value: Any) -> bool | str | None:
+    if isinstance(value, os.PathLike):
+        return str(os.fspath(value))
+    if value is None or isinstance(value, bool):
+        return value
+    if value in ("True", "False"):  # as a template gives them; a certificate bundle has another name
+        return bool(value == "True")
+    if isinstance(value, (int, float)):
+        raise ValueError("it must be True, False or the path of a certificate bundle")  # noqa: TRY004  as above
+    return _text(value)
+
+
+def _botocore_config(value: Any) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        return dict(value)
+    # botocore's Config keeps what it was made from; a task that is deferred needs it as plain data.
+    options = getattr(value, "_user_provided_options", None)
+    if not isinstance(options, Mapping):
+        raise ValueError(_with_cause("it must be a dictionary of botocore's options", value, "mapping"))  # noqa: TRY004
+    return dict(options)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(_with_cause("it must be True or False", value, "flag"))  # noqa: TRY004  as above
+    return value
+
+
+def _poll_interval(value: Any) -> float | None:
+    return None if value is None else _seconds(value)
+
+
+def _max_wait(value: Any) -> timedelta:
+    return timedelta(seconds=_seconds(value, may_be_zero=True))
+
+
+def _timeout(value: Any) -> float:
+    return _seconds(value, may_be_zero=True)
+
+
+def _seconds(value: Any, *, may_be_zero: bool = False) -> float:
+    try:
+        return seconds_of("it", value, may_be_zero=may_be_zero)
+    except BdaRequestError:
+        wanted = "it must be seconds, as a number or a timedelta, of " + ("0 or more" if may_be_zero else "more than 0")
+        raise ValueError(_with_cause(f"{wanted}, and of less than a hundred years", value, "number")) from None
+
+
+def _with_cause(wanted: str, value: Any, kind: str) -> str:
+    explained = explain(value, kind)
+    return f"{wanted}. {explained}" if explained else wanted
+
+
+def _unused_payload(value: Any) -> None:
+    if value is not None:
+        raise ValueError("it is of no use here, since the event is made from the other arguments. Leave it out")
+
+
+def _invocation_type(value: Any) -> None:
+    if value not in (None, _SYNCHRONOUS):
+        raise ValueError(f"the function's answer is needed, so it is always {_SYNCHRONOUS}. Leave it out")
+
+
+_CHECKS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {
+        "aws_conn_id": _optional_text,
+        "region_name": _optional_text,
+        "verify": _verify,
+        "botocore_config": _botocore_config,
+        "input_s3_uri": _path_as_text,
+        "output_s3_uri": _path_as_text,
+        "video_segment": _segment,
+        "reattach": _flag,
+        "wait_for_completion": _flag,
+        "deferrable": _flag,
+        "write_probe": _flag,
+        "poll_interval": _poll_interval,
+        "max_wait": _max_wait,
+        "timeout": _timeout,
+        "function_name": _text,
+        "qualifier": _optional_text,
+        "invocation_type": _invocation_type,
+        "payload": _unused_payload,
+    }
+)
