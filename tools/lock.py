@@ -15,9 +15,13 @@ import argparse
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
-from rows import CONSTRAINTS, PYTHON, ROOT, ROWS, Row
+from rows import CONSTRAINTS, NEXT, PRE_RELEASES, PYTHON, ROOT, ROWS, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 # moto is a test tool here and no part of what runs on MWAA: the emulator needs a newer one than MWAA pins.
 OURS = frozenset({"moto", "py-partiql-parser"})
@@ -32,6 +36,8 @@ def main() -> None:
         _lock_build(upgrade=arguments.upgrade)
     for tool in sorted(TOOLS.keys() & set(arguments.rows)):
         _lock_tool(tool, upgrade=arguments.upgrade)
+    if NEXT.name in arguments.rows:
+        _lock_pinned(NEXT, PRE_RELEASES, upgrade=arguments.upgrade)
     for row in ROWS:
         if row.name not in arguments.rows:
             continue
@@ -42,7 +48,7 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    names = ["build", *TOOLS, *(row.name for row in ROWS)]
+    names = ["build", *TOOLS, *(row.name for row in (*ROWS, NEXT))]
     parser = argparse.ArgumentParser(description="Write the pins in constraints/ anew.")
     parser.add_argument("rows", nargs="*", default=names, metavar="ROW", help=f"which: {', '.join(names)} (all)")
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that fit")
@@ -77,10 +83,15 @@ def _lock_newest(row: Row, *, upgrade: bool) -> None:
 
 def _lock_mwaa(row: Row, folder: Path | None, *, upgrade: bool) -> None:
     """Pin what a test on MWAA's versions installs."""
+    others = _mwaa_lines(folder / f"{row.name}.constraints.txt", besides=row.wanted) if folder else []
+    _lock_pinned(row, row.wanted, others, upgrade=upgrade)
+
+
+def _lock_pinned(row: Row, versions: Mapping[str, str], others: Iterable[str] = (), *, upgrade: bool) -> None:
+    """Pin what a test of a row installs, where the versions of some distributions are given."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as given:
-        given.writelines(f"{name}=={version}\n" for name, version in row.wanted.items())
-        if folder:
-            given.writelines(_mwaa_lines(folder / f"{row.name}.constraints.txt", besides=row.wanted))
+        given.writelines(f"{name}=={version}\n" for name, version in versions.items())
+        given.writelines(others)
         given.flush()
         _compile(
             row.file,

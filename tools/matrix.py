@@ -24,7 +24,7 @@ from typing import Any
 
 import mwaa
 from packaging.utils import canonicalize_name
-from rows import PYTHON, ROOT, ROWS, Row, pins
+from rows import NEXT, PYTHON, ROOT, ROWS, Row, pins
 
 ENVIRONMENTS = ROOT / ".venvs"
 PACKAGE = "airflow-provider-bda"
@@ -119,9 +119,9 @@ def main() -> int:
 
 
 def _select() -> list[Row]:
-    known = {row.name: row for row in ROWS}
+    known = {row.name: row for row in (*ROWS, NEXT)}
     parser = argparse.ArgumentParser(description="Test the built wheel on each supported Airflow.")
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"which: {', '.join(known)} (all)")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"which: {', '.join(known)} (all but {NEXT.name})")
     names = parser.parse_args().rows
     if unknown := [name for name in names if name not in known]:
         parser.error(f"no such row: {', '.join(unknown)}. There are: {', '.join(known)}")

@@ -30,8 +30,8 @@ class Row:
     """
     One supported Airflow and what stands around it.
 
-    :param name: what `make test-matrix ROWS=` calls it: `newest`, or Airflow's version on MWAA.
-    :param wanted: the versions of :data:`NAMES` that MWAA has; empty for the newest row, which takes its file's.
+    :param name: what `make test-matrix ROWS=` calls it: `newest`, `next`, or Airflow's version on MWAA.
+    :param wanted: the versions of :data:`NAMES` that MWAA has; empty for the others, which take their file's.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Row:
     @property
     def file(self) -> Path:
         """The pins of everything that a test of this row installs."""
-        return CONSTRAINTS / ("newest.txt" if self.name == "newest" else f"airflow-{self.name}.txt")
+        return CONSTRAINTS / (f"airflow-{self.name}.txt" if self.wanted else f"{self.name}.txt")
 
     def versions(self) -> dict[str, str]:
         """Return the versions of :data:`NAMES` that an environment of this row must have."""
@@ -60,6 +60,14 @@ ROWS = (
     _mwaa("3.2.1", "9.25.0", "1.14.3", "1.42.84", "3.4.0"),
     _mwaa("3.3.1", "9.34.0", "1.18.0", "1.43.56", "3.9.0"),
 )
+
+# The newest pre-release of Airflow, with everything else as new as it comes. Only run where it is asked for by name.
+NEXT = Row("next")
+PRE_RELEASES = {
+    "apache-airflow": "3.4.0b2",
+    "apache-airflow-core": "3.4.0b2",
+    "apache-airflow-task-sdk": "1.4.0b2",
+}
 
 
 def pins(file: Path, python: str = PYTHON) -> dict[str, str]:

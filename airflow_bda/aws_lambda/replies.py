@@ -63,6 +63,9 @@ def status(state: JobState) -> dict[str, Any]:
         body["error"] = {"type": state.error_type, "message": state.error_message}
     if state.duration_seconds is not None:
         body["durationSeconds"] = state.duration_seconds
+    for name, moment in (("submissionTime", state.submitted_at), ("completionTime", state.completed_at)):
+        if moment is not None:
+            body[name] = moment.isoformat()
     return _answer(OK, body)
 
 

@@ -113,10 +113,12 @@ class JobMemory:
             return None
         try:
             found = self._store.get(_KEY)
-            return Intent(**found) if isinstance(found, dict) else found
+            if isinstance(found, dict):
+                return Intent(**found)
         except Exception:  # whatever a state backend raises, and what another release may have written
             log.warning("The task state store could not be read; going by the client token.", exc_info=True)
             return None
+        return found if isinstance(found, str) else None
 
     def keep(self, intent: Intent) -> None:
         """Keep an intent in place of the one before."""
@@ -269,6 +271,6 @@ def _may_be_new(state: JobState, *, began_at: datetime, elapsed: float) -> bool:
     # say. Both times may be in whole seconds.
     if state.completed_at is not None and state.completed_at - state.submitted_at > timedelta(seconds=elapsed + 1):
         return False
-    # The service's times are in milliseconds, or in seconds.
-    step = 1000 if state.submitted_at.microsecond else 1_000_000
+    # The service's times may be in seconds or in milliseconds, cut off.
+    step = next(step for step in (1_000_000, 1000, 1) if not state.submitted_at.microsecond % step)
     return state.submitted_at >= began_at - timedelta(microseconds=began_at.microsecond % step)

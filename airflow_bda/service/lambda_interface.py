@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.service.errors import BdaConnectionError, BdaError, BdaPermissionError, BdaRequestError
+from airflow_bda.service.model import GET_STATUS, validate
+from airflow_bda.service.safe_values import safe_text
 from airflow_bda.service.statuses import JobState, JobStatus
 
 if TYPE_CHECKING:
@@ -72,7 +75,7 @@ class Answer:
             read = json.loads(payload)
             body = json.loads(read["body"])
             return cls(int(read["statusCode"]), dict(body))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             raise BdaError(
                 f"The function {function_name} gave an answer that is no statusCode with a body of JSON.",
                 remedy="Check function_name: the function must be the one of `airflow-bda lambda package`, or answer "
@@ -92,9 +95,10 @@ class Answer:
         """
         if self.code != OK:
             raise self.error()
-        if not self.body.get(INVOCATION_ARN):
-            raise BdaError(f"The function's answer holds no {INVOCATION_ARN}: {sorted(self.body)}.")
-        return str(self.body[INVOCATION_ARN])
+        arn = self.body.get(INVOCATION_ARN)
+        if validate(GET_STATUS, {INVOCATION_ARN: arn}):
+            raise BdaError(f"The function's answer holds no valid {INVOCATION_ARN}: {safe_text(arn)!r}.")
+        return str(arn)
 
     def state(self, invocation_arn: str) -> JobState:
         """
@@ -114,6 +118,8 @@ class Answer:
             output_metadata_uri=self.body.get("outputLocation"),
             error_type=failure.get("type"),
             error_message=failure.get("message"),
+            submitted_at=_time(self.body.get("submissionTime")),
+            completed_at=_time(self.body.get("completionTime")),
         )
 
     def error(self) -> BdaError:
@@ -129,3 +135,11 @@ class Answer:
         if self.code == TOO_MANY_REQUESTS or self.code >= FAILED:
             error_class = BdaConnectionError
         return error_class(" ".join([message, *problems]), error_type=error_type)
+
+
+def _time(text: Any) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else None

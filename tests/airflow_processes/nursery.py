@@ -27,7 +27,7 @@ import boto3
 import psutil
 from airflow.__main__ import main as airflow
 from airflow.api.common.trigger_dag import trigger_dag
-from airflow.models import TaskInstance
+from airflow.models import DagRun, TaskInstance
 from airflow.models.taskinstance import clear_task_instances
 from airflow.utils.session import create_session
 from airflow_processes.cheap_clients import make_clients_cheap
@@ -54,6 +54,7 @@ IMPORTED_BY_MANY = (
     "airflow.jobs.scheduler_job_runner",
     "airflow.jobs.triggerer_job_runner",
     "airflow.models.dagbag",
+    "airflow.providers.fab.auth_manager.models",  # whose tables those of Airflow 2's runs refer to
     "airflow.sdk.execution_time.supervisor",
     "airflow.sdk.execution_time.task_runner",
     "airflow.task.standard_task_runner",
@@ -70,15 +71,24 @@ def trigger(*, dag_id: str, run_id: str, conf: dict[str, Any]) -> None:
     trigger_dag(dag_id=dag_id, run_id=run_id, conf=conf, replace_microseconds=False, **BY_A_USER)
 
 
-def clear(*, dag_id: str, run_id: str, task_id: str) -> int:
-    """Clear a task of a run, as the API and the UI do, and tell how many instances that were."""
+def clear(*, dag_id: str, run_id: str, task_id: str | None) -> int:
+    """Clear a task of a run, or all of them, as the API and the UI do, and tell how many instances that were."""
+    wanted = {"dag_id": dag_id, "run_id": run_id, **({"task_id": task_id} if task_id else {})}
+    if hasattr(TaskInstance, "working_set"):  # Airflow 3.4: a row for each try, of which one is at work
+        wanted["working_set"] = True
     with create_session() as session:
-        instances = session.query(TaskInstance).filter_by(dag_id=dag_id, run_id=run_id, task_id=task_id).all()
+        instances = session.query(TaskInstance).filter_by(**wanted).all()
         clear_task_instances(instances, session=session)
     return len(instances)
 
 
-ACTIONS = {action.__name__: action for action in (trigger, clear)}
+def delete_run(*, dag_id: str, run_id: str) -> None:
+    """Delete a run with all that belongs to it, as the API and the UI do."""
+    with create_session() as session:
+        session.delete(session.query(DagRun).filter_by(dag_id=dag_id, run_id=run_id).one())
+
+
+ACTIONS = {action.__name__: action for action in (trigger, clear, delete_run)}
 
 
 def launch(command: list[str], log: str) -> int:

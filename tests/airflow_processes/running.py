@@ -23,9 +23,11 @@ from airflow_processes.eventually import PATIENCE_SECONDS, eventually
 from airflow_processes.processes import AirflowProcess, kill
 from airflow_processes.reports import FOLDER_VARIABLE
 from airflow_processes.settings import (
+    INSTANCES,
     IS_AIRFLOW_2,
     RETRIES_A_KILLED_PROCESS,
     SCHEDULER_SILENCE_SECONDS,
+    XCOMS,
     airflow_environment,
 )
 
@@ -166,12 +168,16 @@ class RunningAirflow:
         while self.triggerers:
             self.triggerers.pop().kill()
 
-    def trigger(self, dag_id: str, **conf: Any) -> Run:
+    def trigger(self, dag_id: str, *, run_id: str | None = None, **conf: Any) -> Run:
         """Start a run."""
         self._mend_the_scheduler()
-        run = Run(self, dag_id, f"{dag_id}-{uuid.uuid4()}")
+        run = Run(self, dag_id, run_id or f"{dag_id}-{uuid.uuid4()}")
         self._ask(do="trigger", dag_id=dag_id, run_id=run.run_id, conf=conf)
         return run
+
+    def read_dags_again(self) -> None:
+        """Have the scheduler go by the DAG files as they are now."""
+        self._ask(run=["dags", "reserialize"], log=str(self._logs / "reserialize.log"))
 
     def backfill(self, dag_id: str, first_day: str, last_day: str) -> None:
         """Run a DAG for days of the past."""
@@ -220,8 +226,12 @@ class RunningAirflow:
             process.tell_where_it_is()
         return "\n".join(f"--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted(self._logs.glob("*.log")))
 
-    def clear(self, run: Run, task_id: str) -> None:
-        """Clear a task, as a user does."""
+    def delete(self, run: Run) -> None:
+        """Delete a run, as a user does."""
+        self._ask(do="delete_run", dag_id=run.dag_id, run_id=run.run_id)
+
+    def clear(self, run: Run, task_id: str | None) -> None:
+        """Clear a task, or all tasks of a run, as a user does."""
         cleared = self._ask(do="clear", dag_id=run.dag_id, run_id=run.run_id, task_id=task_id)
         assert cleared, f"{run} has no {task_id}"
 
@@ -271,7 +281,7 @@ class Run:
     def instances(self) -> list[Instance]:
         """Give its task instances as they stand."""
         rows = self.airflow.query(
-            "SELECT task_id, map_index, state, try_number, max_tries FROM task_instance "
+            f"SELECT task_id, map_index, state, try_number, max_tries FROM {INSTANCES} "
             "WHERE dag_id = ? AND run_id = ? ORDER BY task_id, map_index",
             self.dag_id,
             self.run_id,
@@ -298,8 +308,8 @@ class Run:
         )
         return str(state)
 
-    def clear(self, task_id: str = "invoke") -> None:
-        """Clear one of its tasks."""
+    def clear(self, task_id: str | None = "invoke") -> None:
+        """Clear one of its tasks, or all of them."""
         self.airflow.clear(self, task_id)
 
     def starts(self) -> list[Start]:
@@ -324,7 +334,7 @@ class Run:
     def xcoms(self, key: str = "return_value") -> list[Any]:
         """Give an XCom of its tasks, in the order of their names and map indexes."""
         rows = self.airflow.query(
-            "SELECT value FROM xcom WHERE dag_id = ? AND run_id = ? AND key = ? ORDER BY task_id, map_index",
+            f"SELECT value FROM {XCOMS} WHERE dag_id = ? AND run_id = ? AND key = ? ORDER BY task_id, map_index",
             self.dag_id,
             self.run_id,
             key,

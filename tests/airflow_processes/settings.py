@@ -16,6 +16,13 @@ IS_AIRFLOW_2 = AIRFLOW_VERSION < (3, 0)
 RETRIES_A_KILLED_PROCESS = AIRFLOW_VERSION[0] != 3 or AIRFLOW_VERSION >= (3, 1)
 HAS_TASK_STATE_STORE = AIRFLOW_VERSION >= (3, 3)
 
+# What tests read task instances and XComs from. Airflow 3.4 keeps a row for each try, of which one is at work, and
+# XComs by the key of that row; mapped tasks are one kind of region to it.
+INSTANCES, XCOMS = "task_instance", "xcom"
+if AIRFLOW_VERSION >= (3, 4):
+    INSTANCES = "(SELECT *, region_index AS map_index FROM task_instance WHERE working_set)"
+    XCOMS = f"(SELECT * FROM xcom_v2 JOIN {INSTANCES} AS instance ON instance.id = task_instance_id)"
+
 DAGS = "dags"
 PARALLEL_TASKS = 4
 # A worker, and a triggerer, that has not been heard of for this long is taken for dead.

@@ -151,9 +151,9 @@ def recording(base: type) -> type:
             with _remembered(context):
                 return super().execute(context)
 
-        def execute_complete(self, context, event=None):
+        def execute_complete(self, context, **resumed):
             with _remembered(context):
-                return super().execute_complete(context, event)
+                return super().execute_complete(context, **resumed)
 
     Recording.__name__ = Recording.__qualname__ = f"Recording{base.__name__}"
     return Recording

@@ -12,6 +12,7 @@ from pathlib import Path
 import modes_table
 import pytest
 from airflow_processes.running import decoded
+from airflow_processes.settings import XCOMS
 from modes_table import MAY_NOT_ASK, OUTCOMES, SKIPPING
 
 from airflow_bda._compat import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
@@ -78,7 +79,7 @@ def _run(airflow_db, server, patch):
 
 def _xcoms(database, task_id):
     with closing(sqlite3.connect(database)) as connection:
-        rows = connection.execute("SELECT key, value FROM xcom WHERE dag_id = 'modes' AND task_id = ?", (task_id,))
+        rows = connection.execute(f"SELECT key, value FROM {XCOMS} WHERE dag_id = 'modes' AND task_id = ?", (task_id,))
         return {key: decoded(value) for key, value in rows}
 
 

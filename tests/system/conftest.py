@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 import lambda_stack
 import pytest
 from airflow_processes.running import decoded
+from airflow_processes.settings import XCOMS
 from answers import Answers, kept_tokens, report_folder
 from real_account import HOW_TO_NAME, Account, Place
 
@@ -137,7 +138,7 @@ def _xcoms(database: Path, dag_id: str) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     with closing(sqlite3.connect(database)) as connection:
         for task_id, key, value in connection.execute(
-            "SELECT task_id, key, value FROM xcom WHERE dag_id = ?", (dag_id,)
+            f"SELECT task_id, key, value FROM {XCOMS} WHERE dag_id = ?", (dag_id,)
         ):
             found.setdefault(task_id, {})[key] = decoded(value)
     return found
