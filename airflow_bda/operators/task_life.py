@@ -16,8 +16,8 @@ from airflow_bda.service.request.tokens import TaskIdentity
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Tasks that run within `airflow dags test` or `dag.test()`, below Airflow 3.2: nothing that Airflow tells them differs
-# from one such run to the next of the same date, and all tries of one are in one process.
+# Tasks that run within `airflow dags test` or `dag.test()`: before Airflow 3.4, nothing that Airflow tells them differs
+# from one such run to the next of the same date. All tries of one are in one process.
 _lives_in_this_process: dict[tuple[str, str, str, int], str] = {}
 
 
