@@ -23,7 +23,7 @@ from airflow_bda.service.formats import Modality
 if TYPE_CHECKING:
     from pathlib import Path
 
-_STATUSES = ("MATCH", "NO_MATCH", None)
+_STATUSES = ("MATCH", "NO_MATCH", "FALLBACK", None)
 
 
 class AnswerFileError(ValueError):
@@ -45,7 +45,7 @@ class Answers:
 
     def answer(self, key: str) -> ProcessedInput | None:
         """
-        Give the canned results for *key*; None when there are none.
+        Return the canned results for *key*; None when there are none.
 
         :raises InputError: when the answer is a failure.
         :raises AnswerFileError: when the file is not as described above.
@@ -56,12 +56,12 @@ class Answers:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             return _parse(content)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OSError, RecursionError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else error
             raise AnswerFileError(f"The answer file {str(path)!r} is not valid: {reason}") from error
 
     def modality(self, key: str) -> Modality | None:
-        """Give the modality of the canned results for *key*; None when there are none."""
+        """Return the modality of the canned results for *key*; None when there are none."""
         try:
             answer = self.answer(key)
         except InputError:
@@ -95,5 +95,5 @@ def _segment(content: Any) -> SegmentOutput:
     custom = content.get("custom")
     status = content.get("custom_status", "MATCH" if custom is not None else None)
     if status not in _STATUSES:
-        raise ValueError(f"custom_status is {status!r}; use MATCH, NO_MATCH or null")
+        raise ValueError(f"custom_status is {status!r}; use MATCH, NO_MATCH, FALLBACK or null")
     return SegmentOutput(content.get("standard"), custom, status)

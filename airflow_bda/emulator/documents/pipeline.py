@@ -6,12 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator.documents.assumptions import (
-    DOCUMENT_WORDS,
-    INVALID_INPUT,
-    MODALITY_DISABLED,
-    UNSUPPORTED_FORMAT,
-)
 from airflow_bda.emulator.documents.contract import (
     AssetOutput,
     InputError,
@@ -47,8 +41,17 @@ from airflow_bda.emulator.documents.reading import ocr
 from airflow_bda.emulator.documents.reading.docx import read_docx
 from airflow_bda.emulator.documents.reading.formats import FileFormat, format_of
 from airflow_bda.emulator.documents.reading.images import page_picture, read_picture, read_tiff
+from airflow_bda.emulator.documents.reading.input_limits import (
+    INVALID_INPUT,
+    MODALITY_DISABLED,
+    STEP_CLOCK,
+    UNSUPPORTED_FORMAT,
+    check_format,
+    check_image_size,
+    check_size,
+    document_limits,
+)
 from airflow_bda.emulator.documents.reading.layout import Document
-from airflow_bda.emulator.documents.reading.limits import check_format, check_image_size, check_size, document_limits
 from airflow_bda.emulator.documents.reading.media import read_media
 from airflow_bda.emulator.documents.reading.pdf import draw_page, read_pdf
 from airflow_bda.service.formats import Modality
@@ -65,6 +68,9 @@ _DRAWERS = {FileFormat.PDF: draw_page, FileFormat.TIFF: page_picture, FileFormat
 _DRAWERS[FileFormat.JPEG] = page_picture
 # The file type that the service names for bytes of a PNG or JPEG that came in the call.
 _TYPE_OF_BYTES = "IMAGE"
+# A JPEG or PNG is a document or an image by its content; the service's rule is not known. Ours: this many words read
+# in it make it a document.
+_DOCUMENT_WORDS = 12
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,7 @@ def _process_picture(work: Work, file_format: FileFormat) -> ProcessedInput:
     limits = document_limits(sync=work.request.sync)
     check_size(len(work.request.data), Modality.DOCUMENT, limits)
     picture = read_picture(work.request.data, file_format)
-    is_document = len(picture.page.words) >= DOCUMENT_WORDS
+    is_document = len(picture.page.words) >= _DOCUMENT_WORDS
     by_content = Modality.DOCUMENT if is_document else Modality.IMAGE
     modality = work.request.project.routed_modality(work.request.data) or by_content
     if modality is Modality.DOCUMENT:
@@ -157,6 +163,7 @@ def _process_paged(work: Work, file_format: FileFormat) -> ProcessedInput:
 
 def _document_results(work: Work, document: Document, file_format: FileFormat) -> ProcessedInput:
     _check_enabled(work, Modality.DOCUMENT)
+    STEP_CLOCK.restart()
     request, options = work.request, work.options
     split = options.splits_documents and not request.sync
     segments = []

@@ -10,7 +10,8 @@ from airflow_bda.emulator.documents.answers import Answers
 from airflow_bda.emulator.documents.contract import InputError, MadeBlueprint, ProcessedInput, ProcessingRequest
 from airflow_bda.emulator.documents.fields.blueprints import parse_blueprint
 from airflow_bda.emulator.documents.fields.catalogue import Catalogue, managed_blueprint
-from airflow_bda.emulator.documents.pipeline import PICTURES, Work, process
+from airflow_bda.emulator.documents.isolation import READERS
+from airflow_bda.emulator.documents.pipeline import PICTURES, Work
 from airflow_bda.emulator.documents.reading.formats import format_of
 from airflow_bda.emulator.documents.reading.images import looks_like_paper
 from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality, extension
@@ -61,6 +62,8 @@ class Processor:
         """
         if self._answers and (canned := self._answers.modality(key)):
             return canned
+        # Whoever asks this will soon have the input processed.
+        READERS.warm_up()
         file_format = format_of(data)
         if file_format is None:
             return MODALITIES_OF_EXTENSION.get(extension(key), (Modality.DOCUMENT,))[0]
@@ -82,7 +85,7 @@ class Processor:
             return canned
         made = {each.arn: _read_made(each) for each in request.made_blueprints}
         fallback = request.project.fallback_arn
-        return process(
+        return READERS.read(
             Work(
                 request,
                 self._find_blueprints(request.blueprint_arns, made),

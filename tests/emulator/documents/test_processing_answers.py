@@ -96,6 +96,7 @@ def test_no_key_breaks_the_lookup(folder, key):
         ("[]", "list"),
         ("{}", "'modality' is missing"),
         ('{"modality": "SMELL", "assets": []}', "SMELL"),
+        ("[" * 100_000, "recursion"),
         ('{"modality": "AUDIO", "assets": [{}]}', "'segments' is missing"),
         ('{"modality": "AUDIO", "assets": [{"segments": [{"custom_status": "MAYBE"}]}]}', "MAYBE"),
     ],

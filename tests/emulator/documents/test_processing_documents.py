@@ -14,9 +14,10 @@ from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Table, TableStyle
 
-from airflow_bda.emulator.documents import InputError, Processor, assumptions
+from airflow_bda.emulator.documents import InputError, Processor
+from airflow_bda.emulator.documents.pipeline import Work, process
 from airflow_bda.emulator.documents.reading import docx as docx_reading
-from airflow_bda.emulator.documents.reading import limits, ocr
+from airflow_bda.emulator.documents.reading import input_limits, ocr
 from airflow_bda.service.formats import Modality
 
 PAGE = [
@@ -155,7 +156,7 @@ def test_a_scanned_page_is_read_by_ocr():
 def test_a_pdf_with_a_password_is_refused_by_that_name():
     error = refused(pdf(PAGE, encrypt=StandardEncryption("secret", ownerPassword="owner")))
 
-    assert error.error_type == assumptions.PASSWORD_PROTECTED
+    assert error.error_type == input_limits.PASSWORD_PROTECTED
     assert "password" in error.error_message
 
 
@@ -165,7 +166,7 @@ def test_a_cut_off_pdf_never_breaks_the_processor(keep):
     try:
         standard(data[: int(len(data) * keep)])
     except InputError as error:
-        assert error.error_type == assumptions.INVALID_INPUT  # noqa: PT017 - a reader may also mend it
+        assert error.error_type == input_limits.INVALID_INPUT  # noqa: PT017 - a reader may also mend it
         assert "PDF" in error.error_message  # noqa: PT017 - as above
 
 
@@ -174,13 +175,13 @@ def test_a_synchronous_call_takes_ten_pages():
 
     assert standard(data)["metadata"]["number_of_pages"] == 11
     error = refused(data, sync=True)
-    assert error.error_type == assumptions.LIMIT_EXCEEDED
+    assert error.error_type == input_limits.LIMIT_EXCEEDED
     assert "11 pages" in error.error_message
     assert "10" in error.error_message
 
 
 def test_a_pdf_page_beyond_the_size_limit_is_refused():
-    error = refused(pdf(PAGE, pagesize=(limits.MAX_PDF_SIDE_POINTS + 100, 500)))
+    error = refused(pdf(PAGE, pagesize=(input_limits.MAX_PDF_SIDE_POINTS + 100, 500)))
 
     assert "9100 points" in error.error_message
 
@@ -191,12 +192,12 @@ def test_a_pdf_page_beyond_the_size_limit_is_refused():
 def test_what_is_no_known_format_is_refused_whatever_its_name(data):
     error = refused(data, key="a.pdf")
 
-    assert error.error_type == assumptions.UNSUPPORTED_FORMAT
+    assert error.error_type == input_limits.UNSUPPORTED_FORMAT
     assert "PDF" in error.error_message
 
 
 def test_an_empty_file_is_refused():
-    assert refused(b"").error_type == assumptions.INVALID_INPUT
+    assert refused(b"").error_type == input_limits.INVALID_INPUT
 
 
 def test_the_format_is_told_by_the_content_not_by_the_name():
@@ -249,7 +250,7 @@ def test_fields_are_found_in_a_docx_but_no_boxes_are_made_up():
 def test_a_synchronous_call_takes_no_docx():
     error = refused(word_file(lambda document: document.add_paragraph("x")), sync=True)
 
-    assert error.error_type == assumptions.UNSUPPORTED_FORMAT
+    assert error.error_type == input_limits.UNSUPPORTED_FORMAT
 
 
 def test_a_zip_bomb_is_refused_before_it_unpacks(monkeypatch):
@@ -258,8 +259,9 @@ def test_a_zip_bomb_is_refused_before_it_unpacks(monkeypatch):
     with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("word/bomb.xml", b"0" * 2_000_000)
 
-    error = refused(file.getvalue())
-    assert error.error_type == assumptions.LIMIT_EXCEEDED
+    with pytest.raises(InputError) as caught:
+        process(Work(request(file.getvalue())))
+    assert caught.value.error_type == input_limits.LIMIT_EXCEEDED
     assert len(file.getvalue()) < 100_000
 
 
@@ -269,12 +271,12 @@ def test_a_zip_that_lies_about_its_size_is_no_docx():
     at = data.rindex(b"PK\x01\x02")
     data[at + 24 : at + 28] = (10).to_bytes(4, "little")
 
-    assert refused(bytes(data)).error_type == assumptions.INVALID_INPUT
+    assert refused(bytes(data)).error_type == input_limits.INVALID_INPUT
 
 
 @pytest.mark.parametrize("data", [b"PK\x03\x04word/", b"PK\x03\x04word/document.xml" + b"\xff" * 500])
 def test_a_broken_docx_is_refused(data):
-    assert refused(data).error_type == assumptions.INVALID_INPUT
+    assert refused(data).error_type == input_limits.INVALID_INPUT
 
 
 # --- pictures
@@ -318,15 +320,15 @@ def test_a_photo_is_turned_upright():
 
 
 def test_an_image_of_more_than_five_megabytes_is_refused():
-    data = picture() + b"\x00" * limits.MAX_IMAGE_BYTES
+    data = picture() + b"\x00" * input_limits.MAX_IMAGE_BYTES
 
     error = refused(data)
-    assert error.error_type == assumptions.LIMIT_EXCEEDED
+    assert error.error_type == input_limits.LIMIT_EXCEEDED
     assert "5 MB" in error.error_message
 
 
 def test_an_image_with_too_long_a_side_is_refused():
-    error = refused(picture(size=(limits.MAX_IMAGE_SIDE_PIXELS + 1, 10)))
+    error = refused(picture(size=(input_limits.MAX_IMAGE_SIDE_PIXELS + 1, 10)))
 
     assert "8001" in error.error_message
 
@@ -337,19 +339,19 @@ def test_a_decompression_bomb_is_refused_unopened():
     data = picture(size=(12_000, 12_000), mode="1")
     assert len(data) < 100_000
 
-    assert refused(data).error_type == assumptions.LIMIT_EXCEEDED
+    assert refused(data).error_type == input_limits.LIMIT_EXCEEDED
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF"])
 def test_a_cut_off_picture_is_refused(form):
     data = picture(form=form)
 
-    assert refused(data[: len(data) // 2]).error_type == assumptions.INVALID_INPUT
+    assert refused(data[: len(data) // 2]).error_type == input_limits.INVALID_INPUT
 
 
 def test_pictures_have_no_text_where_no_ocr_is_installed(monkeypatch):
     monkeypatch.setattr(ocr, "_engine_parameters", lambda: None)
-    processed = Processor().process(request(picture()))
+    processed = process(Work(request(picture())))
 
     assert any("pip install 'airflow-provider-bda[ocr]'" in note for note in processed.notes)
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from making_inputs import INVOICE, request
 
-from airflow_bda.emulator.documents import InputError, Processor, assumptions
+from airflow_bda.emulator.documents import InputError, Processor
+from airflow_bda.emulator.documents.reading import input_limits
 from airflow_bda.service.formats import Modality
 
 
@@ -141,7 +142,7 @@ def test_no_blueprint_fits_speech_that_nobody_read():
 def test_media_beyond_the_limits_are_refused(data, what):
     error = refused(data)
 
-    assert error.error_type == assumptions.LIMIT_EXCEEDED
+    assert error.error_type == input_limits.LIMIT_EXCEEDED
     assert what in error.error_message
 
 
@@ -149,7 +150,7 @@ def test_media_beyond_the_limits_are_refused(data, what):
     "data", [b"RIFF\x00\x00\x00\x00WAVE", b"fLaC" + b"\x01" * 100, b"OggS" + b"\xff" * 200, video("mp4", "mpeg4")[:400]]
 )
 def test_broken_media_are_refused(data):
-    assert refused(data).error_type in {assumptions.INVALID_INPUT, assumptions.LIMIT_EXCEEDED}
+    assert refused(data).error_type in {input_limits.INVALID_INPUT, input_limits.LIMIT_EXCEEDED}
 
 
 def test_a_playlist_behind_a_media_mark_opens_no_other_file(tmp_path):
@@ -157,4 +158,4 @@ def test_a_playlist_behind_a_media_mark_opens_no_other_file(tmp_path):
     secret.write_bytes(wav())
     playlist = f"ID3\n#EXTM3U\n#EXTINF:1,\n{secret}\n".encode()
 
-    assert refused(playlist).error_type in {assumptions.INVALID_INPUT, assumptions.LIMIT_EXCEEDED}
+    assert refused(playlist).error_type in {input_limits.INVALID_INPUT, input_limits.LIMIT_EXCEEDED}

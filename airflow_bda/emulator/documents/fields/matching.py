@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from airflow_bda.emulator.documents.assumptions import MATCH_THRESHOLD
 from airflow_bda.emulator.documents.fields.conclusions import Conclusions
 from airflow_bda.emulator.documents.fields.fields import FieldSearch, choose
 from airflow_bda.emulator.documents.fields.found import Finding, Findings
@@ -38,6 +37,8 @@ _CLASS_SHARE, _FIELDS_SHARE = 0.4, 0.6
 _NAMED_IN_TITLE, _NAMED_IN_TEXT = 1.0, 0.5
 _TITLE_WORDS = 6
 _LEAST_FIELDS = 2
+# A document below this score fits no blueprint. The service's own measure is not known.
+_MATCH_THRESHOLD = 0.4
 _OTHER_CLASS_NAMES = {
     "invoice": ("invoice", "bill", "pro forma", "proforma"),
     "receipt": ("receipt", "sales slip", "till slip", "cash sale"),
@@ -142,7 +143,7 @@ class _Trial:
     def match(self, start: int, end: int) -> Match | None:
         """Return what was found on some pages; None when the blueprint does not fit them."""
         match, found, wanted = self._try(start, end)
-        return None if match.score < MATCH_THRESHOLD or found < min(_LEAST_FIELDS, wanted) else match
+        return None if match.score < _MATCH_THRESHOLD or found < min(_LEAST_FIELDS, wanted) else match
 
     def apply(self, start: int, end: int) -> Match:
         """Return what was found on some pages, whether the blueprint fits them or not."""

@@ -11,15 +11,20 @@ import io
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator.documents.assumptions import LIMIT_EXCEEDED, MAX_DOCX_UNPACKED_BYTES
 from airflow_bda.emulator.documents.contract import InputError
-from airflow_bda.emulator.documents.reading.failures import unreadable_means_input_error
+from airflow_bda.emulator.documents.reading.input_limits import (
+    LIMIT_EXCEEDED,
+    MAX_DOCX_ELEMENTS,
+    MAX_DOCX_UNPACKED_BYTES,
+    DocumentLimits,
+    check_words,
+    unreadable_means_input_error,
+)
 from airflow_bda.emulator.documents.reading.layout import Box, Document, Page, Run, Table, Word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_bda.emulator.documents.reading.limits import DocumentLimits
 
 # A sheet of our own, in characters and lines: only the order and the gaps matter.
 _COLUMNS, _ROWS = 100.0, 60.0
@@ -28,6 +33,7 @@ _LINE_PITCH = 4.0
 _CHARACTERS_PER_TAB = 24
 _TITLE_STYLES = ("Title", "Heading")
 _TITLE_SCALE = 1.5
+_PIECE = 1_000_000
 
 
 def read_docx(data: bytes, limits: DocumentLimits) -> Document:
@@ -42,6 +48,10 @@ def read_docx(data: bytes, limits: DocumentLimits) -> Document:
         _refuse_zip_bomb(data)
         document = docx.Document(io.BytesIO(data))
         pages = tuple(_pages(document))
+        total = 0
+        for page in pages:
+            total += len(page.words)
+            check_words(page.index + 1, len(page.words), total)
     if len(pages) > limits.max_pages:
         raise InputError(LIMIT_EXCEEDED, f"The DOCX has {len(pages)} pages; this call takes up to {limits.max_pages}.")
     return Document("DOCX", pages)
@@ -50,11 +60,27 @@ def read_docx(data: bytes, limits: DocumentLimits) -> Document:
 def _refuse_zip_bomb(data: bytes) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         unpacked = sum(entry.file_size for entry in archive.infolist())
-    if unpacked > MAX_DOCX_UNPACKED_BYTES:
-        raise InputError(
-            LIMIT_EXCEEDED,
-            f"The DOCX unpacks to {unpacked:,} bytes; the emulator takes up to {MAX_DOCX_UNPACKED_BYTES:,}.",
-        )
+        if unpacked > MAX_DOCX_UNPACKED_BYTES:
+            raise InputError(
+                LIMIT_EXCEEDED,
+                f"The DOCX unpacks to {unpacked:,} bytes; the emulator takes up to {MAX_DOCX_UNPACKED_BYTES:,}.",
+            )
+        for entry in archive.infolist():
+            if entry.filename.endswith((".xml", ".rels")):
+                _check_elements(archive, entry)
+
+
+def _check_elements(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """Count the tags of a part without keeping it: parsed, each takes a hundred times its letters."""
+    elements = 0
+    with archive.open(entry) as part:
+        while piece := part.read(_PIECE):
+            elements += piece.count(b"<")
+            if elements > MAX_DOCX_ELEMENTS:
+                raise InputError(
+                    LIMIT_EXCEEDED,
+                    f"{entry.filename} in the DOCX has more than {MAX_DOCX_ELEMENTS:,} tags, which the emulator takes.",
+                )
 
 
 class _Sheet:

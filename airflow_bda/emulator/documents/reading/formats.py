@@ -53,6 +53,12 @@ _PREFIXES = (
     (b"ID3", FileFormat.MP3),
 )
 _RIFF_KINDS = {b"WAVE": FileFormat.WAV, b"AVI ": FileFormat.AVI}
+# Pictures in the container of MP4, which BDA does not take: the brands of HEIF (ISO/IEC 23008-12), of MIAF and of AVIF
+# that https://www.iana.org/assignments/media-types names.
+_HEIF_BRANDS = frozenset(
+    {b"mif1", b"mif2", b"msf1", b"miaf", b"MiHB", b"MiHA", b"MiHE", b"heic", b"heix", b"heim", b"heis", b"hevc"}
+    | {b"hevx", b"hevm", b"hevs", b"avci", b"avcs", b"jpeg", b"jpgs", b"j2ki", b"j2is", b"avif", b"avis"}
+)
 # The frame mark of MPEG audio: eleven set bits, then a layer other than 0, which AAC's frames have.
 _MPEG_SYNC, _MPEG_LAYER = 0xE0, 0x06
 
@@ -86,7 +92,7 @@ def _searched_format(data: bytes) -> FileFormat | None:
 
 
 def _iso_media_format(brand: bytes) -> FileFormat | None:
-    if brand.startswith((b"heic", b"heix", b"mif1", b"avif")):
+    if brand in _HEIF_BRANDS:
         return None
     if brand.startswith((b"M4A", b"M4B")):
         return FileFormat.M4A

@@ -7,10 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_bda.emulator.documents.assumptions import LIMIT_EXCEEDED, MAX_PAGE_PIXELS, PAPER_SHARE
 from airflow_bda.emulator.documents.contract import InputError
 from airflow_bda.emulator.documents.reading import ocr
-from airflow_bda.emulator.documents.reading.failures import unreadable_means_input_error
+from airflow_bda.emulator.documents.reading.input_limits import (
+    LIMIT_EXCEEDED,
+    MAX_PAGE_PIXELS,
+    STEP_CLOCK,
+    DocumentLimits,
+    unreadable_means_input_error,
+)
 from airflow_bda.emulator.documents.reading.layout import Document, Page, lines_of
 
 if TYPE_CHECKING:
@@ -19,13 +24,17 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from airflow_bda.emulator.documents.reading.formats import FileFormat
-    from airflow_bda.emulator.documents.reading.limits import DocumentLimits
 
 # What Pillow calls the formats that the emulator takes; no other decoder is tried.
 _DECODERS = ("PNG", "JPEG", "TIFF", "MPO")
 # Paper: at least this light, in each of the three channels, and with channels no further apart than this.
 _PAPER_LIGHT, _PAPER_TINT = 170, 48
 _THUMBNAIL = (64, 64)
+# A picture is guessed to be a document when this share of its pixels is as light and as grey as paper: only the queue
+# needs to know before the text is read.
+_PAPER_SHARE = 0.5
+# Bigger ones are not decoded for a guess; no image may have a side that gives more with a usual other side.
+_MOST_GUESSED_PIXELS = 25_000_000
 
 
 @dataclass(frozen=True)
@@ -45,12 +54,14 @@ class Picture:
 def looks_like_paper(data: bytes) -> bool:
     """Guess, without reading its text, whether a picture shows a document: mostly light and grey pixels."""
     with _opened(data) as image:
+        if image.width * image.height > _MOST_GUESSED_PIXELS:
+            return True
         image.draft("RGB", _THUMBNAIL)
         small = image.convert("RGB").resize(_THUMBNAIL)
     raw = small.tobytes()
     pixels = list(zip(raw[0::3], raw[1::3], raw[2::3], strict=True))
     light = sum(min(pixel) >= _PAPER_LIGHT and max(pixel) - min(pixel) <= _PAPER_TINT for pixel in pixels)
-    return light / len(pixels) >= PAPER_SHARE
+    return light / len(pixels) >= _PAPER_SHARE
 
 
 def read_picture(data: bytes, file_format: FileFormat) -> Picture:
@@ -80,6 +91,7 @@ def read_tiff(data: bytes, limits: DocumentLimits) -> Document:
             raise InputError(LIMIT_EXCEEDED, f"The TIFF has {frames} pages; this call takes up to {limits.max_pages}.")
         pages = []
         for index in range(frames):
+            STEP_CLOCK.restart()
             image.seek(index)
             _check_pixels(image)
             pages.append(_page(image, index))
@@ -90,9 +102,15 @@ def read_tiff(data: bytes, limits: DocumentLimits) -> Document:
 def _opened(data: bytes) -> Iterator[Image]:
     from PIL import Image
 
-    with unreadable_means_input_error("a picture"), Image.open(io.BytesIO(data), formats=_DECODERS) as image:
-        _check_pixels(image)
-        yield image
+    with unreadable_means_input_error("a picture"):
+        try:
+            opened = Image.open(io.BytesIO(data), formats=_DECODERS)
+        except Image.DecompressionBombError as error:
+            # Pillow's own limit is above ours, and it tells of the size before anyone can look.
+            raise InputError(LIMIT_EXCEEDED, f"The picture is too big to be decoded: {error}") from error
+        with opened as image:
+            _check_pixels(image)
+            yield image
 
 
 def _check_pixels(image: Image) -> None:

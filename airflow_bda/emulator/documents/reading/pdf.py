@@ -10,19 +10,26 @@ import io
 import threading
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator.documents.assumptions import INVALID_INPUT, LIMIT_EXCEEDED, PASSWORD_PROTECTED
 from airflow_bda.emulator.documents.contract import InputError
 from airflow_bda.emulator.documents.reading import ocr
-from airflow_bda.emulator.documents.reading.failures import unreadable_means_input_error
-from airflow_bda.emulator.documents.reading.layout import Box, Document, Page, Table, Word, lines_of
-from airflow_bda.emulator.documents.reading.limits import (
+from airflow_bda.emulator.documents.reading.input_limits import (
+    INVALID_INPUT,
+    LIMIT_EXCEEDED,
+    MAX_PAGE_DRAWINGS,
     MAX_PDF_SIDE_POINTS,
+    PASSWORD_PROTECTED,
     POINTS_PER_INCH,
+    STEP_CLOCK,
     DocumentLimits,
     check_range,
+    check_words,
+    unreadable_means_input_error,
 )
+from airflow_bda.emulator.documents.reading.layout import Box, Document, Page, Table, Word, lines_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from PIL.Image import Image
 
 # PDFium is not thread-safe.
@@ -30,6 +37,8 @@ _pdfium_lock = threading.Lock()
 # Sharp enough for small print; the OCR engine shrinks what is bigger than 2000 pixels.
 _DOTS_PER_INCH = 200
 _MAX_RENDERED_SIDE = 2400
+# A page with more lines is a drawing; the search for tables takes the square of them.
+_MOST_EDGES = 5_000
 
 
 def read_pdf(data: bytes, limits: DocumentLimits) -> Document:
@@ -51,7 +60,7 @@ def read_pdf(data: bytes, limits: DocumentLimits) -> Document:
             raise
         with pdf:
             _check_page_count(len(pdf.pages), limits)
-            return Document("PDF", tuple(_read_page(page, data) for page in pdf.pages))
+            return Document("PDF", tuple(_read_pages(pdf.pages, data)))
 
 
 def _asks_for_password(error: BaseException) -> bool:
@@ -69,6 +78,49 @@ def _check_page_count(count: int, limits: DocumentLimits) -> None:
         raise InputError(LIMIT_EXCEEDED, f"The PDF has {count} pages; this call takes up to {limits.max_pages}.")
 
 
+def _read_pages(pages: Sequence[Any], data: bytes) -> Iterator[Page]:
+    total = 0
+    for each in pages:
+        STEP_CLOCK.restart()
+        _check_content(each)
+        page = _read_page(each, data)
+        total += len(page.words)
+        check_words(each.page_number, len(page.words), total)
+        yield page
+
+
+def _check_content(page: Any) -> None:
+    """
+    Refuse a page that draws too much, before pdfplumber keeps a kilobyte for each character and path of it.
+
+    Its length does not tell: a form that is drawn again and again is written once.
+    """
+    from pdfminer.pdfdevice import PDFDevice
+    from pdfminer.pdfinterp import PDFPageInterpreter, PDFResourceManager
+
+    drawn = 0
+
+    def count(number: int) -> None:
+        nonlocal drawn
+        drawn += number
+        if drawn > MAX_PAGE_DRAWINGS:
+            raise InputError(
+                LIMIT_EXCEEDED,
+                f"Page {page.page_number} draws more than the {MAX_PAGE_DRAWINGS:,} characters and paths that the"
+                " emulator reads.",
+            )
+
+    class Counter(PDFDevice):
+        def render_string(self, _state: Any, parts: Any, *_: Any) -> None:
+            count(sum(len(part) for part in parts if isinstance(part, bytes)))
+
+        def paint_path(self, *_: Any) -> None:
+            count(1)
+
+    resources = PDFResourceManager()
+    PDFPageInterpreter(resources, Counter(resources)).process_page(page.page_obj)
+
+
 def _read_page(page: Any, data: bytes) -> Page:
     index = page.page_number - 1
     for side in (page.width, page.height):
@@ -79,7 +131,7 @@ def _read_page(page: Any, data: bytes) -> Page:
     if scanned:
         # A page with nothing on it need not be drawn to know that nothing is written there.
         words = ocr.read_words(_draw(data, index)) if page.objects and ocr.is_available() else ()
-    else:
+    elif len(page.edges) <= _MOST_EDGES:
         tables = tuple(_table(table, page) for table in page.find_tables())
     scale = _scale(float(page.width), float(page.height))
     page.close()

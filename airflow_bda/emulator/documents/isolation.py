@@ -1,0 +1,148 @@
+"""
+Inputs are read in processes of their own, with limits: a small file can need much memory and time.
+
+A process reads one input after another and stays for the next, so that only the first one waits for its start. One that
+dies of its limits, or of an error in a parser, takes the job with it and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import airflow_bda
+from airflow_bda.emulator.documents.contract import InputError, ProcessedInput
+from airflow_bda.emulator.documents.reading.input_limits import LIMIT_EXCEEDED, MAX_CPU_SECONDS, MAX_MEMORY_BYTES
+
+if TYPE_CHECKING:
+    from airflow_bda.emulator.documents.pipeline import Work
+
+_CHILD = Path(__file__).with_name("child.py")
+_PACKAGE_ROOT = Path(airflow_bda.__file__).parents[1]
+# More would only keep memory: the emulator reads few inputs at once.
+_MOST_IDLE = 2
+# What a parser keeps of the inputs that it has read goes with its process.
+_MOST_INPUTS = 200
+
+
+class ReaderPool:
+    """The processes of this process that read inputs; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._idle: list[_ReaderProcess] = []
+        # A fork has copies of the pipes, which only one of the two may use.
+        os.register_at_fork(after_in_child=self._forget)
+
+    def warm_up(self) -> None:
+        """Start a process, where none waits, without waiting for it."""
+        with self._lock:
+            if not self._idle:
+                self._idle.append(_ReaderProcess())
+
+    def read(self, work: Work) -> ProcessedInput:
+        """
+        Read an input and build its results.
+
+        :raises InputError: when the input cannot be processed or needs more than the limits allow.
+        """
+        while True:
+            process = self._take()
+            try:
+                return process.read(work)
+            except _NotRunningError:
+                # It had waited for too long and ended as this input came.
+                continue
+            finally:
+                self._give_back(process)
+
+    def _take(self) -> _ReaderProcess:
+        with self._lock:
+            return self._idle.pop() if self._idle else _ReaderProcess()
+
+    def _give_back(self, process: _ReaderProcess) -> None:
+        with self._lock:
+            if process.is_usable and len(self._idle) < _MOST_IDLE:
+                self._idle.append(process)
+                return
+        process.stop()
+
+    def _forget(self) -> None:
+        self._lock = Lock()
+        self._idle = []
+
+
+class _NotRunningError(Exception):
+    """The process ended before it took the input."""
+
+
+class _ReaderProcess:
+    """One process, and the pipe to it."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, str(_CHILD), str(_PACKAGE_ROOT), str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                # A Ctrl-C is for the emulator, which ends its readers by closing their pipes.
+                start_new_session=True,
+            )
+            self._pipe = Connection(os.dup(ours.fileno()))
+        self._inputs = 0
+
+    @property
+    def is_usable(self) -> bool:
+        return self._inputs < _MOST_INPUTS and self._process.poll() is None and not self._pipe.closed
+
+    def read(self, work: Work) -> ProcessedInput:
+        self._inputs += 1
+        try:
+            # The content apart: it is passed as it is, without another copy of it.
+            self._pipe.send(replace(work, request=replace(work.request, data=b"")))
+            self._pipe.send_bytes(work.request.data)
+            answer = pickle.loads(self._pipe.recv_bytes())  # noqa: S301 - from our own program
+        except (EOFError, OSError):
+            raise self._reason_of_end() from None
+        except BaseException:
+            # What was sent and not read would be taken for the next answer.
+            self.stop()
+            raise
+        if isinstance(answer, Exception):
+            raise answer
+        result: ProcessedInput = answer
+        return result
+
+    def stop(self) -> None:
+        self._pipe.close()
+        if self._process.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.2)
+            self._process.kill()
+        self._process.wait()
+
+    def _reason_of_end(self) -> Exception:
+        self._pipe.close()
+        code = self._process.wait()
+        if code == 0:
+            return _NotRunningError()
+        if code == -signal.SIGPROF:
+            return InputError(LIMIT_EXCEEDED, f"Reading a part of the file took more than {MAX_CPU_SECONDS} s.")
+        return InputError(
+            LIMIT_EXCEEDED,
+            f"Reading the file needs more than {MAX_MEMORY_BYTES // 1_000_000:,} MB of memory, or broke the reader.",
+        )
+
+
+READERS = ReaderPool()

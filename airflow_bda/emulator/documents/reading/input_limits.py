@@ -1,0 +1,212 @@
+"""
+Which inputs are refused: their limits, and the words for what is wrong with one.
+
+The numbers are those of https://docs.aws.amazon.com/bedrock/latest/userguide/bda-limits.html. Those of the emulator
+itself, below, keep a small file from taking much memory or time.
+"""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_bda.emulator.documents.contract import InputError
+from airflow_bda.emulator.documents.reading.formats import FileFormat
+from airflow_bda.service.formats import Modality
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# The service's words for `errorType` are not known. These are ours.
+UNSUPPORTED_FORMAT = "UnsupportedFormat"
+LIMIT_EXCEEDED = "LimitExceeded"
+INVALID_INPUT = "InvalidInput"
+MODALITY_DISABLED = "ModalityDisabled"
+PASSWORD_PROTECTED = "PasswordProtected"  # noqa: S105 - the word for a locked file, no password
+
+MEGABYTE = 1_000_000
+POINTS_PER_INCH = 72
+
+# The emulator's own. A decoded page stays within a few hundred megabytes.
+MAX_PAGE_PIXELS = 100_000_000
+# A DOCX of many hundred pages of text has less of both; each element takes up to 500 bytes.
+MAX_DOCX_UNPACKED_BYTES = 200_000_000
+MAX_DOCX_ELEMENTS = 1_000_000
+# Characters and paths of a page of a PDF; one of a newspaper has 30,000.
+MAX_PAGE_DRAWINGS = 100_000
+# A page of a newspaper has 5,000.
+MAX_PAGE_WORDS = 50_000
+MAX_WORDS = 2_000_000
+# What a process that reads may take: its libraries and models need a quarter of it.
+MAX_MEMORY_BYTES = 2_000_000_000
+# The longest step, which is one page with OCR, takes a few. Processor time: a busy machine changes nothing.
+MAX_CPU_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class DocumentLimits:
+    """
+    The limits for documents.
+
+    :param max_bytes: of the whole file.
+    :param max_pages: of the whole file.
+    :param formats: what is taken.
+    """
+
+    max_bytes: int
+    max_pages: int
+    formats: frozenset[FileFormat]
+
+
+_PAGED = frozenset({FileFormat.PDF, FileFormat.TIFF, FileFormat.JPEG, FileFormat.PNG})
+ASYNC_DOCUMENT = DocumentLimits(500 * MEGABYTE, 3000, _PAGED | {FileFormat.DOCX})
+SYNC_DOCUMENT = DocumentLimits(50 * MEGABYTE, 10, _PAGED)
+MAX_PDF_SIDE_POINTS = 9000
+
+MAX_IMAGE_BYTES = 5 * MEGABYTE
+MAX_IMAGE_SIDE_PIXELS = 8000
+
+MAX_AUDIO_BYTES = 2048 * MEGABYTE
+MIN_AUDIO_MILLIS, MAX_MEDIA_MILLIS = 500, 240 * 60 * 1000
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 8_000, 48_000
+MAX_CHANNELS = 2
+
+MAX_VIDEO_BYTES = 10_240 * MEGABYTE
+MIN_FRAME_RATE, MAX_FRAME_RATE = 1, 60
+MIN_FRAME_SIDE, MAX_FRAME_SIDE = 224, 7680
+
+_MAX_BYTES = {Modality.IMAGE: MAX_IMAGE_BYTES, Modality.AUDIO: MAX_AUDIO_BYTES, Modality.VIDEO: MAX_VIDEO_BYTES}
+
+
+def document_limits(*, sync: bool) -> DocumentLimits:
+    """Return the limits of the synchronous or of the asynchronous call."""
+    return SYNC_DOCUMENT if sync else ASYNC_DOCUMENT
+
+
+def check_format(file_format: FileFormat, limits: DocumentLimits) -> None:
+    """
+    Refuse a document format that the call does not take.
+
+    :raises InputError: DOCX in a synchronous call.
+    """
+    if Modality.DOCUMENT in file_format.modalities and file_format not in limits.formats:
+        taken = ", ".join(sorted(each.value for each in limits.formats))
+        raise InputError(
+            UNSUPPORTED_FORMAT,
+            f"{file_format.value} is not taken by this call; convert the file to one of {taken}.",
+        )
+
+
+def check_size(size: int, modality: Modality, limits: DocumentLimits) -> None:
+    """
+    Refuse a file with too many bytes.
+
+    :raises InputError: when it is too big for its modality.
+    """
+    most = _MAX_BYTES.get(modality, limits.max_bytes)
+    if size > most:
+        raise InputError(
+            LIMIT_EXCEEDED,
+            f"The file has {size:,} bytes; a file of modality {modality} may have {most // MEGABYTE} MB.",
+        )
+
+
+def check_image_size(width: int, height: int) -> None:
+    """
+    Refuse an image with too long a side.
+
+    :raises InputError: naming the side.
+    """
+    for what, side in (("width", width), ("height", height)):
+        check_range(f"image {what}", side, 1, MAX_IMAGE_SIDE_PIXELS, "pixels")
+
+
+def check_range(what: str, value: float, least: float, most: float, unit: str) -> None:
+    """
+    Refuse a measure outside its limits.
+
+    :raises InputError: naming the measure, its value and its limits.
+    """
+    if not least <= value <= most:
+        raise InputError(LIMIT_EXCEEDED, f"The {what} is {value:g} {unit}; it must be {least:g} to {most:g} {unit}.")
+
+
+def check_words(page: int, words: int, total: int) -> None:
+    """
+    Refuse a document with too many words.
+
+    :param page: the number of the page that was read last, from 1.
+    :param words: how many it has.
+    :param total: how many were read so far.
+    :raises InputError: naming the page or the document.
+    """
+    if words > MAX_PAGE_WORDS:
+        raise InputError(LIMIT_EXCEEDED, f"Page {page} has {words:,} words; the emulator reads {MAX_PAGE_WORDS:,}.")
+    if total > MAX_WORDS:
+        raise InputError(LIMIT_EXCEEDED, f"The file has more than the {MAX_WORDS:,} words that the emulator reads.")
+
+
+@contextmanager
+def unreadable_means_input_error(kind: str) -> Iterator[None]:
+    """
+    Turn whatever a parser raises into an :class:`InputError`.
+
+    A file is hostile until it is read, and parsers raise what they like: KeyError, RecursionError, struct.error.
+
+    :param kind: what the file should have been, for the message.
+    """
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise InputError(INVALID_INPUT, f"The file cannot be read as {kind}; it may be damaged: {reason}") from error
+
+
+def limit_memory(size: int) -> None:
+    """
+    Limit the memory of this process, which reads one input.
+
+    :param size: the bytes of the input, which are held a few times.
+    """
+    try:
+        import resource
+    except ImportError:  # pragma: no cover - Windows has no such limits
+        return
+    most = MAX_MEMORY_BYTES + 4 * size
+    # What is written to and not shared. The address space would be the wrong measure: libraries reserve far more of it
+    # than they use.
+    resource.setrlimit(resource.RLIMIT_DATA, (most, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+
+
+class StepClock:
+    """
+    Ends this process when one step of its reading takes more than :data:`MAX_CPU_SECONDS` of processor time.
+
+    It runs only in a process that reads one input at a time; elsewhere, restarting it does nothing.
+    """
+
+    def __init__(self) -> None:
+        self._runs = False
+
+    def start(self) -> None:
+        """Begin the first step."""
+        self._runs = True
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin another step: a page, or the search for fields."""
+        if self._runs:
+            # Its signal, SIGPROF, ends a process that does not handle it, in whatever library it is.
+            signal.setitimer(signal.ITIMER_PROF, MAX_CPU_SECONDS)
+
+    def stop(self) -> None:
+        """Wait for the next input without a limit."""
+        self._runs = False
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+STEP_CLOCK = StepClock()
