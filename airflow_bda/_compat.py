@@ -7,6 +7,7 @@ have it. The amazon provider's base classes are marked "for internal usage": a c
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from airflow import __version__ as _airflow_version
@@ -52,11 +53,13 @@ else:
 
 _AIRFLOW = tuple(int(part) for part in _airflow_version.split(".")[:2])
 
-# Whether Airflow can start runs by events from outside.
+# Whether Airflow can start runs by events from outside, and lets such a trigger choose its triggerers (3.4 and later).
 HAS_EVENT_TRIGGERS = BaseEventTrigger is not BaseTrigger
+HAS_TRIGGER_QUEUES = HAS_EVENT_TRIGGERS and "queue" in signature(BaseEventTrigger.__init__).parameters
 
 __all__ = [
     "HAS_EVENT_TRIGGERS",
+    "HAS_TRIGGER_QUEUES",
     "AirflowFailException",
     "AirflowSensorTimeout",
     "AirflowSkipException",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_bda.aws_lambda.telemetry import Metric, Telemetry
 from airflow_bda.service import json_reading
 from airflow_bda.service.errors import BdaError
-from airflow_bda.service.events import JobEvent, parse_events
+from airflow_bda.service.events import JobEvent, parse_records
 from airflow_bda.service.statuses import JobStatus
 
 if TYPE_CHECKING:
@@ -35,15 +35,17 @@ def handle(event: Any, context: Context) -> dict[str, Any]:
     Take note of one event, or of a batch of them.
 
     :return: for one event, what it says; for a batch from SQS, ``batchItemFailures`` with those that could not be read.
-    :raises BdaError: for a single event that is none of EventBridge's, so that Lambda counts it as failed.
+    :raises BdaError: when nothing of it can be read, so that Lambda counts it as failed.
     """
     telemetry = Telemetry(context)
     if isinstance(event, Mapping) and _is_from_a_queue(event):
         return _note_messages(json_reading.mappings(event, "Records"), telemetry)
-    events = parse_events(event if isinstance(event, Mapping) else {})
-    for one in events:
-        _note(one, telemetry)
-    return events[0].to_dict() if len(events) == 1 else {"events": [one.to_dict() for one in events]}
+    read = parse_records(event if isinstance(event, Mapping) else {})
+    noted = [one for one in read if _is_noted(one, telemetry)]
+    if not noted:
+        raise next((one for one in read if isinstance(one, BdaError)), BdaError("The event holds no job's event."))
+    told = [one.to_dict() for one in noted if isinstance(one, JobEvent)]
+    return told[0] if len(read) == 1 else {"events": told}
 
 
 def _is_from_a_queue(event: Mapping[str, Any]) -> bool:
@@ -57,11 +59,22 @@ def _note_messages(records: tuple[Mapping[str, Any], ...], telemetry: Telemetry)
 
 def _could_note(record: Mapping[str, Any], telemetry: Telemetry) -> bool:
     try:
-        _note(JobEvent.parse(record), telemetry)
+        (read,) = parse_records(record)
     except BdaError as error:
-        telemetry.error(str(error), messageId=record.get("messageId"))
-        return False
-    return True
+        read = error
+    return _is_noted(read, telemetry, messageId=record.get("messageId"))
+
+
+def _is_noted(read: JobEvent | BdaError, telemetry: Telemetry, **facts: Any) -> bool:
+    """Take note of one record; one that cannot be read, or tells of another account, fails alone."""
+    if isinstance(read, JobEvent) and telemetry.is_own(read.account, read.region):
+        _note(read, telemetry)
+        return True
+    if isinstance(read, JobEvent):
+        telemetry.error("An event of another account or region.", account=read.account, region=read.region, **facts)
+    else:
+        telemetry.error(str(read), **facts)
+    return False
 
 
 def _note(event: JobEvent, telemetry: Telemetry) -> None:

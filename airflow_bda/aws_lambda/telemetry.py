@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from airflow_bda.service.safe_values import safe_value
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -58,6 +60,11 @@ class Telemetry:
     def __init__(self, context: Context, out: TextIO | None = None) -> None:
         self._context = context
         self._out = out
+
+    def is_own(self, account: str | None, region: str | None) -> bool:
+        """Whether an event tells of the function's own account and region; one that names none is taken to."""
+        _, _, _, own_region, own_account, *_ = self._context.invoked_function_arn.split(":")
+        return account in {None, own_account} and region in {None, own_region}
 
     def info(self, message: str, **facts: Any) -> None:
         """Write what went as it should."""
@@ -107,5 +114,6 @@ class Telemetry:
 
     def _write(self, line: dict[str, Any]) -> None:
         out = self._out or sys.stdout
-        out.write(f"{json.dumps(line, default=str)}\n")
+        # Nothing of it stops the function, or grows into megabytes of log.
+        out.write(f"{json.dumps(safe_value(line), default=str)}\n")
         out.flush()

@@ -25,10 +25,16 @@ _MOST_MESSAGES = 10
 LONGEST_POLL_SECONDS = 20
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
-# Queues may hand a message out again at once; those that nobody can read must not keep the loop busy.
-_PAUSE_AFTER_UNREADABLE_SECONDS = 1.0
-# A message that comes back is complained of once, as long as so many are remembered.
-_REMEMBERED_COMPLAINTS = 1000
+# A queue whose visibility timeout is short hands the same messages out again at once: those that nobody wants, or can
+# read, must not keep the loop and SQS busy.
+_PAUSE_AFTER_KNOWN_SECONDS = 1.0
+_LONGEST_PAUSE_AFTER_KNOWN_SECONDS = 8.0
+# So many messages are remembered: how often each came, and whether it was complained of.
+_REMEMBERED_MESSAGES = 1000
+# A message that nobody can read is hidden for as long as SQS allows when it has come so often. A redrive policy mostly
+# sends it to the dead-letter queue before that.
+MOST_RECEIVES = 6
+_PUT_ASIDE_SECONDS = 12 * 60 * 60
 
 
 @dataclass(eq=False)
@@ -39,6 +45,7 @@ class Delivery:
     :param receipt_handle: what it is deleted by; another one each time that the message is received.
     :param offered: how often its event was given away.
     :param taken: how many of those who were given it came back for the next one, which means that they have it.
+    :param refused: why one of those who looked at it did not trust it.
     """
 
     message_id: str
@@ -46,6 +53,7 @@ class Delivery:
     event: JobEvent
     offered: int = 0
     taken: int = 0
+    refused: str | None = None
 
     @property
     def is_kept(self) -> bool:
@@ -79,18 +87,56 @@ class EventQueue:
         self._tries_in_vain = 0
         self._trouble: str | None = None
         self._complaints: dict[str, None] = {}
+        self._receives: dict[str, int] = {}
+        self._known_in_a_row = 0
 
     async def receive(self, wait_seconds: float = LONGEST_POLL_SECONDS) -> list[Delivery]:
         """
-        Give what there is, after *wait_seconds* at most when there is nothing; later in times of trouble.
+        Return what there is, after *wait_seconds* at most when there is nothing; later in times of trouble.
 
         Messages that hold no event of BDA's are left in the queue.
         """
         messages = await self._receive(wait_seconds)
-        deliveries = [found for message in messages if (found := self._read(message)) is not None]
-        if messages and not deliveries:
-            await asyncio.sleep(_PAUSE_AFTER_UNREADABLE_SECONDS)
+        read = [(message, self._count(message), self._read(message)) for message in messages]
+        await self._put_aside(
+            [message for message, receives, found in read if found is None and receives >= MOST_RECEIVES]
+        )
+        deliveries = [found for _, _, found in read if found is not None]
+        if messages and all(found is None or receives > 1 for _, receives, found in read):
+            pause = min(_PAUSE_AFTER_KNOWN_SECONDS * 2**self._known_in_a_row, _LONGEST_PAUSE_AFTER_KNOWN_SECONDS)
+            self._known_in_a_row = min(self._known_in_a_row + 1, 10)
+            await asyncio.sleep(pause)
+        elif messages:
+            self._known_in_a_row = 0
         return deliveries
+
+    def _count(self, message: Mapping[str, Any]) -> int:
+        """Return how often a message has come; SQS's own count knows of other readers and earlier processes too."""
+        message_id = str(message.get("MessageId"))
+        receives = self._receives[message_id] = self._receives.pop(message_id, 0) + 1
+        if len(self._receives) > _REMEMBERED_MESSAGES:
+            del self._receives[next(iter(self._receives))]
+        counted = str((message.get("Attributes") or {}).get("ApproximateReceiveCount", ""))
+        return max(receives, int(counted) if counted.isdecimal() and len(counted) < 10 else 0)  # noqa: PLR2004
+
+    async def _put_aside(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Hide messages that nobody can read, so that they take no place from others; they are not deleted."""
+        for message in messages:
+            self._log.warning(
+                "Message %s of queue %s was received %d times and cannot be read: it is hidden for 12 hours.",
+                message.get("MessageId"),
+                self.url,
+                self._receives.pop(str(message.get("MessageId")), MOST_RECEIVES),
+            )
+            try:
+                client = await self._opened()
+                await client.change_message_visibility(
+                    QueueUrl=self.url,
+                    ReceiptHandle=message["ReceiptHandle"],
+                    VisibilityTimeout=_PUT_ASIDE_SECONDS,
+                )
+            except Exception as error:  # noqa: BLE001  without the permission it stays where it is, and is paused for
+                self._log.warning("Message %s could not be hidden: %s.", message.get("MessageId"), _describe(error))
 
     async def delete(self, deliveries: Sequence[Delivery]) -> None:
         """Take messages out of the queue. Those that stay come again, with the same keys as before."""
@@ -118,6 +164,7 @@ class EventQueue:
                 QueueUrl=self.url,
                 MaxNumberOfMessages=_MOST_MESSAGES,
                 WaitTimeSeconds=_poll_seconds(client, wait_seconds),
+                AttributeNames=["ApproximateReceiveCount"],
             )
         except Exception as error:  # noqa: BLE001  a watcher outlives whatever connections, networks and AWS do
             self._tell_trouble(_describe(error))
@@ -152,20 +199,25 @@ class EventQueue:
     def _read(self, message: Mapping[str, Any]) -> Delivery | None:
         try:
             event = JobEvent.parse(message["Body"])
+            delivery = Delivery(str(message["MessageId"]), str(message["ReceiptHandle"]), event)
         except Exception:  # noqa: BLE001  no message, however odd, stops the watcher
             self._complain(message, "it is no EventBridge event")
             return None
         if not (event.is_known and event.job_id):
             self._complain(message, "it is none of the events that BDA is known to send")
             return None
-        return Delivery(message["MessageId"], message["ReceiptHandle"], event)
+        return delivery
+
+    def refuse(self, delivery: Delivery, reason: str) -> None:
+        """Say, once for each message, why an event is not taken; it stays in the queue."""
+        self._complain({"MessageId": delivery.message_id}, reason)
 
     def _complain(self, message: Mapping[str, Any], reason: str) -> None:
         message_id = str(message.get("MessageId"))
         if message_id in self._complaints:
             return
         self._complaints[message_id] = None
-        if len(self._complaints) > _REMEMBERED_COMPLAINTS:
+        if len(self._complaints) > _REMEMBERED_MESSAGES:
             del self._complaints[next(iter(self._complaints))]
         # Not its contents: they are somebody else's.
         self._log.warning(
@@ -192,7 +244,7 @@ class EventQueue:
 
 
 def _poll_seconds(client: Any, wanted: float) -> int:
-    """Give how long a call may wait: not so long that the client's own patience ends first."""
+    """Return how long a call may wait: not so long that the client's own patience ends first."""
     return max(0, min(LONGEST_POLL_SECONDS, round(wanted), int(client.meta.config.read_timeout) // 2))
 
 

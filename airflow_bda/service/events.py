@@ -10,7 +10,7 @@ an event may come twice, late or never.
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from airflow_bda.service.arns import INVOCATION, Arn, partition_of
 from airflow_bda.service.errors import BdaError
 from airflow_bda.service.formats import Modality
 from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.safe_values import safe_number, safe_text, safe_value
 from airflow_bda.service.statuses import JobStatus
 
 SOURCE = "aws.bedrock"
@@ -38,6 +39,13 @@ _METADATA_FILE = "job_metadata.json"
 # What carries an event: a message of SQS as its API gives it, one as Lambda gives it, a notification of SNS.
 _WRAPPERS = ("Body", "body", "Message")
 _DEEPEST_WRAPPING = 4
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}")
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
+_LONGEST_WORD = 256
+# S3's own limit, which it counts in bytes.
+_LONGEST_KEY = 1024
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,7 @@ class JobEvent:
     One event of one job. What the event does not say is None.
 
     :param id: the event's own id; a second delivery has the same one.
+    :param source: who says that it sent it: ``aws.bedrock`` in an event of BDA's.
     :param detail_type: as the service writes it.
     :param status: by the detail-type, which says more than the word in the event; ``UNKNOWN`` for a new kind of event.
     :param status_text: the event's own word for the status.
@@ -58,6 +67,7 @@ class JobEvent:
     """
 
     id: str | None
+    source: str | None
     detail_type: str
     status: JobStatus
     status_text: str
@@ -80,40 +90,44 @@ class JobEvent:
         Read one event, as EventBridge gives it or inside a message of SQS or SNS.
 
         :param content: JSON text, or what was read from it already.
-        :raises BdaError: when it is not a JSON object, or no EventBridge event at all. An event of another source or
-            of an unknown kind is no error: :attr:`is_known` tells.
+        :raises BdaError: when it is not a JSON object, or no EventBridge event at all, or names an object that S3
+            cannot hold. An event of another source or of an unknown kind is no error: :attr:`is_known` tells.
         """
         source = _unwrap(content)
         detail = json_reading.mapping(source, "detail")
-        detail_type = json_reading.text(source, "detail-type") or ""
-        status_text = json_reading.text(detail, "job_status") or ""
+        detail_type = _word(source, "detail-type") or ""
+        status_text = _word(detail, "job_status") or ""
         status = STATUS_OF_DETAIL_TYPE.get(detail_type) or JobStatus.parse(status_text)
         output = _location(detail, "output_s3_location")
-        job_id = json_reading.text(detail, "job_id")
-        arn = _invocation_arn(source, job_id)
+        job_id = _matching(_JOB_ID, detail, "job_id")
+        account, region = _matching(_ACCOUNT, source, "account"), _matching(_REGION, source, "region")
+        arn = None
+        if region and account and job_id:
+            arn = str(Arn(partition_of(region), region, account, INVOCATION, job_id))
         return cls(
-            id=json_reading.text(source, "id"),
+            id=_word(source, "id"),
+            source=_word(source, "source"),
             detail_type=detail_type,
             status=status,
             status_text=status_text,
             job_id=job_id,
             invocation_arn=arn,
-            account=json_reading.text(source, "account"),
-            region=json_reading.text(source, "region"),
-            time=json_reading.text(source, "time"),
+            account=account,
+            region=region,
+            time=_word(source, "time"),
             modality=Modality.parse(json_reading.text(detail, "semantic_modality")),
             input_s3_uri=_uri(_location(detail, "input_s3_object")),
             output_s3_uri=_uri(output),
             output_metadata_uri=_metadata_uri(output, job_id) if status is JobStatus.SUCCESS else None,
-            error_message=json_reading.text(detail, "error_message"),
-            duration_seconds=json_reading.number(detail, "job_duration_in_seconds"),
+            error_message=safe_text(message) if (message := json_reading.text(detail, "error_message")) else None,
+            duration_seconds=safe_number(json_reading.number(detail, "job_duration_in_seconds")),
             key=_key(source, arn or job_id, detail_type),
         )
 
     @property
     def is_known(self) -> bool:
-        """Whether it is one of the four events that BDA is known to send."""
-        return self.detail_type in STATUS_OF_DETAIL_TYPE
+        """Whether it is one of the four events that BDA is known to send, and says that BDA sent it."""
+        return self.source == SOURCE and self.detail_type in STATUS_OF_DETAIL_TYPE
 
     @property
     def is_final(self) -> bool:
@@ -121,7 +135,7 @@ class JobEvent:
         return self.status.is_terminal
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what is known as JSON's own types: ids, URIs and words, never a document's contents."""
+        """Return what is known as JSON's own types: ids, URIs and words, never a document's contents."""
         known: dict[str, Any] = {name: value for name, value in vars(self).items() if value is not None}
         return known | {name: str(known[name]) for name in ("status", "modality") if name in known}
 
@@ -130,12 +144,36 @@ def parse_events(content: str | bytes | Mapping[str, Any]) -> tuple[JobEvent, ..
     """
     Read the events of a batch from SQS or SNS, as Lambda gets it, or the one event that there is.
 
-    :raises BdaError: as :meth:`JobEvent.parse`, at the first that is none.
+    A record that cannot be read is left out; :func:`parse_records` tells of it.
+
+    :raises BdaError: as :meth:`JobEvent.parse`, when there is none that can be read.
+    """
+    read = parse_records(content)
+    events = tuple(each for each in read if isinstance(each, JobEvent))
+    errors = [each for each in read if isinstance(each, BdaError)]
+    if errors and not events:
+        raise errors[0]
+    return events
+
+
+def parse_records(content: str | bytes | Mapping[str, Any]) -> tuple[JobEvent | BdaError, ...]:
+    """
+    Read each record of a batch, or the one event that there is.
+
+    :return: in their order; an error in the place of a record that cannot be read, which fails alone.
+    :raises BdaError: when *content* is not a JSON object.
     """
     source = _object(content)
-    if isinstance(source.get("Records"), list):
-        return tuple(JobEvent.parse(record.get("Sns") or record) for record in json_reading.mappings(source, "Records"))
-    return (JobEvent.parse(source),)
+    if not isinstance(source.get("Records"), list):
+        return (_event_or_error(source),)
+    return tuple(_event_or_error(record.get("Sns") or record) for record in json_reading.mappings(source, "Records"))
+
+
+def _event_or_error(source: str | Mapping[str, Any]) -> JobEvent | BdaError:
+    try:
+        return JobEvent.parse(source)
+    except BdaError as error:
+        return error
 
 
 def _unwrap(content: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
@@ -164,20 +202,28 @@ def _no_event(why: str) -> BdaError:
     )
 
 
-def _invocation_arn(source: Mapping[str, Any], job_id: str | None) -> str | None:
-    region, account = json_reading.text(source, "region"), json_reading.text(source, "account")
-    if not (region and account and job_id):
-        return None
-    return str(Arn(partition_of(region), region, account, INVOCATION, job_id))
+def _word(source: Mapping[str, Any], name: str) -> str | None:
+    """Return a short text, such as an id or a time."""
+    found = json_reading.text(source, name)
+    return safe_text(found, _LONGEST_WORD) if found else None
+
+
+def _matching(pattern: re.Pattern[str], source: Mapping[str, Any], name: str) -> str | None:
+    """Return a part of an ARN; None for what cannot be one, so that no event forges another ARN or a line of a log."""
+    found = json_reading.text(source, name)
+    return found if found and pattern.fullmatch(found) else None
 
 
 def _location(detail: Mapping[str, Any], name: str) -> S3Uri | None:
     place = json_reading.mapping(detail, name)
     bucket = json_reading.text(place, "s3_bucket")
     # Events say name; job_metadata.json says s3_key.
-    return (
-        S3Uri(bucket, json_reading.text(place, "name") or json_reading.text(place, "s3_key") or "") if bucket else None
-    )
+    key = json_reading.text(place, "name") or json_reading.text(place, "s3_key") or ""
+    if not bucket:
+        return None
+    if not _BUCKET.fullmatch(bucket) or len(key) > _LONGEST_KEY:
+        raise _no_event(f"its {name} is none that S3 can hold")
+    return S3Uri(bucket, safe_text(key))
 
 
 def _uri(location: S3Uri | None) -> str | None:
@@ -185,7 +231,7 @@ def _uri(location: S3Uri | None) -> str | None:
 
 
 def _metadata_uri(output: S3Uri | None, job_id: str | None) -> str | None:
-    """Give the file in the job's folder; the event names the folder of the job's asset, which is inside."""
+    """Return the file in the job's folder; the event names the folder of the job's asset, which is inside."""
     if output is None or not output.key:
         return None
     folders = output.key.rstrip("/").split("/")
@@ -197,5 +243,4 @@ def _metadata_uri(output: S3Uri | None, job_id: str | None) -> str | None:
 def _key(source: Mapping[str, Any], job: str | None, detail_type: str) -> str:
     if job:
         return f"{job} {detail_type}"
-    own = json_reading.text(source, "id")
-    return own or hashlib.sha256(json.dumps(source, sort_keys=True, default=str).encode()).hexdigest()
+    return _word(source, "id") or hashlib.sha256(repr(safe_value(source)).encode()).hexdigest()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_bda._compat import HAS_EVENT_TRIGGERS, BaseEventTrigger, safe_event
+from airflow_bda._compat import HAS_EVENT_TRIGGERS, HAS_TRIGGER_QUEUES, BaseEventTrigger, safe_event
 from airflow_bda.engine.event_queue import LONGEST_POLL_SECONDS, Delivery, EventQueue
 from airflow_bda.hooks.connection import AsyncAwsHook
 from airflow_bda.service.errors import BdaRequestError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 ENDED = ("Success", "ClientError", "ServiceError")
 # Before Airflow 3.3 nothing tells that an event was stored; the triggerer does it within a second or two.
 _SECONDS_UNTIL_STORED = 5.0
+_ACCOUNT = re.compile(r"[0-9]{12}")
 _PAYLOAD = (
     "key",
     "status",
@@ -63,7 +65,13 @@ class BdaJobEventTrigger(SafeLogging, BaseEventTrigger):
     :param statuses: which events fire: ``Created``, ``Success``, ``ClientError``, ``ServiceError``; the ends of jobs
         unless said otherwise.
     :param output_prefix: only jobs that write under this ``s3://bucket/prefix``; None for all.
-    :param aws_conn_id: the Airflow connection; it needs sqs:ReceiveMessage and sqs:DeleteMessage.
+    :param output_buckets: only jobs that write into these buckets; None for all. Whoever may send to the queue can name
+        any bucket in a message, so list those that your projects write to.
+    :param accounts: only jobs of these accounts; None takes the queue's own.
+    :param regions: only jobs of these regions; None takes the queue's own.
+    :param queue: the trigger queue, which decides what triggerers run this watcher. Airflow 3.4 or later.
+    :param aws_conn_id: the Airflow connection; it needs sqs:ReceiveMessage and sqs:DeleteMessage, and
+        sqs:ChangeMessageVisibility to put aside what nobody can read.
     :param region_name: the region; None takes the one in the queue's URL.
     :param verify: whether, or with which bundle, TLS certificates are verified.
     :param botocore_config: botocore's configuration, as a dictionary. Not the place for a proxy's password.
@@ -76,26 +84,38 @@ class BdaJobEventTrigger(SafeLogging, BaseEventTrigger):
         sqs_queue_url: str,
         statuses: Iterable[str] = ENDED,
         output_prefix: str | None = None,
+        output_buckets: Iterable[str] | None = None,
+        accounts: Iterable[str] | None = None,
+        regions: Iterable[str] | None = None,
+        queue: str | None = None,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # untyped in Airflow
+        # Which triggerers run it is no argument of the trigger: Airflow keeps it beside those.
+        super().__init__(**({"queue": queue} if HAS_TRIGGER_QUEUES else {}))  # type: ignore[no-untyped-call]
         _check(sqs_queue_url, statuses := _listed(statuses), output_prefix)
+        _check_queue(queue)
         check_storable(botocore_config)
         self.sqs_queue_url = sqs_queue_url
         self.statuses = statuses
         self.output_prefix = output_prefix
+        self.output_buckets = None if output_buckets is None else _listed(output_buckets)
+        self.accounts = None if accounts is None else _listed(accounts)
+        self.regions = None if regions is None else _listed(regions)
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give the class and the arguments to make it from again; what was not set is left out."""
+        """Return the class and the arguments to make it from again; what was not set is left out."""
         arguments = {
             "output_prefix": self.output_prefix,
+            "output_buckets": self.output_buckets,
+            "accounts": self.accounts,
+            "regions": self.regions,
             "region_name": self.region_name,
             "verify": self.verify,
             "botocore_config": self.botocore_config,
@@ -110,10 +130,24 @@ class BdaJobEventTrigger(SafeLogging, BaseEventTrigger):
 
     def wants(self, event: JobEvent) -> bool:
         """Whether an event is one to fire for."""
-        if str(event.status) not in self.statuses:
+        if str(event.status) not in self.statuses or self.refusal(event) is not None:
             return False
         prefix = self.output_prefix
         return prefix is None or f"{event.output_s3_uri}/".startswith(f"{prefix.rstrip('/')}/")
+
+    def refusal(self, event: JobEvent) -> str | None:
+        """Return why an event is not trusted: whoever may send to the queue can write any account, region or bucket."""
+        own_account, own_region = account_of_queue(self.sqs_queue_url), region_of_queue(self.sqs_queue_url)
+        accounts = self.accounts if self.accounts is not None else [own_account] if own_account else None
+        regions = self.regions if self.regions is not None else [own_region] if own_region else None
+        if accounts is not None and event.account not in accounts:
+            return f"it tells of account {event.account}, and this watcher takes {', '.join(accounts)}"
+        if regions is not None and event.region not in regions:
+            return f"it tells of region {event.region}, and this watcher takes {', '.join(regions)}"
+        bucket = S3Uri.parse(event.output_s3_uri).bucket if event.output_s3_uri else None
+        if self.output_buckets is not None and bucket not in self.output_buckets:
+            return f"it tells of output in bucket {bucket}, and this watcher takes {', '.join(self.output_buckets)}"
+        return None
 
     # -- Airflow 3.0 to 3.2: each watcher polls for itself
 
@@ -127,6 +161,8 @@ class BdaJobEventTrigger(SafeLogging, BaseEventTrigger):
                     if self.wants(delivery.event):
                         yield safe_event(payload_of(delivery.event))
                         given.add(delivery)
+                    elif reason := self.refusal(delivery.event):
+                        queue.refuse(delivery, reason)
                 await given.delete_stored()
         finally:
             await queue.close()
@@ -150,6 +186,8 @@ class BdaJobEventTrigger(SafeLogging, BaseEventTrigger):
                 yield safe_event(payload_of(delivery.event))
                 # Not reached when the watcher is stopped before Airflow has taken the event: it will come again.
                 delivery.taken += 1
+            else:
+                delivery.refused = self.refusal(delivery.event)
 
     def _queue(self) -> EventQueue:
         return EventQueue(self.sqs_queue_url, lambda: self._hook().async_client(), self.log)
@@ -178,7 +216,7 @@ class _Given:
         self._given.append((self._clock() + _SECONDS_UNTIL_STORED, delivery))
 
     def seconds_to_wait(self) -> float:
-        """Give how long to poll: until the next message is to be deleted."""
+        """Return how long to poll: until the next message is to be deleted."""
         if not self._given:
             return LONGEST_POLL_SECONDS
         return max(1.0, self._given[0][0] - self._clock())
@@ -195,7 +233,7 @@ class _Given:
 
 def payload_of(event: JobEvent) -> dict[str, Any]:
     """
-    Give what a DAG run reads in its triggering event: ids, URIs and words, with None for what the event did not say.
+    Return what a DAG run reads in its triggering event: ids, URIs and words, with None for what the event did not say.
 
     What went wrong with a failed job is not among it: BDA tells it to whoever asks for the invocation's status.
     """
@@ -203,8 +241,14 @@ def payload_of(event: JobEvent) -> dict[str, Any]:
     return {name: known.get(name) for name in _PAYLOAD}
 
 
+def account_of_queue(url: str) -> str | None:
+    """Return the account in a queue's URL; None where it names none."""
+    account = urlsplit(url).path.strip("/").partition("/")[0]
+    return account if _ACCOUNT.fullmatch(account) else None
+
+
 def region_of_queue(url: str) -> str | None:
-    """Give the region in a queue's URL; None where it is not one of AWS's."""
+    """Return the region in a queue's URL; None where it is not one of AWS's."""
     service, _, rest = (urlsplit(url).hostname or "").partition(".")
     region, _, domain = rest.partition(".")
     return region if service == "sqs" and domain else None
@@ -213,6 +257,15 @@ def region_of_queue(url: str) -> str | None:
 def _listed(statuses: Iterable[str]) -> list[str]:
     # Written as a list, in one order: Airflow takes triggers whose arguments differ for different ones.
     return sorted({str(status) for status in ((statuses,) if isinstance(statuses, str) else statuses)})
+
+
+def _check_queue(queue: str | None) -> None:
+    if queue is not None and not HAS_TRIGGER_QUEUES:
+        raise BdaRequestError(
+            "BdaJobEventTrigger cannot be placed on a trigger queue by this release of Airflow.",
+            problems=[f"queue: {queue!r}; event triggers have queues from Airflow 3.4 on."],
+            remedy="Leave queue out: any triggerer then runs this watcher.",
+        )
 
 
 def _check(sqs_queue_url: str, statuses: list[str], output_prefix: str | None) -> None:

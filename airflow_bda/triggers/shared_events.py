@@ -33,7 +33,7 @@ class QueueProducer(SharedStreamProducer):
         self._has_room.set()
 
     async def open_stream(self) -> AsyncIterator[tuple[Delivery, Delivery]]:
-        """Give each message, and the same once more for :meth:`advance`; for ever."""
+        """Return each message, and the same once more for :meth:`advance`; for ever."""
         while True:
             await self._has_room.wait()
             for delivery in await self._queue.receive():
@@ -52,6 +52,8 @@ class QueueProducer(SharedStreamProducer):
             self._outstanding.pop(delivery.message_id, None)
             if delivery.is_kept and not item.outcome.failed:
                 kept.append(delivery)
+            elif delivery.refused and not delivery.offered:
+                self._queue.refuse(delivery, delivery.refused)
         if len(self._outstanding) < MOST_OUTSTANDING:
             self._has_room.set()
         await self._queue.delete(kept)
@@ -73,5 +75,5 @@ class QueueProducer(SharedStreamProducer):
 
 
 def shared_key(*parts: Any) -> tuple[str, ...]:
-    """Give a key that is the same for watchers of one queue by one connection."""
+    """Return a key that is the same for watchers of one queue by one connection."""
     return tuple(map(repr, parts))

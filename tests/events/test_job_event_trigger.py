@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from pkgutil import resolve_name
+from types import SimpleNamespace
 
 import pytest
 from job_event_queue import Queue, event, until
 
-from airflow_bda._compat import HAS_EVENT_TRIGGERS
+from airflow_bda._compat import HAS_EVENT_TRIGGERS, HAS_TRIGGER_QUEUES
 from airflow_bda.emulator.server.connections import airflow_connection
+from airflow_bda.engine.event_queue import MOST_RECEIVES, EventQueue
 from airflow_bda.service.errors import BdaRequestError
+from airflow_bda.service.events import JobEvent
 from airflow_bda.triggers import BdaJobEventTrigger, bda_events
 
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/bda-events"
@@ -249,3 +252,147 @@ class TestTrouble:
         await watcher.stop()
 
         assert "cannot be read" not in log.text
+
+
+def trusted(**changes):
+    body = event("j1") | {name: value for name, value in changes.items() if name != "bucket"}
+    if "bucket" in changes:
+        body["detail"]["output_s3_location"]["s3_bucket"] = changes["bucket"]
+    return JobEvent.parse(json.dumps(body))
+
+
+@only_airflow_3
+class TestTrust:
+    """Whoever may send to the queue can write anything into a message."""
+
+    URL = "https://sqs.us-east-1.amazonaws.com/123456789012/bda-events"
+
+    @pytest.mark.parametrize(
+        ("changes", "arguments", "fires"),
+        [
+            ({}, {}, True),
+            ({"source": "evil.corp"}, {}, False),
+            ({"account": "999999999999"}, {}, False),
+            ({"account": "999999999999"}, {"accounts": ["999999999999"]}, True),
+            ({"region": "eu-west-1"}, {}, False),
+            ({"region": "eu-west-1"}, {"regions": ["us-east-1", "eu-west-1"]}, True),
+            ({"bucket": "evil"}, {"output_buckets": ["out"]}, False),
+            ({"bucket": "out"}, {"output_buckets": ["out"]}, True),
+        ],
+    )
+    def test_what_fires(self, changes, arguments, fires):
+        trigger = BdaJobEventTrigger(sqs_queue_url=self.URL, **arguments)
+        event = trusted(**changes)
+
+        assert (event.is_known and trigger.wants(event)) is fires
+
+    def test_the_lists_are_stored_with_the_trigger(self):
+        lists = {"accounts": ["1" * 12], "output_buckets": ["out"], "regions": ["eu-west-1"]}
+        _, arguments = BdaJobEventTrigger(sqs_queue_url=self.URL, **lists).serialize()
+
+        assert lists.items() <= arguments.items()
+        assert BdaJobEventTrigger(**arguments).serialize()[1] == arguments
+
+    async def test_a_message_that_is_not_trusted_stays_and_is_told_of_once(self, bda_emulator, log):
+        queue = Queue(bda_emulator, visibility_seconds=0)
+        queue.send_text(json.dumps(event("j1") | {"account": "999999999999"}))
+        queue.send("j2")
+        watcher = ByItself(BdaJobEventTrigger(sqs_queue_url=queue.url))
+        await until(lambda: watcher.keys)
+        await watcher.stop()
+
+        told = [record.getMessage() for record in log.records if "account 999999999999" in record.getMessage()]
+        assert len(told) == 1
+        assert set(watcher.keys) == {"j2"}
+
+
+@only_airflow_3
+@pytest.mark.skipif(HAS_TRIGGER_QUEUES, reason="this Airflow has trigger queues")
+def test_a_trigger_queue_is_refused_below_airflow_3_4():
+    with pytest.raises(BdaRequestError, match=r"3\.4"):
+        BdaJobEventTrigger(sqs_queue_url=TestTrust.URL, queue="fast")
+
+
+@pytest.mark.skipif(not HAS_TRIGGER_QUEUES, reason="trigger queues came with Airflow 3.4")
+def test_a_trigger_queue_is_airflows_to_keep():
+    trigger = BdaJobEventTrigger(sqs_queue_url=TestTrust.URL, queue="fast")
+
+    assert trigger.queue == "fast"
+    assert "queue" not in trigger.serialize()[1]
+
+
+class SilentLog:
+    def __init__(self):
+        self.lines = []
+
+    def warning(self, message, *values):
+        self.lines.append(message % values)
+
+    info = debug = warning
+
+
+class ShortQueue:
+    """A client of SQS whose one queue has no visibility timeout."""
+
+    meta = SimpleNamespace(config=SimpleNamespace(read_timeout=60))
+
+    def __init__(self, *bodies):
+        self.messages = [
+            {"MessageId": str(number), "ReceiptHandle": f"r{number}", "Body": body}
+            for number, body in enumerate(bodies)
+        ]
+        self.hidden = []
+        self.receives = 0
+
+    async def receive_message(self, **_):
+        self.receives += 1
+        return {"Messages": [each for each in self.messages if each["MessageId"] not in self.hidden]}
+
+    async def change_message_visibility(self, *, ReceiptHandle, VisibilityTimeout, **_):  # noqa: N803  botocore's names
+        assert VisibilityTimeout == 12 * 60 * 60
+        self.hidden.append(ReceiptHandle.removeprefix("r"))
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        pass
+
+
+def queue_of(client, log):
+    async def open_client():
+        return client
+
+    return EventQueue("https://sqs.us-east-1.amazonaws.com/123456789012/q", open_client, log)
+
+
+async def test_messages_that_come_back_at_once_are_paused_for(monkeypatch):
+    """With a visibility timeout of 0 an unwanted message would be received hundreds of times a second."""
+    client = ShortQueue(json.dumps(event("j1", "Created")))
+    pauses = []
+    monkeypatch.setattr("airflow_bda.engine.event_queue.asyncio.sleep", lambda seconds: _note(pauses, seconds))
+    queue = queue_of(client, SilentLog())
+
+    for _ in range(6):
+        assert len(await queue.receive()) == 1
+
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 8.0]
+
+
+async def _note(pauses, seconds):
+    pauses.append(seconds)
+
+
+async def test_a_poison_message_is_put_aside_with_one_line(monkeypatch):
+    client = ShortQueue("hello", json.dumps(event("j1")))
+    monkeypatch.setattr("airflow_bda.engine.event_queue.asyncio.sleep", lambda seconds: _note([], seconds))
+    log = SilentLog()
+    queue = queue_of(client, log)
+
+    for _ in range(MOST_RECEIVES + 3):
+        deliveries = await queue.receive()
+        assert [delivery.event.job_id for delivery in deliveries] == ["j1"]
+
+    assert client.hidden == ["0"]
+    assert len([line for line in log.lines if "hidden for 12 hours" in line]) == 1
+    assert len(log.lines) == 2
