@@ -17,7 +17,7 @@ AIRFLOW ?=
 SEED ?=
 SCHEDULES ?=
 
-.PHONY: help setup demo test lint lint-template format test-matrix test-chaos test-stack test-system simulate bench docs dist mwaa clean
+.PHONY: help setup demo test lint lint-template format test-matrix test-chaos test-fuzz test-stack test-system simulate bench docs dist mwaa clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test-matrix: dist ## Test the built wheel on each supported Airflow; ROWS="3.0.6
 
 test-chaos: setup ## Run the tests that kill processes and drop connections
 	$(PYTEST) -m chaos $(ARGS)
+
+test-fuzz: setup ## Run the tests with random input for long; FUZZ_EXAMPLES=100000 for an hour
+	$(PYTEST) -m fuzz $(ARGS)
 
 test-stack: setup ## Bring docker-compose.yaml up, run every example, look at the UI, take it down; needs Docker
 	@.venv/bin/python tools/test_stack.py

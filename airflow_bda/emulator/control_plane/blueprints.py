@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.emulator.control_plane.resources import AWS_ACCOUNT, page
@@ -13,7 +12,7 @@ from airflow_bda.emulator.core import assumptions
 from airflow_bda.emulator.core.errors import ApiError, conflict, not_found, quota_exceeded, validation_error
 from airflow_bda.emulator.documents.contract import MadeBlueprint
 from airflow_bda.emulator.documents.fields.blueprints import Group, Rows, Series, parse_blueprint
-from airflow_bda.emulator.documents.fields.catalogue import blueprint_id
+from airflow_bda.emulator.documents.fields.catalogue import blueprint_id, managed_blueprint
 from airflow_bda.service.arns import BLUEPRINT, Arn
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 LIVE, DEVELOPMENT, ALL = "LIVE", "DEVELOPMENT", "ALL"
 SERVICE_OWNER = "SERVICE"
 _DOCUMENT = "DOCUMENT"
-_MANAGED_PREFIX = "bedrock-data-automation-public-"
 # https://docs.aws.amazon.com/bedrock/latest/userguide/bda-limits.html
 MOST_BLUEPRINTS, MOST_VERSIONS = 1000, 100
 MOST_LEAVES, MOST_LIST_LEAVES, MOST_SYNC_LEAVES = 100, 30, 15
@@ -260,24 +258,27 @@ class Blueprints:
             del blueprint.stages[DEVELOPMENT]
         return managed
 
-    def _listed(self) -> tuple[tuple[str, str], ...]:
-        return self._shared.emulator.processor.blueprints(region=self._shared.region, account=self._shared.account)
+    def _listed(self) -> list[tuple[str, str]]:
+        """List ARN and name of each, in this region and partition."""
+        shared = self._shared
+        listed = shared.emulator.processor.blueprints(region=shared.region, account=shared.account)
+        parsed = ((Arn.parse(arn), name) for arn, name in listed)
+        return [(shared.arn(BLUEPRINT, arn.resource_id, account=arn.account), name) for arn, name in parsed]
 
     def _as_custom(self, arn: str, name: str) -> CustomBlueprint:
-        schema = self._schema_of_file(arn) or _schema_without_fields(name)
-        return CustomBlueprint(arn, name, _DOCUMENT, dict.fromkeys((LIVE, DEVELOPMENT), schema))
+        managed = managed_blueprint(arn)
+        schema = self._schema_of_folder(arn) or (managed and managed.schema) or _schema_without_fields(name)
+        modality = str(managed.modality) if managed else _DOCUMENT
+        return CustomBlueprint(arn, name, modality, dict.fromkeys((LIVE, DEVELOPMENT), schema))
 
-    def _schema_of_file(self, arn: str) -> str | None:
-        parsed, folder = Arn.parse(arn), self._shared.emulator.settings.blueprints_dir
-        if parsed.account == AWS_ACCOUNT:
-            name = parsed.resource_id.removeprefix(_MANAGED_PREFIX)
-            file = resources.files("airflow_bda.emulator.documents.fields") / "managed" / f"{name}.json"
-            return file.read_text(encoding="utf-8") if file.is_file() else None
-        for path in folder.glob("*.json") if folder else ():
-            if blueprint_id(path.stem) == parsed.resource_id:
+    def _schema_of_folder(self, arn: str) -> str | None:
+        folder = self._shared.emulator.settings.blueprints_dir
+        for path in sorted(folder.glob("*.json")) if folder else ():
+            if blueprint_id(path.stem) == Arn.parse(arn).resource_id:
                 document = json.loads(path.read_text(encoding="utf-8"))
                 # A file holds a schema, or what `get-blueprint` prints.
-                return str((document.get("blueprint") or document).get("schema") or json.dumps(document))
+                inner = document.get("blueprint", document).get("schema", document)
+                return inner if isinstance(inner, str) else json.dumps(inner)
         return None
 
 

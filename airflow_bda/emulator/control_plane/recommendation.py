@@ -16,6 +16,7 @@ from airflow_bda.emulator.core import assumptions
 from airflow_bda.emulator.core.errors import check_profile, not_found, quota_exceeded, validation_error
 from airflow_bda.emulator.core.lanes import Lane
 from airflow_bda.emulator.documents.contract import InputError, ProcessingRequest
+from airflow_bda.emulator.documents.fields.catalogue import managed_blueprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,11 +97,13 @@ class Recommendations:
     def _recommend(self, job: Recommendation) -> Mapping[str, Any]:
         processor = self._shared.emulator.processor
         listed = processor.blueprints(region=self._shared.region, account=self._shared.account)
+        # Those that are known by their names only can match nothing.
+        with_schema = [arn for arn, _ in listed if (managed := managed_blueprint(arn)) is None or managed.schema]
         request = ProcessingRequest(
             bucket=job.uri.bucket,
             key=job.uri.key,
             data=job.data,
-            blueprint_arns=tuple(arn for arn, _ in listed),
+            blueprint_arns=tuple(with_schema),
             region=self._shared.region,
             account=self._shared.account,
         )

@@ -73,6 +73,8 @@ class Dispatcher(DomainDispatcherApplication):
         """Answer one request, or refuse it, or break its connection where a fault says so."""
         if reason := self._gate.refusal(environ):
             return Response(f"{reason}\n", status=403, content_type="text/plain")(environ, start_response)
+        # What moto makes of a request's address begins with this header.
+        environ["HTTP_HOST"] = environ["HTTP_HOST"].rpartition("://")[2]
         path = environ.get("PATH_INFO", "")
         if path == control.PATH or path.startswith(f"{control.PATH}/"):
             return self._control_app(environ, start_response)

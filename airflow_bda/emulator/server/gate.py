@@ -30,7 +30,8 @@ _LOOPBACK_NAMES = frozenset({"localhost"})
 # What Docker Desktop calls this machine from within a container; nobody can register a name under .internal.
 _DOCKERS_NAME = "host.docker.internal"
 _READING = frozenset({"GET", "HEAD"})
-_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\]/@?#\s]+)(:\d+)?")
+# Some clients send the whole address: AWS's guidance for multimodal data does. No browser does.
+_HOST = re.compile(r"(?:https?://)?(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\]/@?#\s]+)(:\d+)?")
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def _changes_by_get(environ: Mapping[str, Any]) -> bool:
 
 
 def _host_name(header: str) -> str | None:
-    match = _HOST.fullmatch(header.strip())
+    match = _HOST.fullmatch(header.strip().rstrip("/"))
     return match["name"].strip("[]").lower().rstrip(".") if match else None
 
 
