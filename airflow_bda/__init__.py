@@ -35,6 +35,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_bda.operators.bda_batch",
                     "airflow_bda.operators.bda_lambda",
                     "airflow_bda.operators.bda_preflight",
+                    "airflow_bda.operators.bda_results",
                 ],
             }
         ],

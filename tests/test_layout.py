@@ -37,7 +37,8 @@ BELOW["report"] = {"service", "tables"}
 BELOW["hooks"] = {"_compat", "exceptions", "service", "access", "engine"}
 BELOW["links"] = BELOW["hooks"]
 BELOW["triggers"] = BELOW["hooks"] | {"hooks"}
-BELOW["operators"] = BELOW["sensors"] = BELOW["triggers"] | {"triggers", "links"}
+BELOW["sensors"] = BELOW["triggers"] | {"triggers", "links"}
+BELOW["operators"] = BELOW["sensors"] | {"tables"}
 # What stands above all the rest.
 BELOW["demo"] = BELOW["commands"] = BELOW["operators"] | {
     "operators",
@@ -68,7 +69,9 @@ ACTING = frozenset(
 )
 
 # What a DAG file may never make the scheduler load.
-HEAVY = frozenset({"PIL", "aiobotocore", "av", "moto", "onnxruntime", "pdfplumber", "pypdf", "pypdfium2", "rapidocr"})
+HEAVY = frozenset(
+    {"PIL", "aiobotocore", "av", "moto", "onnxruntime", "pdfplumber", "pyarrow", "pypdf", "pypdfium2", "rapidocr"}
+)
 
 
 @dataclass(frozen=True)

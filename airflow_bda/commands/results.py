@@ -4,37 +4,79 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from airflow_bda.commands import connection
+from airflow_bda.service.results.rows import FIELDS, SEGMENTS
+from airflow_bda.tables.writers import CSV, JSONL, PARQUET, open_table
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from airflow_bda.service.results.job_result import JobResult
+
+# What the last line counts, by the attribute of a result.
+_TOTALS = {
+    "segment_count": "segments",
+    "matched": "matched",
+    "fallback": "fallback",
+    "unmatched": "unmatched",
+    "pages": "pages",
+}
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument("metadata_uri", metavar="URI", help="the job's job_metadata.json, s3://...")
-    parser.add_argument("--json", action="store_true", help="print JSON, a line for each segment: fields and text")
+    parser.add_argument("metadata_uris", metavar="URI", nargs="+", help="a job's job_metadata.json, s3://...")
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument("--json", action="store_true", help="print JSON, a line for each segment: fields and text")
+    for form, what in ((JSONL, "JSON Lines"), (CSV, "CSV"), (PARQUET, "Parquet")):
+        rows = f"print a table as {what}, a row for each value of a field"
+        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, help=rows)
+    parser.add_argument(
+        "--table", choices=(FIELDS, SEGMENTS), default=FIELDS, help="which table: fields (default) or segments"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the table to a file instead of standard output")
     connection.add_arguments(parser)
 
 
 def run(args: Namespace) -> int:
     """
-    Read every segment, and print what was found.
+    Read every segment of every job, and print what was found.
 
     :raises BdaError: when a file cannot be read.
     """
-    with connection.hook_of(args) as hook:
-        result = hook.get_results(args.metadata_uri)
+    totals: Counter[str] = Counter()
+    # The hook's context sends what is printed to standard error; rows go where it went before.
+    out = sys.stdout
+    with ExitStack() as stack:
+        table = open_table(args.table, args.form, _file(args, stack, out)) if args.form else None
+        hook = stack.enter_context(connection.hook_of(args))
+        for uri in args.metadata_uris:
+            result = hook.get_results(uri)
+            if table:
+                for row in result.rows(args.table):
+                    table.write(row)
+            else:
+                _print(result, out, as_json=args.json)
+            totals.update({name: getattr(result, name) for name in _TOTALS})
+        if table:
+            table.close()
+    sys.stderr.write(", ".join(f"{name}: {totals[count]}" for count, name in _TOTALS.items()) + "\n")
+    return 0
+
+
+def _file(args: Namespace, stack: ExitStack, out: TextIO) -> IO[bytes]:
+    return stack.enter_context(Path(args.output).open("wb")) if args.output else out.buffer
+
+
+def _print(result: JobResult, out: TextIO, *, as_json: bool) -> None:
     for segment in result.segments:
         row = segment.to_dict()
-        sys.stdout.write(f"{json.dumps(row)}\n" if args.json else _paragraph(row))
-    sys.stderr.write(
-        f"segments: {result.segment_count}, matched: {result.matched}, fallback: {result.fallback}, "
-        f"unmatched: {result.unmatched}, pages: {result.pages}\n"
-    )
-    return 0
+        out.write(f"{json.dumps(row)}\n" if as_json else _paragraph(row))
 
 
 def _paragraph(row: dict[str, Any]) -> str:

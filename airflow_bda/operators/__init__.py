@@ -10,14 +10,22 @@ if TYPE_CHECKING:
     from airflow_bda.operators.bda_batch import BdaBatchOperator
     from airflow_bda.operators.bda_lambda import BdaLambdaInvokeOperator
     from airflow_bda.operators.bda_preflight import BdaPreflightOperator
+    from airflow_bda.operators.bda_results import BdaResultsOperator
 
-__all__ = ["BdaBatchOperator", "BdaInvokeOperator", "BdaLambdaInvokeOperator", "BdaPreflightOperator"]
+__all__ = [
+    "BdaBatchOperator",
+    "BdaInvokeOperator",
+    "BdaLambdaInvokeOperator",
+    "BdaPreflightOperator",
+    "BdaResultsOperator",
+]
 
 _MODULES = {
     "BdaBatchOperator": "bda_batch",
     "BdaInvokeOperator": "bda",
     "BdaLambdaInvokeOperator": "bda_lambda",
     "BdaPreflightOperator": "bda_preflight",
+    "BdaResultsOperator": "bda_results",
 }
 
 

@@ -16,6 +16,7 @@ from airflow_bda.service.results.json_file import BytesContent, JsonFile
 from airflow_bda.service.results.media import AudioOutput, VideoOutput
 from airflow_bda.service.results.metadata import FALLBACK, MATCH, NO_MATCH, Asset, JobMetadata, SegmentPaths
 from airflow_bda.service.results.parts import PlainData, SensitiveData, StandardOutput
+from airflow_bda.service.results.rows import FIELDS, rows_of_job
 
 _OUTPUTS: dict[Modality, type[DocumentOutput | ImageOutput | AudioOutput | VideoOutput]] = {
     Modality.DOCUMENT: DocumentOutput,
@@ -199,6 +200,19 @@ class JobResult(PlainData):
         :param statuses: such as ``MATCH`` and ``FALLBACK``, which are the segments that have fields.
         """
         return (segment for segment in self.segments if segment.custom_status in statuses)
+
+    def rows(
+        self, table: str = FIELDS, *, invocation_arn: str | None = None, min_confidence: float | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """
+        Go through the result as rows of a table, as ``BdaResultsOperator`` writes them.
+
+        :param table: ``fields`` (one row a value) or ``segments`` (one row a segment).
+        :param invocation_arn: the job, for the column; the result files do not name it.
+        :param min_confidence: leave out fields with a confidence below this, 0 to 1; one without a confidence stays.
+        """
+        rows = rows_of_job(self, invocation_arn=invocation_arn, min_confidence=min_confidence)
+        return (row for name, row in rows if name == table)
 
     def to_dict(self) -> dict[str, Any]:
         """

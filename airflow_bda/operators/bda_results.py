@@ -1,0 +1,294 @@
+"""Write the results of jobs as tables on S3."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Any
+
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+
+from airflow_bda._compat import AwsBaseOperator, aws_template_fields
+from airflow_bda.exceptions import BdaRequestFailException, task_errors
+from airflow_bda.hooks.bda import BdaHook
+from airflow_bda.service import json_reading
+from airflow_bda.service.aws_errors import call_error
+from airflow_bda.service.results.metadata import NO_MATCH
+from airflow_bda.service.results.rows import FIELDS, SEGMENTS, rows_of_job
+from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.safe_values import SafeLogging
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_bda.service.results.job_result import JobResult
+
+_FORMATS = ("jsonl", "parquet")
+_ON_NO_MATCH = ("warn", "fail", "ignore")
+# Jobs that are fetched ahead while rows are written. Each has a few megabytes in memory, the rest on disk.
+_AHEAD = 4
+_MOST_NAMED = 10
+_READ_REMEDY = "Check the URI, and that the connection may s3:GetObject there."
+_WRITE_REMEDY = "Check output_s3_uri, and that the connection may s3:PutObject there (and kms:GenerateDataKey)."
+_UNSAFE = re.compile(r"[^A-Za-z0-9._=-]+")
+
+
+@dataclass(frozen=True)
+class _Job:
+    metadata_uri: str
+    invocation_arn: str | None = None
+
+
+class BdaResultsOperator(SafeLogging, AwsBaseOperator[BdaHook]):
+    """
+    Write the results of data automation jobs as two tables on S3.
+
+    ``<output_s3_uri>/segments/date=<day>/`` gets one row for each segment of each document, with its pages, class,
+    blueprint, status, text, summary, and the lowest and the mean confidence of its fields;
+    ``<output_s3_uri>/fields/date=<day>/`` one row for each value of each field, with its path, type, confidence, page
+    and box, and whether it was found. Both load as they are into Athena, DuckDB and pandas.
+
+    A file's name comes from the DAG, the task and the run's date. So a retry, a cleared task, and another run for the
+    same date replace the file, and never add to it.
+
+    .. seealso::
+        https://docs.aws.amazon.com/bedrock/latest/userguide/bda-output-documents.html
+
+    :param metadata_uris: what to read: the URI of a ``job_metadata.json`` (as the sensor returns it), several of them,
+        the output of a mapped task, or the manifest of a batch (the output of ``BdaBatchOperator``, or the URI of its
+        ``manifest.json`` or ``results.jsonl``). Items may be dictionaries with ``output_metadata_uri`` and
+        ``invocation_arn``. None in a list, as a skipped task leaves it, is passed over. (templated)
+    :param output_s3_uri: where the tables are, ``s3://bucket/prefix``. (templated)
+    :param format: ``jsonl`` (default) or ``parquet``, which needs the extra ``parquet``.
+    :param min_confidence: leave out fields with a confidence below this, 0 to 1; one without a confidence stays, and
+        the XCom counts what was left out. None writes all.
+    :param on_no_match: what to do about segments that no blueprint fits: ``warn`` (default), ``fail`` (nothing is
+        written) or ``ignore``.
+    :param partition: the partition, in place of the day of the run's logical date (of the time it ran after, where a
+        run has none). All rows of one task in one partition are one file. (templated)
+    :param aws_conn_id: the Airflow connection with AWS credentials, ``aws_default`` by default. (templated)
+    :param region_name: the AWS region; None takes the connection's. (templated)
+    :param verify: whether, or with which bundle, TLS certificates are verified; None takes the connection's.
+        (templated)
+    :param botocore_config: botocore's client configuration, as a dictionary.
+    :return: ``segments_uri`` and ``fields_uri``, ``partition``, ``format``, and the counts ``jobs``, ``pages``,
+        ``segments``, ``fields``, ``fields_left_out``, ``matched``, ``fallback`` and ``unmatched``.
+    :raises BdaRequestError: for arguments that make no sense, and for segments without a blueprint where they shall
+        fail. Not retried.
+    :raises BdaError: when a file cannot be read; it names the file.
+    """
+
+    aws_hook_class = BdaHook
+    template_fields: Sequence[str] = aws_template_fields("metadata_uris", "output_s3_uri", "partition")
+    ui_color = "#dcebf9"
+
+    def __init__(  # noqa: PLR0913  what a table can be asked for
+        self,
+        *,
+        metadata_uris: str | Mapping[str, Any] | Iterable[str | Mapping[str, Any] | None],
+        output_s3_uri: str,
+        format: str = "jsonl",  # noqa: A002  what users call it
+        min_confidence: float | None = None,
+        on_no_match: str = "warn",
+        partition: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.metadata_uris = metadata_uris
+        self.output_s3_uri = output_s3_uri
+        self.format = format
+        self.min_confidence = min_confidence
+        self.on_no_match = on_no_match
+        self.partition = partition
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Write both tables into local files, and put these where an earlier try or run put its own."""
+        self._check()
+        partition, name = self._place(context)
+        with task_errors(), ExitStack() as stack:
+            files = {table: stack.enter_context(TemporaryFile(prefix="bda-table-")) for table in (SEGMENTS, FIELDS)}
+            counts = self._write(files)
+            uris = {table: self._put(file, table, partition, name) for table, file in files.items()}
+        self.log.info("Wrote %s segments to %s.", counts["segments"], uris[SEGMENTS])
+        self.log.info("Wrote %s fields to %s.", counts["fields"], uris[FIELDS])
+        places = {f"{table}_uri": uri for table, uri in uris.items()}
+        return {**places, "partition": partition, "format": self.format, **counts}
+
+    def _check(self) -> None:
+        problems = []
+        if self.format not in _FORMATS:
+            problems.append(f"format: {self.format!r} is none of {', '.join(_FORMATS)}.")
+        if self.on_no_match not in _ON_NO_MATCH:
+            problems.append(f"on_no_match: {self.on_no_match!r} is none of {', '.join(_ON_NO_MATCH)}.")
+        lowest = self.min_confidence
+        if lowest is not None and (not isinstance(lowest, (int, float)) or not 0 <= lowest <= 1):
+            problems.append(f"min_confidence: {lowest!r} is not a number from 0 to 1.")
+        try:
+            S3Uri.parse(str(self.output_s3_uri))
+        except ValueError as error:
+            problems.append(f"output_s3_uri: {error}")
+        uris = self.metadata_uris
+        if isinstance(uris, str) and not uris.startswith("s3://"):
+            problems.append(
+                f"metadata_uris: {uris!r:.80} is not an S3 URI. A list comes through a template as text: pass the "
+                "task's output (task.output), or set render_template_as_native_obj=True on the DAG."
+            )
+        if problems:
+            raise BdaRequestFailException("The tables cannot be written; nothing was read.", problems=problems)
+
+    def _place(self, context: Context) -> tuple[str, str]:
+        """Return the partition and the files' name: the same for every try, and for every run of the same date."""
+        ti, run = context["ti"], context["dag_run"]
+        moment = getattr(run, "logical_date", None) or getattr(run, "run_after", None)
+        parts = [ti.dag_id, ti.task_id]
+        if self.partition is None and moment is not None:
+            parts.append(moment.strftime("%H%M%S"))
+        elif self.partition is None:
+            parts.append(ti.run_id)
+        if ti.map_index is not None and ti.map_index >= 0:
+            parts.append(str(ti.map_index))
+        day = self.partition or (moment.strftime("%Y-%m-%d") if moment else "unknown")
+        return _UNSAFE.sub("-", str(day)), _UNSAFE.sub("-", "-".join(parts))
+
+    def _write(self, files: Mapping[str, Any]) -> dict[str, int]:
+        """Write every row of every job, and return the counts."""
+        from airflow_bda.tables.writers import open_table
+
+        tables = {table: open_table(table, self.format, file) for table, file in files.items()}
+        counts: Counter[str] = Counter()
+        without: list[str] = []
+        for job, result in self._results():
+            counts.update(jobs=1, matched=result.matched, fallback=result.fallback, unmatched=result.unmatched)
+            for table, row in rows_of_job(
+                result, invocation_arn=job.invocation_arn, min_confidence=self.min_confidence
+            ):
+                tables[table].write(row)
+                counts[table] += 1
+                if table == SEGMENTS:
+                    counts.update(pages=row["pages"], fields_in_all=row["fields"])
+                    if row["custom_output_status"] == NO_MATCH and len(without) < _MOST_NAMED:
+                        without.append(f"{row['input_s3_uri']}, segment {row['segment']}")
+        for writer in tables.values():
+            writer.close()
+        self._judge(counts["unmatched"], without)
+        names = ("jobs", "pages", "segments", "fields", "matched", "fallback", "unmatched")
+        return {name: counts[name] for name in names} | {"fields_left_out": counts["fields_in_all"] - counts["fields"]}
+
+    def _judge(self, unmatched: int, without: list[str]) -> None:
+        if not unmatched or self.on_no_match == "ignore":
+            return
+        message = f"Segments that match no blueprint: {unmatched}."
+        if self.on_no_match == "fail":
+            raise BdaRequestFailException(
+                f"{message} Nothing was written.",
+                problems=without,
+                remedy="Add a blueprint for them or a fallback blueprint to the project, or set on_no_match='warn'.",
+            )
+        self.log.warning("%s They have a row in segments and none in fields: %s", message, "; ".join(without))
+
+    def _results(self) -> Iterator[tuple[_Job, JobResult]]:
+        """Go through the jobs' results, in order, with a few fetched ahead."""
+        hook = self.hook
+        hook.s3  # noqa: B018  made in the task's own thread, which is where Airflow is asked for connections
+        jobs = self._jobs()
+        with ThreadPoolExecutor(_AHEAD, thread_name_prefix="bda-tables") as pool:
+
+            def start(job: _Job) -> tuple[_Job, Any]:
+                return job, pool.submit(hook.get_results, job.metadata_uri)
+
+            waiting = [start(job) for job in islice(jobs, _AHEAD)]
+            while waiting:
+                job, fetched = waiting.pop(0)
+                result = fetched.result()
+                # Its files go when the last name for it does.
+                del fetched
+                waiting += [start(following) for following in islice(jobs, 1)]
+                yield job, result
+                del result
+
+    def _jobs(self) -> Iterator[_Job]:
+        uris = self.metadata_uris
+        for item in [uris] if isinstance(uris, (str, Mapping)) else uris:
+            if isinstance(item, Mapping) and item.get("results_uri"):
+                yield from self._jobs_of_batch(str(item["results_uri"]))
+            elif isinstance(item, Mapping):
+                yield _job(item, "output_metadata_uri")
+            elif isinstance(item, str) and item.endswith("/manifest.json"):
+                yield from self._jobs_of_batch(self._results_of_manifest(item))
+            elif isinstance(item, str) and item.endswith("/results.jsonl"):
+                yield from self._jobs_of_batch(item)
+            elif item is not None:
+                yield _job({"output_metadata_uri": item}, "output_metadata_uri")
+
+    def _jobs_of_batch(self, results_uri: str) -> Iterator[_Job]:
+        """Go through the documents of a batch that have a result; those that failed have no rows here."""
+        without = 0
+        # A copy on disk: the connection would be cut while the jobs' files are read.
+        with TemporaryFile(prefix="bda-batch-") as rows:
+            self._download(results_uri, rows)
+            rows.seek(0)
+            for line in rows:
+                row = json_reading.document(line, results_uri)
+                if output := json_reading.text(row, "output"):
+                    yield _Job(output, json_reading.text(row, "arn"))
+                else:
+                    without += 1
+        if without:
+            self.log.warning("%s documents of the batch have no result; %s says why.", without, results_uri)
+
+    def _results_of_manifest(self, uri: str) -> str:
+        with TemporaryFile(prefix="bda-batch-") as manifest:
+            self._download(uri, manifest)
+            manifest.seek(0)
+            results_uri = json_reading.text(json_reading.document(manifest.read(), uri), "results_uri")
+        if results_uri is None:
+            raise json_reading.malformed(uri, "it has no results_uri, so it is no manifest of a batch")
+        return results_uri
+
+    def _download(self, uri: str, file: Any) -> None:
+        place = S3Uri.parse(uri)
+        try:
+            self.hook.s3.download_fileobj(place.bucket, place.key, file)
+        except (ClientError, BotoCoreError, Boto3Error) as error:
+            raise call_error(error, operation=f"Reading {uri}", remedy=_READ_REMEDY) from error
+
+    def _put(self, file: Any, table: str, partition: str, name: str) -> str:
+        """Upload a table, and remove the file that an earlier try wrote in another format."""
+        place = S3Uri.parse(self.output_s3_uri.rstrip("/"))
+        stem = f"{place.key}/{table}/date={partition}/{name}".removeprefix("/")
+        uri = str(S3Uri(place.bucket, f"{stem}.{self.format}"))
+        file.seek(0)
+        try:
+            self.hook.s3.upload_fileobj(file, place.bucket, f"{stem}.{self.format}")
+        except (ClientError, BotoCoreError, Boto3Error) as error:
+            raise call_error(error, operation=f"Writing {uri}", remedy=_WRITE_REMEDY) from error
+        for other in _FORMATS:
+            if other != self.format and self._exists(place.bucket, f"{stem}.{other}"):
+                self.hook.s3.delete_object(Bucket=place.bucket, Key=f"{stem}.{other}")
+        return uri
+
+    def _exists(self, bucket: str, key: str) -> bool:
+        try:
+            self.hook.s3.head_object(Bucket=bucket, Key=key)
+        except ClientError:  # not there, or not ours to see
+            return False
+        return True
+
+
+def _job(item: Mapping[str, Any], name: str) -> _Job:
+    uri = item.get(name)
+    if not isinstance(uri, str) or not uri.startswith("s3://"):
+        raise BdaRequestFailException(
+            "The tables cannot be written.",
+            problems=[f"metadata_uris: {item!r:.200} names no job_metadata.json; expected an S3 URI as {name}."],
+        )
+    return _Job(uri, item.get("invocation_arn"))

@@ -1,0 +1,105 @@
+"""
+Write rows to a file, a few thousand in memory at a time: JSON Lines, CSV or Parquet.
+
+Parquet needs pyarrow, which ``pip install 'airflow-provider-bda[parquet]'`` brings.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from airflow_bda.service.errors import BdaError
+from airflow_bda.service.results.rows import BOOLEAN, COLUMNS, NUMBER, TEXT, WHOLE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+JSONL, CSV, PARQUET = "jsonl", "csv", "parquet"
+# A group of rows is in memory at once, and is read at once later. Texts of whole documents make few rows large.
+_GROUP_ROWS, _GROUP_CHARACTERS = 5_000, 8_000_000
+
+
+class TableWriter(Protocol):
+    """What writes the rows of one table to one file."""
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Write a row, with all columns of the table."""
+
+    def close(self) -> None:
+        """Write what is left; the file stays open."""
+
+
+def open_table(table: str, format: str, file: IO[bytes]) -> TableWriter:  # noqa: A002  what users call it
+    """
+    Return a writer of rows.
+
+    :param table: ``segments`` or ``fields``.
+    :param format: ``jsonl``, ``csv`` or ``parquet``.
+    :param file: a file that is open for writing bytes.
+    :raises BdaError: for Parquet without pyarrow.
+    """
+    writers: dict[str, type[_JsonLines | _Csv | _Parquet]] = {JSONL: _JsonLines, CSV: _Csv, PARQUET: _Parquet}
+    return writers[format](table, file)
+
+
+class _JsonLines:
+    def __init__(self, table: str, file: IO[bytes]) -> None:
+        self._columns, self._file = tuple(COLUMNS[table]), file
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        values = {column: row[column] for column in self._columns}
+        self._file.write(json.dumps(values, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+
+    def close(self) -> None:
+        self._file.flush()
+
+
+class _Csv:
+    def __init__(self, table: str, file: IO[bytes]) -> None:
+        self._text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        self._writer = csv.DictWriter(self._text, fieldnames=tuple(COLUMNS[table]), lineterminator="\n")
+        self._writer.writeheader()
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        self._writer.writerow(row)
+
+    def close(self) -> None:
+        self._text.flush()
+        # Else the wrapper would close the file with itself.
+        self._text.detach()
+
+
+class _Parquet:
+    def __init__(self, table: str, file: IO[bytes]) -> None:
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ImportError as error:
+            raise BdaError(
+                "Writing Parquet needs pyarrow, which is not installed.",
+                remedy="Install airflow-provider-bda[parquet], or write JSON Lines.",
+            ) from error
+        types = {TEXT: pa.string(), WHOLE: pa.int64(), NUMBER: pa.float64(), BOOLEAN: pa.bool_()}
+        self._schema = pa.schema([(column, types[kind]) for column, kind in COLUMNS[table].items()])
+        self._batch_of = pa.RecordBatch.from_pylist
+        self._writer = pq.ParquetWriter(file, self._schema)
+        self._rows: list[Mapping[str, Any]] = []
+        self._characters = 0
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        self._rows.append(row)
+        self._characters += sum(len(value) for value in row.values() if isinstance(value, str))
+        if len(self._rows) >= _GROUP_ROWS or self._characters >= _GROUP_CHARACTERS:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._writer.write_batch(self._batch_of(self._rows, schema=self._schema))
+            self._rows, self._characters = [], 0
