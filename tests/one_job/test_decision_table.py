@@ -169,7 +169,10 @@ def retries_are_lowered_by_what_was_used_and_the_task_cleared_while_the_run_goes
     scene.write(retries=2)
     scene.run.clear()
     scene.wait_for_try(2)
-    assert {start.max_tries for start in scene.run.starts() if start.task_id == "invoke"} == {3}
+    # From 3.4 on a run that goes on keeps the version of the DAG that it started with.
+    assert {start.max_tries for start in scene.run.starts() if start.task_id == "invoke"} == (
+        {3} if AIRFLOW_VERSION < (3, 4) else {3, 4}
+    )
 
 
 def the_next_task_waits(scene: Scene) -> None:
