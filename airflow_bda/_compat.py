@@ -97,7 +97,7 @@ def safe_event(payload: Mapping[str, Any]) -> TriggerEvent:
 
 
 def task_state_store(context: Mapping[str, Any]) -> Any | None:
-    """Give the task's own store, which outlives its tries; None before Airflow 3.3, which has none."""
+    """Return the task's own store, which outlives its tries; None before Airflow 3.3, which has none."""
     return context.get("task_state_store")
 
 
@@ -213,7 +213,7 @@ def _xcoms_past_the_backend() -> Any | None:
 
 
 def first_poke_at(context: Mapping[str, Any]) -> datetime | None:
-    """Give the time at which a sensor that is rescheduled between its pokes began; None for its first poke."""
+    """Return the time at which a sensor that is rescheduled between its pokes began; None for its first poke."""
     ti = context["ti"]
     if hasattr(ti, "get_first_reschedule_date"):  # Airflow 3
         began: datetime | None = ti.get_first_reschedule_date(context)

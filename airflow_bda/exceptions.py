@@ -1,8 +1,8 @@
 """
-The errors as Airflow sees them.
+The exceptions that tasks raise, in the classes that tell Airflow whether to retry.
 
-What another try cannot mend fails the task at once, whatever ``retries`` says; a sensor that times out is a timed-out
-sensor to Airflow. Each is also the plain error that it stands for: ``except BdaClientError`` catches both.
+An error that a retry cannot mend fails the task at once, whatever ``retries`` says; a sensor that times out raises
+Airflow's own sensor time-out. Each is also the plain error that it stands for: ``except BdaClientError`` catches both.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def task_errors() -> Iterator[None]:
 
 
 def as_sensor_error(error: BdaError) -> BdaError:
-    """Give *error* as a sensor raises it: like a task's, and a time-out as Airflow's own."""
+    """Return *error* as a sensor raises it: like a task's, and a time-out as Airflow's own."""
     return _recast(error, {**_FAIL_AT_ONCE, BdaTimeoutError: BdaSensorTimeout})
 
 

@@ -8,17 +8,17 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_bda._compat import AirflowSkipException, AwsBaseOperator, aws_template_fields, conf
+from airflow_bda._compat import AirflowSkipException, AwsBaseOperator, conf
 from airflow_bda.engine.batch.planning import Source
 from airflow_bda.engine.batch.session import Attempt, Order, World, batch_folder, begin, run_round
 from airflow_bda.engine.tasks import run_to_the_end
 from airflow_bda.exceptions import task_errors
 from airflow_bda.hooks.bda import DEFAULT_MAX_WAIT, BdaHook
+from airflow_bda.operators.job_operator import BdaRequestOperator
 from airflow_bda.operators.task_life import task_identity
 from airflow_bda.service.errors import BdaClientError, BdaRequestError, BdaServiceError, BdaTimeoutError
 from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.s3 import S3Uri
-from airflow_bda.service.safe_values import SafeLogging
 from airflow_bda.triggers.bda import belongs_to_an_earlier_try, check_storable
 from airflow_bda.triggers.bda_batch import JOBS_GO_ON, BdaBatchTrigger
 
@@ -30,21 +30,9 @@ if TYPE_CHECKING:
 MANIFEST = "manifest"
 _BATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SHARD = re.compile(r"(\d+)/(\d+)")
-_JOB_ARGUMENTS = (
-    "output_s3_uri",
-    "project_arn",
-    "project_stage",
-    "blueprints",
-    "profile_arn",
-    "video_segment",
-    "event_bridge_enabled",
-    "kms_key_id",
-    "kms_encryption_context",
-    "tags",
-)
 
 
-class BdaBatchOperator(SafeLogging, AwsBaseOperator[BdaHook]):
+class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
     """
     Run data automation jobs for many documents, thousands as well, in one task.
 
@@ -53,6 +41,9 @@ class BdaBatchOperator(SafeLogging, AwsBaseOperator[BdaHook]):
     a clear takes up every document that failed. Whether a document was finished already, in this batch or an earlier
     one with the same request on the same output, is told by its key and ETag (or version).
 
+    The request's arguments, *output_s3_uri* among them, are those of
+    :class:`~airflow_bda.operators.job_operator.BdaRequestOperator`; the batch's own files go below *output_s3_uri* too.
+
     .. seealso::
         https://docs.aws.amazon.com/bedrock/latest/APIReference/API_data-automation-runtime_InvokeDataAutomationAsync.html
 
@@ -60,18 +51,6 @@ class BdaBatchOperator(SafeLogging, AwsBaseOperator[BdaHook]):
     :param input_s3_prefix: ``s3://bucket/prefix``; every document under it. (templated)
     :param pattern: a glob of what follows the prefix in a document's URI, as ``*.pdf``; ``*`` matches slashes too. None
         (default) takes every object whose extension is of a format that the service lists. (templated)
-    :param output_s3_uri: where results and the batch's own files go, ``s3://bucket/prefix``. (templated)
-    :param project_arn: the data automation project that says what to extract. (templated)
-    :param project_stage: ``LIVE`` or ``DEVELOPMENT``; None leaves the choice to the service. (templated)
-    :param blueprints: up to 40 blueprints, each an ARN or a dictionary of ``blueprintArn``, ``version`` and ``stage``.
-        (templated)
-    :param profile_arn: the data automation profile; None derives it from the region and the account. (templated)
-    :param video_segment: the part of each video to process: ``{"startTimeMillis": ..., "endTimeMillis": ...}`` in
-        milliseconds, five minutes at least. (templated)
-    :param event_bridge_enabled: whether the service sends the jobs' events to EventBridge; None sends nothing.
-    :param kms_key_id: the KMS key that encrypts the jobs' data. (templated)
-    :param kms_encryption_context: up to ten pairs that bind the key's use; needs *kms_key_id*. (templated)
-    :param tags: the invocations' tags, a dictionary or a list of ``{"key": ..., "value": ...}``. (templated)
     :param max_in_flight: how many jobs may be open at once, 100 by default. More than the account's concurrent jobs
         does not hurt: the service queues them.
     :param max_failures: how many documents may fail before the task does: a number (0 by default), or a share of all
@@ -103,47 +82,25 @@ class BdaBatchOperator(SafeLogging, AwsBaseOperator[BdaHook]):
     """
 
     aws_hook_class = BdaHook
-    template_fields: Sequence[str] = aws_template_fields(
+    template_fields: Sequence[str] = (
         "input_s3_uris",
         "input_s3_prefix",
         "pattern",
-        "output_s3_uri",
-        "project_arn",
-        "project_stage",
-        "blueprints",
-        "profile_arn",
-        "video_segment",
-        "kms_key_id",
-        "kms_encryption_context",
-        "tags",
+        *BdaRequestOperator.template_fields,
         "batch_id",
         "shard",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "input_s3_uris": "json",
-        "blueprints": "json",
-        "kms_encryption_context": "json",
-        "tags": "json",
-        "video_segment": "json",
+        **BdaRequestOperator.template_fields_renderers,
     }
-    ui_color = "#dcebf9"
 
-    def __init__(  # noqa: PLR0913  the members of the API's request, and what a batch is
+    def __init__(  # noqa: PLR0913  what makes a batch
         self,
         *,
-        output_s3_uri: str,
         input_s3_uris: Sequence[str] | None = None,
         input_s3_prefix: str | None = None,
         pattern: str | None = None,
-        project_arn: str | None = None,
-        project_stage: str | None = None,
-        blueprints: Sequence[str | Mapping[str, str]] | None = None,
-        profile_arn: str | None = None,
-        video_segment: Mapping[str, int] | None = None,
-        event_bridge_enabled: bool | None = None,
-        kms_key_id: str | None = None,
-        kms_encryption_context: Mapping[str, str] | None = None,
-        tags: Mapping[str, str] | Sequence[Mapping[str, str]] | None = None,
         max_in_flight: int = 100,
         max_failures: float = 0,
         only_changed: bool = True,
@@ -158,16 +115,6 @@ class BdaBatchOperator(SafeLogging, AwsBaseOperator[BdaHook]):
         self.input_s3_uris = input_s3_uris
         self.input_s3_prefix = input_s3_prefix
         self.pattern = pattern
-        self.output_s3_uri = output_s3_uri
-        self.project_arn = project_arn
-        self.project_stage = project_stage
-        self.blueprints = blueprints
-        self.profile_arn = profile_arn
-        self.video_segment = video_segment
-        self.event_bridge_enabled = event_bridge_enabled
-        self.kms_key_id = kms_key_id
-        self.kms_encryption_context = kms_encryption_context
-        self.tags = tags
         self.max_in_flight = max_in_flight
         self.max_failures = max_failures
         self.only_changed = only_changed
@@ -245,7 +192,7 @@ class BdaBatchOperator(SafeLogging, AwsBaseOperator[BdaHook]):
             raise BdaRequestError("The batch was not begun.", problems=problems)
         return Order(
             batch_id=batch_id,
-            job=job_arguments(self.hook, {name: getattr(self, name) for name in _JOB_ARGUMENTS}),
+            job=job_arguments(self.hook, self.request_arguments()),
             source=source,
             deadline=datetime.now(timezone.utc) + self.max_wait,
             only_changed=self.only_changed,

@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from airflow_bda.service.statuses import JobState
 
 
-class BdaJobOperator(SafeLogging, TaskArguments):
+class BdaRequestOperator(SafeLogging, TaskArguments):
     """
-    Base class of the operators that start a data automation job for one file.
+    Base class of the operators that start data automation jobs: what the requests of all their jobs have in common.
 
-    :param input_s3_uri: the document, ``s3://bucket/key``; one object. (templated)
     :param output_s3_uri: where the service writes results, ``s3://bucket/prefix``; trailing slashes are taken off,
         since the service would write ``//``. (templated)
     :param project_arn: the data automation project that says what to extract. (templated)
@@ -39,15 +38,9 @@ class BdaJobOperator(SafeLogging, TaskArguments):
     :param kms_key_id: the KMS key that encrypts the job's data. (templated)
     :param kms_encryption_context: up to ten pairs that bind the key's use; needs *kms_key_id*. (templated)
     :param tags: the invocation's tags, a dictionary or a list of ``{"key": ..., "value": ...}``. (templated)
-    :param client_token: the idempotency token, 2 to 256 letters, digits and inner hyphens; None derives one from the
-        task instance and the request. (templated)
-    :param reattach: whether a retry finds the job of an earlier try (True, default). False starts a job in every try,
-        each with a bill of its own.
     """
 
-    operator_extra_links = (BdaOutputLink(), BdaInputLink())
     template_fields: Sequence[str] = aws_template_fields(
-        "input_s3_uri",
         "output_s3_uri",
         "project_arn",
         "project_stage",
@@ -57,7 +50,6 @@ class BdaJobOperator(SafeLogging, TaskArguments):
         "kms_key_id",
         "kms_encryption_context",
         "tags",
-        "client_token",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "blueprints": "json",
@@ -70,7 +62,6 @@ class BdaJobOperator(SafeLogging, TaskArguments):
     def __init__(  # noqa: PLR0913  the members of the API's request
         self,
         *,
-        input_s3_uri: str,
         output_s3_uri: str,
         project_arn: str | None = None,
         project_stage: str | None = None,
@@ -81,12 +72,9 @@ class BdaJobOperator(SafeLogging, TaskArguments):
         kms_key_id: str | None = None,
         kms_encryption_context: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | Sequence[Mapping[str, str]] | None = None,
-        client_token: str | None = None,
-        reattach: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.input_s3_uri = input_s3_uri
         self.output_s3_uri = output_s3_uri
         self.project_arn = project_arn
         self.project_stage = project_stage
@@ -97,14 +85,10 @@ class BdaJobOperator(SafeLogging, TaskArguments):
         self.kms_key_id = kms_key_id
         self.kms_encryption_context = kms_encryption_context
         self.tags = tags
-        self.client_token = client_token
-        self.reattach = reattach
-        self._invocation_arn: str | None = None
 
     def request_arguments(self) -> dict[str, Any]:
         """Return the rendered arguments of the request, by the names that ``build_request`` has for them."""
         return {
-            "input_s3_uri": self.input_s3_uri,
             "output_s3_uri": self.output_s3_uri,
             "project_arn": self.project_arn,
             "project_stage": self.project_stage,
@@ -115,8 +99,35 @@ class BdaJobOperator(SafeLogging, TaskArguments):
             "kms_key_id": self.kms_key_id,
             "kms_encryption_context": self.kms_encryption_context,
             "tags": self.tags,
-            "client_token": self.client_token,
         }
+
+
+class BdaJobOperator(BdaRequestOperator):
+    """
+    Base class of the operators that start one job for one file. Its other arguments are those of its own base.
+
+    :param input_s3_uri: the document, ``s3://bucket/key``; one object. (templated)
+    :param client_token: the idempotency token, 2 to 256 letters, digits and inner hyphens; None derives one from the
+        task instance and the request. (templated)
+    :param reattach: whether a retry finds the job of an earlier try (True, default). False starts a job in every try,
+        each with a bill of its own.
+    """
+
+    operator_extra_links = (BdaOutputLink(), BdaInputLink())
+    template_fields: Sequence[str] = ("input_s3_uri", *BdaRequestOperator.template_fields, "client_token")
+
+    def __init__(
+        self, *, input_s3_uri: str, client_token: str | None = None, reattach: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.input_s3_uri = input_s3_uri
+        self.client_token = client_token
+        self.reattach = reattach
+        self._invocation_arn: str | None = None
+
+    def request_arguments(self) -> dict[str, Any]:
+        """Return the rendered arguments of the request, with the document and the token."""
+        return {"input_s3_uri": self.input_s3_uri, **super().request_arguments(), "client_token": self.client_token}
 
     def start_or_find(
         self,

@@ -305,6 +305,53 @@ def test_kill_says_that_the_job_goes_on(bda_emulator, make, caplog, log_lines):
     assert f"invocation {arn} goes on and is billed" in caplog.messages[-1]
 
 
+def test_a_kill_while_a_retry_asks_for_the_state_names_the_job(bda_emulator, make, caplog, log_lines, monkeypatch):
+    run = Run(make())
+    arn = run.next_try()
+    retried = make()
+    run.operator = retried
+
+    def is_killed(invocation_arn):
+        retried.on_kill()
+
+    monkeypatch.setattr(retried.hook, "last_state", is_killed)
+    run.next_try()
+
+    assert any(f"invocation {arn} goes on" in line for line in caplog.messages)
+
+
+def test_a_retry_that_finds_the_job_ended_does_not_defer(bda_emulator, make):
+    bda_emulator.configure(created_seconds=0, in_progress_seconds=0)
+    run = Run(make(wait_for_completion=True, deferrable=True))
+    with pytest.raises(TaskDeferred):
+        run.next_try()
+    run.operator.hook.wait(arns(bda_emulator)[0])
+
+    assert run.next_try() == arns(bda_emulator)[0]
+    assert run.xcoms["output_metadata_uri"].endswith("/job_metadata.json")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"botocore_config": {"proxies": {"https": "http://user:hunter2@proxy:3128"}}},
+        {"botocore_config": {"connect_timeout": object()}},
+        {"poll_interval": 0},
+        {"max_wait": "a day"},
+    ],
+    ids=lambda arguments: f"{arguments}"[:40],
+)
+def test_what_refuses_the_wait_costs_no_job(bda_emulator, make, arguments):
+    run = Run(make(wait_for_completion=True, deferrable=True, **arguments))
+
+    with pytest.raises(BdaRequestError) as refused:
+        run.next_try()
+
+    assert next(iter(arguments)) in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+    assert bda_emulator.jobs == []
+
+
 def test_oddities_are_warned_of_and_sent(bda_emulator, make, sample_pdf, caplog, log_lines):
     document = bda_emulator.upload(sample_pdf, "a.xyz")
 
