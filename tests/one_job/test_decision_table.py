@@ -87,10 +87,7 @@ def scene(airflow, service):
     if edited:
         airflow.read_dags_again()
     service.upload("a.pdf", "b.pdf")
-    scene = Scene(airflow, service)
-    yield scene
-    if scene.run is not None:
-        scene.airflow.delete(scene.run)  # so that what a failed row leaves starts no jobs in the next one
+    return Scene(airflow, service)
 
 
 @dataclass(frozen=True)
@@ -261,7 +258,8 @@ def the_same_to_a_worker_that_reads_fewer_retries(scene: Scene) -> None:
 
 
 def tries_end_before_they_submit(scene: Scene) -> None:
-    """Have the third try start the first job, which fails within a second."""
+    """Have the third try start the first job, which fails at once where the service's times reach us, else soon."""
+    scene.service.configure(in_progress_seconds=3 if AIRFLOW_VERSION == (3, 0) else 0)  # botocore is too old there
     scene.service.faults.add("failed_job", status="ServiceError", times=1)
     scene.write(fails_before_try=2, scheduler_sees_it=False)
     scene.start()
