@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator.documents.reading.formats import format_of
+from airflow_bda.emulator.documents.reading.file_formats import format_of
 from airflow_bda.service.formats import Modality
 
 if TYPE_CHECKING:

@@ -15,31 +15,9 @@ from airflow_bda.emulator.documents.contract import (
 )
 from airflow_bda.emulator.documents.fields.found import Findings
 from airflow_bda.emulator.documents.fields.matching import Candidates, Match, match_segments
-from airflow_bda.emulator.documents.outputs.custom import (
-    audio_custom_result,
-    document_custom_result,
-    image_custom_result,
-    video_custom_result,
-)
-from airflow_bda.emulator.documents.outputs.document import (
-    NO_GEOMETRY,
-    NO_TEXT_MODELS,
-    AssetFiles,
-    DocumentResult,
-    Source,
-)
-from airflow_bda.emulator.documents.outputs.media import (
-    NO_CONTENT,
-    NO_SHOTS,
-    NO_TRANSCRIPT,
-    audio_result,
-    image_result,
-    video_result,
-)
-from airflow_bda.emulator.documents.outputs.options import OutputOptions
 from airflow_bda.emulator.documents.reading import ocr
 from airflow_bda.emulator.documents.reading.docx import read_docx
-from airflow_bda.emulator.documents.reading.formats import FileFormat, format_of
+from airflow_bda.emulator.documents.reading.file_formats import FileFormat, format_of
 from airflow_bda.emulator.documents.reading.images import page_picture, read_picture, read_tiff
 from airflow_bda.emulator.documents.reading.input_limits import (
     INVALID_INPUT,
@@ -54,6 +32,28 @@ from airflow_bda.emulator.documents.reading.input_limits import (
 from airflow_bda.emulator.documents.reading.layout import Document
 from airflow_bda.emulator.documents.reading.media import read_media
 from airflow_bda.emulator.documents.reading.pdf import draw_page, read_pdf
+from airflow_bda.emulator.documents.writing.custom import (
+    audio_custom_result,
+    document_custom_result,
+    image_custom_result,
+    video_custom_result,
+)
+from airflow_bda.emulator.documents.writing.document import (
+    NO_GEOMETRY,
+    NO_TEXT_MODELS,
+    AssetFiles,
+    DocumentResult,
+    Source,
+)
+from airflow_bda.emulator.documents.writing.media import (
+    NO_CONTENT,
+    NO_SHOTS,
+    NO_TRANSCRIPT,
+    audio_result,
+    image_result,
+    video_result,
+)
+from airflow_bda.emulator.documents.writing.options import OutputOptions
 from airflow_bda.service.formats import Modality
 
 if TYPE_CHECKING:

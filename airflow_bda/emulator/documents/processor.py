@@ -12,7 +12,7 @@ from airflow_bda.emulator.documents.fields.blueprints import parse_blueprint
 from airflow_bda.emulator.documents.fields.catalogue import Catalogue, managed_blueprint
 from airflow_bda.emulator.documents.isolation import READERS
 from airflow_bda.emulator.documents.pipeline import PICTURES, Work
-from airflow_bda.emulator.documents.reading.formats import format_of
+from airflow_bda.emulator.documents.reading.file_formats import format_of
 from airflow_bda.emulator.documents.reading.images import looks_like_paper
 from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality, extension
 

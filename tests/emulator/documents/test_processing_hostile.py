@@ -10,10 +10,10 @@ from making_inputs import EVERYTHING, INVOICE, PAYSLIP, RECEIPT, request
 from airflow_bda.emulator.documents import InputError, Processor
 from airflow_bda.emulator.documents.fields.catalogue import Catalogue
 from airflow_bda.emulator.documents.fields.matching import Candidates, match_segments
-from airflow_bda.emulator.documents.outputs.custom import document_custom_result
-from airflow_bda.emulator.documents.outputs.document import DocumentResult, Source
-from airflow_bda.emulator.documents.outputs.options import OutputOptions
 from airflow_bda.emulator.documents.reading.layout import Box, Page, Word, lines_of
+from airflow_bda.emulator.documents.writing.custom import document_custom_result
+from airflow_bda.emulator.documents.writing.document import DocumentResult, Source
+from airflow_bda.emulator.documents.writing.options import OutputOptions
 
 SAMPLES = resources.files("airflow_bda.emulator") / "samples"
 PROCESSOR = Processor()

@@ -15,7 +15,7 @@ from airflow_bda.emulator.documents import InputError, Processor, isolation
 from airflow_bda.emulator.documents.isolation import ReaderPool
 from airflow_bda.emulator.documents.pipeline import Work
 from airflow_bda.emulator.documents.reading import input_limits
-from airflow_bda.emulator.documents.reading.formats import format_of
+from airflow_bda.emulator.documents.reading.file_formats import format_of
 
 PAGE = [(50, 60, "A report", 20)]
 

@@ -19,7 +19,7 @@ class Finding:
     """
     A value, and where it stands.
 
-    :param confidence: 0 to 1, see :mod:`~airflow_bda.emulator.documents.fields.fields`.
+    :param confidence: 0 to 1, see :mod:`~airflow_bda.emulator.documents.fields.field_search`.
     :param boxes: where it stands, one for each line of print.
     :param by_label: whether a printed label led to it; False for what was concluded without one.
     """

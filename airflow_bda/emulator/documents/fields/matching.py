@@ -20,17 +20,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow_bda.emulator.documents.fields.conclusions import Conclusions
-from airflow_bda.emulator.documents.fields.fields import FieldSearch, choose
+from airflow_bda.emulator.documents.fields.field_search import FieldSearch, choose
 from airflow_bda.emulator.documents.fields.found import Finding, Findings
 from airflow_bda.emulator.documents.fields.grid import Grid
 from airflow_bda.emulator.documents.fields.labels import LabelIndex, normalise, words_of_name
-from airflow_bda.emulator.documents.fields.line_items import find_rows
+from airflow_bda.emulator.documents.fields.table_rows import find_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_bda.emulator.documents.fields.blueprints import Blueprint, Field, Rows
-    from airflow_bda.emulator.documents.fields.fields import Candidate
+    from airflow_bda.emulator.documents.fields.field_search import Candidate
     from airflow_bda.emulator.documents.reading.layout import Page
 
 _CLASS_SHARE, _FIELDS_SHARE = 0.4, 0.6

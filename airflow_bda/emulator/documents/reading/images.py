@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-    from airflow_bda.emulator.documents.reading.formats import FileFormat
+    from airflow_bda.emulator.documents.reading.file_formats import FileFormat
 
 # What Pillow calls the formats that the emulator takes; no other decoder is tried.
 _DECODERS = ("PNG", "JPEG", "TIFF", "MPO")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_bda.emulator.documents.contract import InputError
-from airflow_bda.emulator.documents.reading.formats import FileFormat
+from airflow_bda.emulator.documents.reading.file_formats import FileFormat
 from airflow_bda.service.formats import Modality
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_bda.emulator.documents.contract import InputError
 from airflow_bda.emulator.documents.reading import input_limits as limits
-from airflow_bda.emulator.documents.reading.formats import FileFormat
+from airflow_bda.emulator.documents.reading.file_formats import FileFormat
 from airflow_bda.emulator.documents.reading.input_limits import INVALID_INPUT, unreadable_means_input_error
 
 # Only the reader of the recognised format is tried: some others follow links to more files.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.emulator.documents.fields.blueprints import Blueprint, Field, Group, Rows, Series
-from airflow_bda.emulator.documents.outputs.geometry import bounding_box, corners
+from airflow_bda.emulator.documents.writing.geometry import bounding_box, corners
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

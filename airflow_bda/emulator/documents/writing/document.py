@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator.documents.outputs.elements import (
+from airflow_bda.emulator.documents.writing.elements import (
     PAGE_NUMBER,
     TITLE,
     TableElement,
@@ -20,8 +20,8 @@ from airflow_bda.emulator.documents.outputs.elements import (
     elements_of,
     usual_height,
 )
-from airflow_bda.emulator.documents.outputs.geometry import bounding_box, stable_id
-from airflow_bda.emulator.documents.outputs.options import PLACEHOLDER, DocumentOptions
+from airflow_bda.emulator.documents.writing.geometry import bounding_box, stable_id
+from airflow_bda.emulator.documents.writing.options import PLACEHOLDER, DocumentOptions
 from airflow_bda.service.formats import Modality
 
 if TYPE_CHECKING:
