@@ -41,25 +41,29 @@ TERMS = (
     "paid. Claims within fourteen days of delivery. Thank you for working with us.",
 )
 
+# A text in the middle, a text and an amount at the edges, or a quantity, a text and an amount in columns.
 RECEIPT = (
-    ("Corner Bakery & Cafe", None),
-    ("27 Harbor Lane, Portland, ME", None),
-    ("", None),
-    ("RECEIPT", None),
-    ("Receipt No: 004-18263", None),
-    ("Date: 03/14/2026  08:42", None),
-    ("", None),
-    ("2 x Cappuccino", "9.00"),
-    ("1 x Almond croissant", "4.25"),
-    ("1 x Rye bread", "6.80"),
-    ("3 x Oat cookie", "5.25"),
-    ("", None),
+    ("Corner Bakery & Cafe",),
+    ("27 Harbor Lane, Portland, ME",),
+    ("",),
+    ("RECEIPT",),
+    ("Merchant: Corner Bakery & Cafe",),
+    ("Receipt No: 004-18263",),
+    ("Date: 03/14/2026  08:42",),
+    ("Currency: USD",),
+    ("",),
+    ("Qty", "Item", "Amount"),
+    ("2", "Cappuccino", "9.00"),
+    ("1", "Almond croissant", "4.25"),
+    ("1", "Rye bread", "6.80"),
+    ("3", "Oat cookie", "5.25"),
+    ("",),
     ("Subtotal", "25.30"),
     ("Tax", "1.39"),
     ("TOTAL", "$26.69"),
     ("Payment method", "VISA"),
-    ("", None),
-    ("Thank you, see you soon!", None),
+    ("",),
+    ("Thank you, see you soon!",),
 )
 
 SAMPLE_RATE = 16_000
@@ -72,6 +76,8 @@ def make_invoice(path: Path) -> None:
     rl_config.invariant = 1
     canvas = Canvas(str(path), pagesize=A4, pageCompression=1)
     canvas.setTitle("Invoice TR-2026-0417")
+    canvas.setFont("Helvetica", 9)
+    canvas.drawString(LEFT, 803, "From:")
     canvas.setFont("Helvetica-Bold", 20)
     canvas.drawString(LEFT, 780, "Tern River Instruments")
     canvas.setFont("Helvetica", 9)
@@ -84,6 +90,7 @@ def make_invoice(path: Path) -> None:
         ("Due date:", "May 17, 2026"),
         ("Purchase order:", "PO-88213"),
         ("Payment terms:", "Net 30 days"),
+        ("Currency:", "USD"),
     )
     write_pairs(canvas, 340, RIGHT, 730, facts)
     canvas.setFont("Helvetica-Bold", 10)
@@ -142,14 +149,16 @@ def make_receipt(path: Path) -> None:
     width, line_height, margin = 560, 36, 36
     slip = Image.new("L", (width, margin * 2 + line_height * len(RECEIPT)), 250)
     draw = ImageDraw.Draw(slip)
-    for number, (text, amount) in enumerate(RECEIPT):
+    for number, texts in enumerate(RECEIPT):
         font = ImageFont.load_default(30 if number == 0 else 24)
         y = margin + line_height * number
-        if amount is None:
-            draw.text((width / 2, y), text, font=font, fill=40, anchor="ma")
-        else:
-            draw.text((margin, y), text, font=font, fill=40)
-            draw.text((width - margin, y), amount, font=font, fill=40, anchor="ra")
+        if len(texts) == 1:
+            draw.text((width / 2, y), texts[0], font=font, fill=40, anchor="ma")
+            continue
+        *left, amount = texts
+        for column, text in enumerate(left):
+            draw.text((margin + 90 * column, y), text, font=font, fill=40)
+        draw.text((width - margin, y), amount, font=font, fill=40, anchor="ra")
     scan = Image.new("L", (slip.width + 60, slip.height + 60), 205)
     turned = slip.rotate(1.2, resample=Image.Resampling.BICUBIC, expand=True, fillcolor=205)
     scan.paste(turned, ((scan.width - turned.width) // 2, (scan.height - turned.height) // 2))

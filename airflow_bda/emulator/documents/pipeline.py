@@ -13,7 +13,7 @@ from airflow_bda.emulator.documents.contract import (
     ProcessingRequest,
     SegmentOutput,
 )
-from airflow_bda.emulator.documents.fields.found import Findings
+from airflow_bda.emulator.documents.fields.grid import Findings
 from airflow_bda.emulator.documents.fields.matching import Candidates, Match, match_segments
 from airflow_bda.emulator.documents.reading import ocr
 from airflow_bda.emulator.documents.reading.docx import read_docx

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from airflow_bda.emulator.documents.fields.found import Finding
+from airflow_bda.emulator.documents.fields.grid import Finding
 from airflow_bda.emulator.documents.fields.kinds import Kind, kind_of, read_value
 from airflow_bda.emulator.documents.fields.labels import normalise
 from airflow_bda.emulator.documents.reading.layout import Run
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from airflow_bda.emulator.documents.fields.blueprints import Field
-    from airflow_bda.emulator.documents.fields.found import Value
-    from airflow_bda.emulator.documents.fields.grid import Grid, Phrase, Place
+    from airflow_bda.emulator.documents.fields.grid import Grid, Phrase, Place, Value
     from airflow_bda.emulator.documents.fields.labels import LabelIndex
     from airflow_bda.emulator.documents.reading.layout import Box, Page
 
@@ -59,7 +58,7 @@ class Candidate:
 
 def choose(found: Iterable[Candidate]) -> dict[Field, Finding]:
     """
-    Give each field its surest candidate, using every printed value once.
+    Return each field its surest candidate, using every printed value once.
 
     A printed label is used once for each kind: "Bill to" may lead to a name and to the address below it.
     """
@@ -113,7 +112,7 @@ class FieldSearch:
         return None
 
     def _value_places(self, phrase: Phrase, label: Phrase) -> Iterator[tuple[Phrase, float]]:
-        """Give where the value of a label may stand, the likeliest first, and how sure each place is."""
+        """Return where the value of a label may stand, the likeliest first, and how sure each place is."""
         has_mark = label.text.endswith(_LABEL_MARKS)
         end = label.start + len(label) - phrase.start
         if end < len(phrase) and phrase.run.words[end].text in _LABEL_MARKS:
@@ -176,7 +175,7 @@ def _possible_labels(phrase: Phrase) -> Iterator[Phrase]:
 
 
 def _label_starts(phrase: Phrase) -> Iterator[int]:
-    """Give the first word, and each one after a value: "No. A-17 Date: 5 May"."""
+    """Return the first word, and each one after a value: "No. A-17 Date: 5 May"."""
     yield 0
     words = phrase.run.words
     for before, _ in enumerate(words[1:]):

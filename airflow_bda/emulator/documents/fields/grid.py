@@ -1,16 +1,19 @@
-"""The words of a page as phrases that know their neighbours."""
+"""The words of a page as phrases that know their neighbours, and what was found among them."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow_bda.emulator.documents.reading.layout import Box, Page, Run, Word
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from airflow_bda.emulator.documents.fields.blueprints import Field, Rows
 
 # Where a word stands: its line on the page, and its place in the line.
 Place = tuple[int, int]
@@ -55,11 +58,11 @@ class Phrase:
         return frozenset((self.line, self.start + offset) for offset in range(len(self)))
 
     def part(self, start: int, end: int) -> Phrase:
-        """Give some of the words."""
+        """Return some of the words."""
         return Phrase(self.line, self.start + start, Run(self.run.words[start:end]))
 
     def between(self, start: int, end: int) -> Phrase:
-        """Give the words that hold these characters of the text."""
+        """Return the words that hold these characters of the text."""
         position, covered = 0, []
         for number, word in enumerate(self.run.words):
             if position < end and position + len(word.text) > start:
@@ -92,11 +95,11 @@ class Grid:
         return [phrase for line in self.lines for phrase in line]
 
     def right_of(self, phrase: Phrase) -> Phrase | None:
-        """Give the next phrase in the line."""
+        """Return the next phrase in the line."""
         return next((each for each in self.lines[phrase.line] if each.start >= phrase.start + len(phrase)), None)
 
     def below(self, phrase: Phrase, *, max_drop: float = _MAX_DROP) -> Phrase | None:
-        """Give the nearest phrase below that stands in the same column."""
+        """Return the nearest phrase below that stands in the same column."""
         for line in self.lines[phrase.line + 1 :]:
             drop = (line[0].box.top - phrase.box.bottom) / phrase.run.height
             if drop > max_drop:
@@ -116,7 +119,7 @@ class Grid:
         return None not in under and len(distinct) == len(phrases) and any(re.search(r"\d", u.text) for u in under if u)
 
     def column_below(self, first: Phrase, *, most: int, max_drop: float) -> list[Phrase]:
-        """Give a phrase and those that follow closely below it with the same left edge."""
+        """Return a phrase and those that follow closely below it with the same left edge."""
         block = [first]
         while len(block) < most:
             following = self.below(block[-1], max_drop=max_drop)
@@ -147,3 +150,34 @@ def _unglued(word: Word) -> Sequence[Word]:
             box=Box(box.left + box.width * share, box.top, box.width * (1 - share), box.height),
         ),
     )
+
+
+Value = str | float | int | bool
+
+
+@dataclass(frozen=True)
+class Finding:
+    """
+    A value, and where it stands.
+
+    :param confidence: 0 to 1, see :mod:`~airflow_bda.emulator.documents.fields.field_search`.
+    :param boxes: where it stands, one for each line of print.
+    """
+
+    value: Value
+    confidence: float
+    page: Page
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """
+    All values found for one blueprint.
+
+    :param fields: the single fields that were found; others are missing.
+    :param tables: the rows of each list of objects, by column; a cell that is empty is missing.
+    """
+
+    fields: Mapping[Field, Finding] = dataclass_field(default_factory=dict)
+    tables: Mapping[Rows, tuple[Mapping[Field, Finding], ...]] = dataclass_field(default_factory=dict)

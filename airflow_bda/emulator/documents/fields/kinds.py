@@ -21,7 +21,7 @@ from airflow_bda.emulator.documents.fields.values import (
 
 if TYPE_CHECKING:
     from airflow_bda.emulator.documents.fields.blueprints import Field
-    from airflow_bda.emulator.documents.fields.found import Value
+    from airflow_bda.emulator.documents.fields.grid import Value
 
 
 class Kind(Enum):
@@ -165,7 +165,7 @@ def _read_text(_field: Field, text: str) -> Reading | None:
 
 
 def _certainty(passed_over: str) -> float | None:
-    """Give the certainty left after the words before a value; None when they are too many."""
+    """Return the certainty left after the words before a value; None when they are too many."""
     words = [word for word in re.findall(r"[^\W\d_]{2,}", re.sub(r"\([^)]*\)", "", passed_over)) if not word.isupper()]
     return None if len(words) > _MAX_PASSED_OVER else _PASSED_OVER ** len(words)
 

@@ -44,7 +44,8 @@ _SYNONYMS = (
     ("payment terms", "terms", "terms of payment"),
     ("vendor name", "supplier name", "seller name", "vendor", "supplier", "seller", "from", "sold by", "billed by",
      "remit to"),
-    ("vendor address", "supplier address", "seller address"),
+    ("vendor address", "supplier address", "seller address", "from", "sold by", "remit to"),
+    ("merchant address", "store address", "shop address", "store", "merchant", "shop"),
     ("customer name", "bill to name", "billed to name", "buyer name", "client name", "customer", "bill to",
      "billed to", "sold to", "buyer", "client", "invoice to", "invoiced to"),
     ("customer address", "billing address", "bill to address", "bill to", "billed to", "invoice to"),
@@ -119,13 +120,13 @@ class Hit:
 
 @lru_cache(maxsize=10_000)
 def normalise(text: str) -> str:
-    """Give the words of a printed text in lower case, abbreviations written out, marks left out."""
+    """Return the words of a printed text in lower case, abbreviations written out, marks left out."""
     parts = _TEXT_PARTS.findall(text.lower().replace("p.o.", "po"))
     return " ".join(_ABBREVIATIONS.get(part, part) for part in parts)
 
 
 def words_of_name(name: str) -> str:
-    """Give a field's or class's name as words: ``InvoiceNumber``, ``invoice_number``, ``INVOICE-NUMBER``."""
+    """Return a field's or class's name as words: ``InvoiceNumber``, ``invoice_number``, ``INVOICE-NUMBER``."""
     return normalise(_NAME_BREAKS.sub(" ", name))
 
 
@@ -145,7 +146,7 @@ class LabelIndex:
         self._known: dict[str, list[Hit]] = {}
 
     def hits(self, text: str) -> list[Hit]:
-        """Give the fields that a normalised text is a label of, the surest first; each field once."""
+        """Return the fields that a normalised text is a label of, the surest first; each field once."""
         if text not in self._known:
             self._known[text] = self._compare(text)
         return self._known[text]
@@ -189,7 +190,7 @@ def _labels_of(field: Field, document_class: str) -> dict[str, float]:
 
 
 def _synonyms(label: str) -> Iterator[str]:
-    """Give what else is printed for a label. Only the plainest word of a row stands for the whole row."""
+    """Return what else is printed for a label. Only the plainest word of a row stands for the whole row."""
     rows = _synonym_rows()
     yield from rows.get(label, ())
 
@@ -207,7 +208,7 @@ def _synonym_rows() -> dict[str, tuple[str, ...]]:
 
 
 def _short_names(name: str, document_class: str) -> Iterator[str]:
-    """Give the name without the words of the document's class: "date" for the invoice date of an invoice."""
+    """Return the name without the words of the document's class: "date" for the invoice date of an invoice."""
     class_words = {word.removesuffix("s") for word in document_class.split()} | set(document_class.split())
     rest = [word for word in name.split() if word not in class_words]
     if rest and len(rest) < len(name.split()):
@@ -215,7 +216,7 @@ def _short_names(name: str, document_class: str) -> Iterator[str]:
 
 
 def _name_in_instruction(instruction: str) -> str:
-    """Give what an instruction calls the field: "The unique invoice number assigned by ..." calls it invoice number."""
+    """Return what an instruction calls the field: "The unique invoice number assigned by ..." says invoice number."""
     words = re.findall(r"[\w'#.]+", instruction.lower())
     while words and words[0] in _FILLERS:
         words.pop(0)

@@ -19,10 +19,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from airflow_bda.emulator.documents.fields.conclusions import Conclusions
 from airflow_bda.emulator.documents.fields.field_search import FieldSearch, choose
-from airflow_bda.emulator.documents.fields.found import Finding, Findings
-from airflow_bda.emulator.documents.fields.grid import Grid
+from airflow_bda.emulator.documents.fields.grid import Finding, Findings, Grid
 from airflow_bda.emulator.documents.fields.labels import LabelIndex, normalise, words_of_name
 from airflow_bda.emulator.documents.fields.table_rows import find_rows
 
@@ -151,8 +149,7 @@ class _Trial:
 
     def _try(self, start: int, end: int) -> tuple[Match, int, int]:
         findings = self._findings(start, end)
-        labelled = [each for each in findings.fields.values() if each.by_label]
-        found = len(labelled) + sum(1 for rows in findings.tables.values() if rows)
+        found = len(findings.fields) + sum(1 for rows in findings.tables.values() if rows)
         wanted = len(self._blueprint.fields) + len(self._blueprint.tables)
         score = _CLASS_SHARE * self.class_evidence(start, end) + _FIELDS_SHARE * found / wanted
         return Match(self._blueprint, score, findings), found, wanted
@@ -160,12 +157,6 @@ class _Trial:
     def _findings(self, start: int, end: int) -> Findings:
         pages = self._found[start:end]
         fields = choose(candidate for found, _ in pages for candidate in found)
-        conclusions = Conclusions(self._grids[start:end], self._blueprint.document_class, tuple(fields.values()))
-        for field in self._blueprint.fields:
-            if field not in fields:
-                concluded = conclusions.conclude(field)
-                if concluded is not None:
-                    fields[field] = concluded
         tables = {rows: tuple(row for _, found in pages for row in found[rows]) for rows in self._blueprint.tables}
         return Findings(fields, tables)
 
@@ -173,7 +164,7 @@ class _Trial:
     def _found(self) -> list[tuple[list[Candidate], dict[Rows, tuple[Mapping[Field, Finding], ...]]]]:
         found = []
         for grid in self._grids:
-            tables = {rows: find_rows(grid, rows, self._scalars, index) for rows, index in self._columns.items()}
+            tables = {rows: find_rows(grid, self._scalars, index) for rows, index in self._columns.items()}
             taken = frozenset(place for table in tables.values() for place in table.places)
             rows = {each: table.rows for each, table in tables.items()}
             found.append((list(FieldSearch(grid, self._scalars, taken).candidates()), rows))

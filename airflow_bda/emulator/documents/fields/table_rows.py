@@ -2,9 +2,8 @@
 Finds the rows of a list of objects: a table whose head names at least two of the columns.
 
 Below the head, each word goes to the column whose heading it stands under. A line without any number continues the
-text of the row above it. A line that begins with a label of a single field, such as a total, ends the table. Where a
-list has no head at all, as on many receipts, lines of a text and an amount above the first total are its rows, with
-less confidence.
+text of the row above it. A line that begins with a label of a single field, such as a total, ends the table. A list
+without a head is not found: which of its texts and numbers mean what would be a guess.
 """
 
 from __future__ import annotations
@@ -13,16 +12,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_bda.emulator.documents.fields.found import Finding
+from airflow_bda.emulator.documents.fields.grid import Finding
 from airflow_bda.emulator.documents.fields.kinds import Kind, kind_of, read_value
 from airflow_bda.emulator.documents.fields.labels import LabelIndex, normalise
-from airflow_bda.emulator.documents.fields.values import as_json_number, find_numbers
+from airflow_bda.emulator.documents.fields.values import find_numbers
 from airflow_bda.emulator.documents.reading.layout import Run, Word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow_bda.emulator.documents.fields.blueprints import Field, Rows
+    from airflow_bda.emulator.documents.fields.blueprints import Field
     from airflow_bda.emulator.documents.fields.grid import Grid, Phrase, Place
     from airflow_bda.emulator.documents.reading.layout import Page
 
@@ -31,13 +30,11 @@ _LEAST_COLUMNS = 2
 # In line heights: how far the first row may stand from the head, and a row from the one above it.
 _FIRST_ROW_GAP, _ROW_GAP = 5.0, 3.5
 _CONTINUATION_GAP = 1.2
-_WITHOUT_HEAD = 0.7
 _TEXT_CERTAINTY = 0.95
 _ENDS = re.compile(
     r"(sub ?total|total|grand total|balance|amount due|tax|net|gross|cash|change|card|visa|mastercard|discount|"
     r"notes?|terms|payment|thank|page|rounding|tip)\b"
 )
-_COUNT = re.compile(r"(?P<count>\d+(?:[.,]\d+)?)\s*[x\u00d7*@]?\s+(?P<text>.*[^\W\d_]{2}.*)", re.IGNORECASE)
 
 Row = dict["Field", Finding]
 
@@ -59,7 +56,7 @@ class _Column:
     similarity: float = 0.0
 
 
-def find_rows(grid: Grid, wanted: Rows, scalars: LabelIndex, columns: LabelIndex) -> TableRows:
+def find_rows(grid: Grid, scalars: LabelIndex, columns: LabelIndex) -> TableRows:
     """
     Find the rows of one list on one page.
 
@@ -69,7 +66,7 @@ def find_rows(grid: Grid, wanted: Rows, scalars: LabelIndex, columns: LabelIndex
     heads = [(number, head) for number in range(len(grid.lines)) if (head := _head(grid, number, columns))]
     best = max(heads, key=lambda each: sum(column.similarity for column in each[1]), default=None)
     if best is None:
-        return _rows_without_head(grid, wanted, scalars)
+        return TableRows((), frozenset())
     number, head = best
     rows, last = _rows_below(grid, number, head, scalars)
     if not rows:
@@ -196,53 +193,3 @@ def _continue(row: Row, more: Row) -> None:
             confidence = min(before.confidence, finding.confidence)
             boxes = (*before.boxes, *finding.boxes)
             row[field] = Finding(f"{before.value} {finding.value}", confidence, before.page, boxes)
-
-
-def _rows_without_head(grid: Grid, wanted: Rows, scalars: LabelIndex) -> TableRows:
-    text = next((each for each in wanted.columns if kind_of(each) is Kind.TEXT), None)
-    figures = [each for each in wanted.columns if _is_figure(each)]
-    if text is None or not figures:
-        return TableRows((), frozenset())
-    # A line of a receipt ends in what it costs in all; so does the list of columns, by custom.
-    amount = next(
-        (each for each in reversed(figures) if re.search("total|amount|sum", each.name, re.IGNORECASE)), figures[-1]
-    )
-    count = next((each for each in figures if re.search("quantity|qty|count", each.name, re.IGNORECASE)), None)
-    rows: list[Row] = []
-    places: set[Place] = set()
-    for line in grid.lines:
-        if _ends_table(line, scalars):
-            if rows:
-                break
-            continue
-        row = _plain_row(grid.page, line, text, amount, count)
-        if row is not None:
-            rows.append(row)
-            places |= {place for phrase in line for place in phrase.places}
-    # One such line proves nothing.
-    return TableRows(tuple(rows), frozenset(places)) if len(rows) > 1 else TableRows((), frozenset())
-
-
-def _plain_row(page: Page, line: Sequence[Phrase], text: Field, amount: Field, count: Field | None) -> Row | None:
-    words = Run(tuple(word for phrase in line for word in phrase.run.words))
-    numbers = find_numbers(words.text)
-    if not numbers or not numbers[-1].is_money or len(words.text) - numbers[-1].end > 2:  # noqa: PLR2004 - a letter for the tax rate may follow
-        return None
-    first = next((each for each in numbers if each.is_money), numbers[-1])
-    description = words.text[: first.start].strip(" .:-@x")
-    quantity = _COUNT.fullmatch(description)
-    if quantity is not None:
-        description = quantity["text"].strip()
-    if not re.search(r"[^\W\d_]{2}", description):
-        return None
-    confidence = _WITHOUT_HEAD * words.confidence
-    row: Row = {
-        text: Finding(description, confidence, page, (words.box,), by_label=False),
-        amount: Finding(
-            as_json_number(numbers[-1].value), confidence, page, (line[-1].run.words[-1].box,), by_label=False
-        ),
-    }
-    if count is not None and quantity is not None:
-        value = find_numbers(quantity["count"])[0].value
-        row[count] = Finding(as_json_number(value), confidence, page, (line[0].run.words[0].box,), by_label=False)
-    return row

@@ -1,5 +1,8 @@
 """
-Numbers, dates and truth values as documents print them.
+Numbers, dates and truth values as documents print them, each with its place in the text.
+
+The place leads to the words of a value, and so to its box. That is why no library does this: babel, dateparser and
+price-parser return a value of a text that is one, or search a text without telling where they found it.
 
 English month names and Latin digits only. ``03/04/2026`` is the fourth of March, as in the United States, unless the
 caller says that the day comes first; with dots, as in ``03.04.2026``, the day always comes first.
@@ -13,8 +16,6 @@ from datetime import date
 
 _CODES = "USD|EUR|GBP|CHF|JPY|CAD|AUD|NZD|INR|SEK|NOK|DKK|PLN|CZK|BRL|MXN"
 _CURRENCY = rf"(?:(?:US|CA|A)?[$€£¥₹]|(?<![A-Za-z])(?:{_CODES})(?![A-Za-z]))"
-CURRENCY = re.compile(_CURRENCY)
-CODE_OF_SYMBOL = {"$": "USD", "US$": "USD", "CA$": "CAD", "A$": "AUD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR"}
 
 _MINUS = "-\u2212\u2013"
 # Blanks group digits only where a decimal comma follows: "2 500.00" is more often a quantity beside a price.
@@ -134,7 +135,7 @@ def find_numbers(text: str) -> list[FoundNumber]:
 
 
 def as_json_number(value: float) -> float | int:
-    """Give whole numbers without a decimal point."""
+    """Return whole numbers without a decimal point."""
     return int(value) if value.is_integer() else value
 
 
@@ -178,7 +179,7 @@ def names_date_format(instruction: str) -> bool:
 
 
 def date_format(instruction: str) -> str:
-    """Give the ``strftime`` format that an instruction asks for by a word such as MM/DD/YYYY; else ISO 8601."""
+    """Return the ``strftime`` format that an instruction asks for by a word such as MM/DD/YYYY; else ISO 8601."""
     match = _FORMAT.search(instruction)
     if match is None:
         return "%Y-%m-%d"

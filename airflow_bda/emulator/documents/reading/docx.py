@@ -109,7 +109,7 @@ class _Sheet:
         self.tables.append(Table(tuple(tuple(row) for row in rows), box))
 
     def page(self, index: int) -> Page:
-        """Give what was collected."""
+        """Return what was collected."""
         return Page(index, _COLUMNS, _ROWS * _LINE_PITCH, tuple(self.lines), tuple(self.tables), has_geometry=False)
 
     def _words(self, column: int, text: str, scale: float) -> Iterator[Word]:

@@ -48,7 +48,7 @@ class Box:
         return self.left + self.width / 2
 
     def overlap(self, other: Box) -> float:
-        """Give the width that both cover; zero or less where they stand apart."""
+        """Return the width that both cover; zero or less where they stand apart."""
         return min(self.right, other.right) - max(self.left, other.left)
 
     def contains(self, other: Box) -> bool:
@@ -57,7 +57,7 @@ class Box:
 
     @classmethod
     def around(cls, boxes: Iterable[Box]) -> Box:
-        """Give the smallest box that holds all of them."""
+        """Return the smallest box that holds all of them."""
         boxes = tuple(boxes)
         left, top = min(box.left for box in boxes), min(box.top for box in boxes)
         return cls(left, top, max(box.right for box in boxes) - left, max(box.bottom for box in boxes) - top)

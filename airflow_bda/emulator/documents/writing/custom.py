@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_bda.emulator.documents.fields.blueprints import Node
-    from airflow_bda.emulator.documents.fields.found import Finding, Findings
+    from airflow_bda.emulator.documents.fields.grid import Finding, Findings
     from airflow_bda.emulator.documents.fields.matching import Match
     from airflow_bda.emulator.documents.reading.layout import Page
 
