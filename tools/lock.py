@@ -76,7 +76,7 @@ def _lock_newest(row: Row, *, upgrade: bool) -> None:
     """Pin what `make setup` installs, for every Python and platform that the package supports."""
     _compile(
         row.file,
-        *("pyproject.toml", "--extra=local", "--group=dev", "--universal", "--python-version=3.10"),
+        *("pyproject.toml", "--extra=local", "--extra=ocr", "--group=dev", "--universal", "--python-version=3.10"),
         upgrade=upgrade,
     )
 
@@ -95,7 +95,7 @@ def _lock_pinned(row: Row, versions: Mapping[str, str], others: Iterable[str] = 
         given.flush()
         _compile(
             row.file,
-            *("pyproject.toml", "--extra=local", "--group=test", f"--python-version={PYTHON}"),
+            *("pyproject.toml", "--extra=local", "--extra=ocr", "--group=test", f"--python-version={PYTHON}"),
             f"--constraints={given.name}",
             upgrade=upgrade,
         )

@@ -166,7 +166,7 @@ def _install(environment: Environment, wheel: Path) -> None:
     _uv("venv", f"--python={python.stdout.strip()}", str(environment.folder))
     _uv(
         *("pip", "install", f"--python={environment.python}"),
-        *(f"--constraints={environment.row.file}", f"{wheel}[local]", "--group=test"),
+        *(f"--constraints={environment.row.file}", f"{wheel}[local,ocr]", "--group=test"),
     )
     stamp.write_text(made_from)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 _USAGE_ERROR = 2
-_LIBRARIES_MISSING = "{error}. The demo needs more libraries: pip install 'airflow-provider-bda[local]'"
+_LIBRARIES_MISSING = "{error}. The demo needs more libraries: pip install 'airflow-provider-bda[local,ocr]'"
 
 
 def add_arguments(parser: ArgumentParser) -> None:

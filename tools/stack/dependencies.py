@@ -23,7 +23,8 @@ CELERYS_OWN = frozenset({"amqp", "billiard", "celery", "kombu", "redis", "vine"}
 def main() -> None:
     """Read pyproject.toml and our pins in this script's folder, and write beside them."""
     project = tomllib.loads((FOLDER / "pyproject.toml").read_text())["project"]
-    requirements = [*project["dependencies"], *project["optional-dependencies"]["local"], CELERY]
+    extras = project["optional-dependencies"]
+    requirements = [*project["dependencies"], *extras["local"], *extras["ocr"], CELERY]
     _write("requirements.txt", requirements)
     present = {_canonical(found.name): found.version for found in metadata.distributions() if found.name}
     kept = {name: version for name, version in present.items() if name not in AWS_SDK | CELERYS_OWN}
