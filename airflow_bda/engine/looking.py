@@ -89,7 +89,10 @@ class Looker:
 
     def _ask(self) -> JobState:
         if self._client is None:
-            self._client = self._open_client()
+            client = self._open_client()
+            # Made here, so that a client that cannot be made is told from a call that fails.
+            client.conn  # noqa: B018
+            self._client = client
         return self._client.ask_status(self._arn)
 
     def _is_to_be_repeated(self, error: Exception) -> bool:

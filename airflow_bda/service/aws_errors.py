@@ -192,11 +192,20 @@ def reading_answers() -> Iterator[None]:
     Raise :class:`UnexpectedAnswerError` for what botocore stumbles over in an answer that is not the service's.
 
     A body that is ``null``, a list or nested a thousand times deep, or a time that is none, reaches the caller as an
-    AttributeError, RecursionError, OverflowError or the like. Wrap the call alone.
+    AttributeError, RecursionError, ValueError or the like. Wrap the call alone.
     """
     try:
         yield
-    except (*CALL_FAILURES, BdaError, asyncio.TimeoutError):
+    except (
+        botocore_exceptions.ClientError,
+        botocore_exceptions.BotoCoreError,
+        OSError,
+        JSONDecodeError,
+        UnicodeDecodeError,
+        asyncio.TimeoutError,
+        UnexpectedAnswerError,
+        BdaError,
+    ):
         raise
     except Exception as error:
         raise UnexpectedAnswerError(f"the answer cannot be read: {type(error).__name__}: {error}") from error

@@ -73,6 +73,8 @@ def test_a_job_may_be_invisible_for_a_minute():
 class Client:
     """Answers with what it is given, in turn."""
 
+    conn = None
+
     def __init__(self, *answers):
         self.answers = list(answers)
 

@@ -6,10 +6,11 @@ import asyncio
 import contextvars
 import signal
 import threading
+import time
 
 import pytest
 
-from airflow_bda.engine.tasks import run_to_the_end
+from airflow_bda.engine.tasks import call_in_thread, run_to_the_end
 
 
 async def answer() -> tuple[int, str]:
@@ -78,3 +79,49 @@ def test_a_killed_wait_is_cancelled_and_cleans_up(killed_soon, within_a_loop):
     with pytest.raises(KilledError):
         asyncio.run(run()) if within_a_loop else run_to_the_end(wait_for_ever)
     assert cleaned_up
+
+
+def test_a_killed_wait_leaves_a_call_that_hangs(killed_soon):
+    """A socket that nobody answers blocks its thread for minutes; neither the task nor the process waits for it."""
+    released = threading.Event()
+    began = time.monotonic()
+    with pytest.raises(KilledError):
+        run_to_the_end(lambda: call_in_thread(released.wait, 60))
+    assert time.monotonic() - began < 10
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "bda-call")
+    released.set()
+
+
+@pytest.mark.parametrize("where", ["callback", "task"])
+def test_a_kill_while_the_loop_is_busy_is_not_taken_for_the_loops_own(where):
+    """Asyncio logs what a callback raises and goes on; a task keeps what it raised for whoever awaits it."""
+
+    def kill(signal_number, frame):
+        raise KilledError
+
+    def be_killed():
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+        end = time.monotonic() + 0.1
+        while time.monotonic() < end:
+            pass
+
+    async def wait():
+        if where == "callback":
+            asyncio.get_running_loop().call_soon(be_killed)
+        else:
+            be_killed()
+        await asyncio.sleep(60)
+
+    former = signal.signal(signal.SIGALRM, kill)
+    try:
+        with pytest.raises(KilledError):
+            run_to_the_end(wait)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
+
+
+async def test_a_call_in_a_thread_returns_or_raises_what_it_does():
+    assert await call_in_thread(divmod, 7, 3) == (2, 1)
+    with pytest.raises(ZeroDivisionError):
+        await call_in_thread(divmod, 7, 0)

@@ -13,6 +13,7 @@ from airflow_bda.emulator import EMULATOR
 from airflow_bda.engine import judging
 from airflow_bda.exceptions import (
     BdaClientError,
+    BdaConnectionError,
     BdaError,
     BdaPermissionError,
     BdaRequestError,
@@ -24,6 +25,7 @@ GET_STATUS = "GetDataAutomationStatus"
 INVOKE = "InvokeDataAutomationAsync"
 METADATA_XCOM = "output_metadata_uri"
 MAY_NOT_ASK = "aws_may_not_ask"
+NOWHERE = "aws_nowhere"
 LONG, SHORT = 60.0, 1.5
 
 
@@ -82,6 +84,12 @@ OUTCOMES = (
         {"error_type": "ResourceNotFoundException"},
         grace=SHORT,
     ),
+    Outcome(
+        "never_reached",
+        error=BdaConnectionError,
+        facts={"error_type": "EndpointConnectionError", "status": None},
+        aws_conn_id=NOWHERE,
+    ),
     Outcome("found_late", ({"kind": "late_visibility", "polls": 2},)),
     Outcome("unknown_status", (of_status("unknown_status", status="Pondering", times=2),)),
     Outcome("throttled", (of_status("throttling", times=2),)),
@@ -101,12 +109,14 @@ SKIPPING = {
 
 # What the tasks did. The DAG runs in the test's own process.
 errors: dict[str, BaseException] = {}
+resumptions: dict[str, dict[str, Any]] = {}
 jobs: dict[str, str] = {}
 _arranged: set[str] = set()
 
 
 def forget() -> None:
     errors.clear()
+    resumptions.clear()
     jobs.clear()
     _arranged.clear()
 
@@ -152,6 +162,7 @@ def recording(base: type) -> type:
                 return super().execute(context)
 
         def execute_complete(self, context, **resumed):
+            resumptions[context["ti"].task_id] = resumed
             with _remembered(context):
                 return super().execute_complete(context, **resumed)
 

@@ -13,7 +13,7 @@ import modes_table
 import pytest
 from airflow_processes.running import decoded
 from airflow_processes.settings import XCOMS
-from modes_table import MAY_NOT_ASK, OUTCOMES, SKIPPING
+from modes_table import MAY_NOT_ASK, NOWHERE, OUTCOMES, SKIPPING
 
 from airflow_bda._compat import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 from airflow_bda.exceptions import BdaClientError, BdaRequestError, BdaTimeoutError
@@ -58,13 +58,18 @@ def _run(airflow_db, server, patch):
     key, secret = modes_table.user_who_may_not_ask(emulator.client("iam"))
     may_not_ask = json.loads(emulator.airflow_connection) | {"login": key, "password": secret}
     patch.setenv(f"AIRFLOW_CONN_{MAY_NOT_ASK.upper()}", json.dumps(may_not_ask))
+    nowhere = json.loads(emulator.airflow_connection)
+    nowhere["extra"]["endpoint_url"] = "http://127.0.0.1:9"
+    patch.setenv(f"AIRFLOW_CONN_{NOWHERE.upper()}", json.dumps(nowhere))
     EMULATOR.configure(
         EmulatorSettings(created_seconds=0, in_progress_seconds=0.3, enforce_iam=True), processor=PlainProcessor()
     )
     emulator.upload(b"a document", "a document.pdf", bucket="modes")
     # The tasks change it, each to what its outcome needs.
     patch.setattr("airflow_bda.engine.judging.NOT_FOUND_GRACE_SECONDS", modes_table.LONG)
+    patch.setattr("airflow_bda.engine.judging.NEVER_REACHED_SECONDS", 1.0)
     patch.setattr("airflow_bda.engine.poller._RETRY_FIRST_SECONDS", 0.2)
+    patch.setattr("airflow_bda.engine.submitting._FIRST_PAUSE_SECONDS", 0.05)
     folder = airflow_db.parent / "dags" / "modes"
     shutil.copytree(Path(__file__).parent / "dags", folder, ignore=shutil.ignore_patterns("__pycache__"))
     try:
@@ -83,6 +88,11 @@ def _xcoms(database, task_id):
         return {key: decoded(value) for key, value in rows}
 
 
+def has_no_job(outcome, mode):
+    """Whether the outcome came before there was a job to name."""
+    return outcome.aws_conn_id == NOWHERE and mode in OPERATORS
+
+
 def links(xcoms):
     """Give the links that are no empty texts: Airflow 3 stores those too."""
     return {key: value for key, value in xcoms.items() if key.startswith("_link_") and value}
@@ -90,6 +100,8 @@ def links(xcoms):
 
 def expected_links(outcome, mode, xcoms):
     """Give an operator's links to its job, whatever becomes of that; a sensor that follows none has results to show."""
+    if has_no_job(outcome, mode):
+        return {}
     console = "https://us-east-1.console.aws.amazon.com/s3"
     if mode in SENSORS:
         arn = modes_table.jobs[f"{outcome.name}-{mode}"] if outcome.error is None else None
@@ -124,7 +136,8 @@ def test_an_outcome_is_the_same_in_every_mode(run, outcome, mode):
     assert isinstance(error, outcome.error), error
     assert isinstance(error, AirflowFailException) == issubclass(outcome.error, FAIL_AT_ONCE)
     assert isinstance(error, AirflowSensorTimeout) == (outcome.error is BdaTimeoutError and mode in SENSORS)
-    assert error.invocation_arn.startswith("arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/")
+    if not has_no_job(outcome, mode):
+        assert error.invocation_arn.startswith("arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/")
     assert {name: getattr(error, name) for name in outcome.facts} == outcome.facts
 
 
@@ -141,3 +154,12 @@ def test_skipping_is_the_same_in_every_mode(run, outcome, option, expected, mode
     cause = error if expected == "failed" else error.__cause__
     assert isinstance(error, AirflowSkipException) == (expected == "skipped")
     assert isinstance(cause, outcome.error)
+
+
+@pytest.mark.parametrize("mode", ["deferrable_sensor", "deferrable"])
+def test_a_task_is_resumed_with_the_try_that_deferred(run, mode):
+    """By this a try that Airflow 3.0 resumes with the event of another one knows, and waits anew."""
+    resumed = {name: kwargs for name, kwargs in modes_table.resumptions.items() if name.split("-")[1] == mode}
+
+    assert len(resumed) >= len(OUTCOMES) // 2, "some jobs may have ended before their task could defer"
+    assert {kwargs["deferred_in_try"] for kwargs in resumed.values()} == {1}

@@ -14,7 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_bda.service import errors
-from airflow_bda.service.aws_errors import Failure, call_error, classify, error_code
+from airflow_bda.service.aws_errors import (
+    Failure,
+    Refusal,
+    answer_or_refusal,
+    call_error,
+    classify,
+    error_code,
+    reading_answers,
+)
 from airflow_bda.service.model import service_model
 from airflow_bda.service.statuses import UnexpectedAnswerError
 
@@ -160,3 +168,58 @@ def test_what_is_no_answer_is_explained_too():
     error = call_error(ConnectionResetError("reset by peer"), operation=OPERATION)
     assert type(error) is errors.BdaConnectionError
     assert (error.error_type, error.error_message) == ("ConnectionResetError", "reset by peer")
+
+
+@pytest.mark.parametrize("http_status", [301, 302, 400, 403, 404, 407])
+def test_an_error_without_a_code_is_not_from_aws(http_status):
+    """Botocore puts the HTTP status where the code would be: a proxy or a portal answered."""
+    assert classify(refusal(str(http_status), http_status=http_status)) is Failure.UNREACHABLE
+
+
+def test_a_head_request_has_no_body_to_hold_a_code():
+    error = ClientError({"Error": {"Code": "404"}, "ResponseMetadata": {"HTTPStatusCode": 404}}, "HeadObject")
+    assert classify(error) is Failure.OTHER
+
+
+def test_a_page_is_not_quoted_whole():
+    error = call_error(refusal("403", f"<html>{'x' * 10_000}</html>", 403), operation=OPERATION)
+    assert type(error) is errors.BdaConnectionError
+    assert len(error.error_message) <= 200
+
+
+@pytest.mark.parametrize("error", [AttributeError("x"), RecursionError("x"), ValueError("x"), OverflowError("x")])
+def test_what_botocore_stumbles_over_is_no_answer(error):
+    with pytest.raises(UnexpectedAnswerError) as caught, reading_answers():
+        raise error
+    assert classify(caught.value) is Failure.UNREACHABLE
+
+
+@pytest.mark.parametrize("error", [refusal("AccessDeniedException"), OSError("x"), errors.BdaError("x")])
+def test_what_explains_itself_stays_as_it_is(error):
+    with pytest.raises(type(error)) as caught, reading_answers():
+        raise error
+    assert caught.value is error
+
+
+def test_a_cause_that_was_found_out_is_said_first():
+    error = call_error(refusal("AccessDeniedException", "no"), operation=OPERATION, cause="The input is not there.")
+    assert type(error) is errors.BdaPermissionError
+    assert str(error) == f"{OPERATION} was denied. The input is not there. AccessDeniedException: no"
+
+
+def test_a_call_gives_its_answer_or_its_refusal():
+    def refused(error):
+        def call():
+            raise error
+
+        return answer_or_refusal(call)
+
+    assert answer_or_refusal(lambda: 42) == 42
+    denied = refused(refusal("AccessDeniedException", "not you", 403))
+    assert (denied.is_denial, denied.is_absence) == (True, False)
+    assert denied == Refusal(Failure.PERMISSION, "AccessDeniedException", 403, "AccessDeniedException: not you")
+    assert refused(refusal("ResourceNotFoundException", http_status=404)).is_absence
+    assert refused(refusal("NotFoundException")).is_absence
+    assert refused(ConnectionResetError("reset")).http_status == 0
+    with pytest.raises(KeyError):
+        refused(KeyError("a mistake"))
