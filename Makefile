@@ -64,6 +64,7 @@ simulate: setup ## Run batches through 20,000 schedules of faults in simulated t
 bench: setup ## Run the benchmarks and print `name value` lines beside their tables
 	@.venv/bin/python benchmarks/waiting.py
 	@.venv/bin/python benchmarks/detection.py
+	@.venv/bin/python benchmarks/request_building.py
 	@.venv/bin/python benchmarks/batch.py
 
 docs: setup ## Build the manual into docs/_build/html; a warning is an error
