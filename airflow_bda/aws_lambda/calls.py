@@ -32,14 +32,14 @@ RESERVE_SECONDS = float(_CONNECT_TIMEOUT_SECONDS + _SHORTEST_READ_SECONDS + _ANS
 
 
 def bda_client(context: Context) -> Any:
-    """Give a client that waits for an answer no longer than the function may run."""
+    """Return a client that waits for an answer no longer than the function may run."""
     left = context.get_remaining_time_in_millis() // 1000 - _CONNECT_TIMEOUT_SECONDS - _ANSWER_SECONDS
     return warm_client(max(_SHORTEST_READ_SECONDS, min(_LONGEST_READ_SECONDS, left)))
 
 
 @cache
 def warm_client(read_timeout_seconds: int) -> Any:
-    """Give a client, made once for as long as Lambda keeps the function warm."""
+    """Return a client, made once for as long as Lambda keeps the function warm."""
     client = boto3.client(
         SERVICE,
         config=Config(
@@ -83,7 +83,7 @@ def call_in_time(
 
 
 def _pause(tries: int) -> float:
-    """Give any time up to a limit that doubles, so that functions that were throttled together do not stay in step."""
+    """Return any time up to a limit that doubles: functions that were throttled together must not stay in step."""
     limit = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(tries, 16))
     return random.uniform(0.0, limit)  # noqa: S311  spreads calls over time, keeps no secret
 

@@ -39,11 +39,12 @@ def handle(event: Any, context: Context) -> dict[str, Any]:
     telemetry = Telemetry(context)
     try:
         _check_boto3()
-        asked = read_event(event, _caller(context))
+        caller = _caller(context)
+        asked = read_event(event, caller)
         if isinstance(asked, StatusEvent):
             answer = _status(asked, context, telemetry)
         else:
-            AllowLists.from_environment().check(asked.request)
+            AllowLists.from_environment().check(asked.request, account=caller.account)
             answer = _invoke(asked, context, telemetry)
     except BdaError as error:
         answer = replies.refused(error)
@@ -73,6 +74,8 @@ def _invoke(asked: InvokeEvent, context: Context, telemetry: Telemetry) -> dict[
 
 
 def _status(asked: StatusEvent, context: Context, telemetry: Telemetry) -> dict[str, Any]:
+    allowed = AllowLists.from_environment()
+
     def call() -> JobState:
         response = bda_client(context).get_data_automation_status(invocationArn=asked.invocation_arn)
         return JobState.from_response(asked.invocation_arn, response)
@@ -81,6 +84,7 @@ def _status(asked: StatusEvent, context: Context, telemetry: Telemetry) -> dict[
         state = call_in_time(call, context, on_retry=_reporter(telemetry, GET_STATUS))
     except Exception as error:  # noqa: BLE001  as above
         return replies.failed(error, operation=GET_STATUS, invocation_arn=asked.invocation_arn)
+    allowed.check_output(state.output_metadata_uri)
     telemetry.info("A status was asked for.", invocationArn=state.invocation_arn, status=state.status_text)
     return replies.status(state)
 

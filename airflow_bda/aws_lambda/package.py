@@ -68,7 +68,7 @@ def build_package(*, with_boto3: bool = False) -> Package:
 
 
 def packaged_modules() -> tuple[str, ...]:
-    """Give the modules of this package that the functions import, directly or not, and the packages that hold them."""
+    """Return the modules of this package that the functions import, directly or not, and the packages around them."""
     found: set[str] = set()
     waiting = [handler.rpartition(".")[0] for handler in (HANDLER, JOB_EVENTS_HANDLER)]
     while waiting:
@@ -81,7 +81,7 @@ def packaged_modules() -> tuple[str, ...]:
 
 
 def _imports(name: str) -> Iterator[str]:
-    """Give what a module of ours imports of ours, in functions too; not what only type checkers see."""
+    """Return what a module of ours imports of ours, in functions too; not what only type checkers see."""
     for node in _running_nodes(ast.parse(_file_of(name).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.partition(".")[0] == _PACKAGE)

@@ -18,6 +18,7 @@ from airflow_bda.service.lambda_interface import (
     OK,
     TOO_MANY_REQUESTS,
 )
+from airflow_bda.service.safe_values import safe_value
 from airflow_bda.service.statuses import JobStatus
 
 if TYPE_CHECKING:
@@ -104,4 +105,5 @@ def _is_services_fault(error: Exception) -> bool:
 
 
 def _answer(code: int, body: dict[str, Any]) -> dict[str, Any]:
-    return {"statusCode": code, "body": json.dumps(body)}
+    # Bounded: megabytes in an event must not come back as megabytes of warnings.
+    return {"statusCode": code, "body": json.dumps(safe_value(body))}

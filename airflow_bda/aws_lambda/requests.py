@@ -12,12 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
 
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.invocations import check_invocation_arn
+from airflow_bda.service.json_reading import mapping, mappings, text
 from airflow_bda.service.lambda_interface import ARGUMENT_OF_KEY, INVOCATION_ARN
 from airflow_bda.service.profiles import UnknownRegionError, derive_profile_arn
 from airflow_bda.service.request.request import build_request, request_warnings
+from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.safe_values import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
 _KEY_OF_ARGUMENT = {argument: key for key, argument in ARGUMENT_OF_KEY.items()}
 _ARGUMENT = re.compile(rf"\b({'|'.join(_KEY_OF_ARGUMENT)})\b")
 _INVOCATION_ARGUMENT = re.compile(r"\binvocation_arn\b")
+# What is told of members that are not known; comparing them with ours takes time as well.
+_LONGEST_KEY, _MOST_UNKNOWN, _MOST_COMPARED = 80, 20, 100
+_LONGEST_URI = 1100
 _STARTS_A_JOB = frozenset({"inputS3Uri", "outputS3Uri"})
 
 
@@ -80,6 +87,12 @@ def read_event(event: Any, caller: Caller) -> InvokeEvent | StatusEvent:
         return StatusEvent(_invocation_arn(event[INVOCATION_ARN]))
     if starts_a_job:
         return _read_invoke(event, caller)
+    if object_uri := _uri_of_notification(event):
+        raise _bad_event(
+            f"it is a notification of S3, which does not say where results go. Send {{'inputS3Uri': {object_uri!r}, "
+            "'outputS3Uri': 's3://...'}: by an EventBridge rule with an input transformer, or from a function of "
+            "your own"
+        )
     if "detail-type" in event or "Records" in event:
         raise _bad_event("it is from EventBridge: those go to the function of airflow_bda.aws_lambda.job_events")
     raise _bad_event(
@@ -87,8 +100,24 @@ def read_event(event: Any, caller: Caller) -> InvokeEvent | StatusEvent:
     )
 
 
+def _uri_of_notification(event: Mapping[str, Any]) -> str | None:
+    """Return the object that S3 tells of, by a notification of its own or by EventBridge; None for other events."""
+    records = mappings(event, "Records")
+    if records and records[0].get("eventSource") == "aws:s3":
+        place = mapping(records[0], "s3")
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html: keys are encoded.
+        key = unquote_plus(text(mapping(place, "object"), "key") or "")
+    elif event.get("source") == "aws.s3":
+        place = mapping(event, "detail")
+        key = text(mapping(place, "object"), "key") or ""
+    else:
+        return None
+    bucket = text(mapping(place, "bucket"), "name") or "bucket"
+    return safe_text(S3Uri(bucket, key), _LONGEST_URI)
+
+
 def _read_invoke(event: Mapping[str, Any], caller: Caller) -> InvokeEvent:
-    unknown = [str(key) for key in event if key not in ARGUMENT_OF_KEY]
+    unknown = [safe_text(key, _LONGEST_KEY) for key in event if key not in ARGUMENT_OF_KEY]
     problems = list(_slips(unknown))
     arguments: dict[str, Any] = {argument: event.get(key) for key, argument in ARGUMENT_OF_KEY.items()}
     if arguments["client_token"] is None:
@@ -102,7 +131,9 @@ def _read_invoke(event: Mapping[str, Any], caller: Caller) -> InvokeEvent:
         request = build_request(**arguments, region=caller.region, problems=problems)
     except BdaRequestError as error:
         raise BdaRequestError(error.message, problems=map(in_keys, error.problems)) from None
-    ignored = (f"The event's {key} is not known here and was ignored." for key in unknown)
+    ignored = [f"The event's {key} is not known here and was ignored." for key in unknown[:_MOST_UNKNOWN]]
+    if len(unknown) > _MOST_UNKNOWN:
+        ignored.append(f"{len(unknown) - _MOST_UNKNOWN} more members of the event are not known here.")
     return InvokeEvent(request, (*map(in_keys, request_warnings(request)), *ignored))
 
 
@@ -113,7 +144,7 @@ def in_keys(sentence: str) -> str:
 
 def _slips(unknown: Iterable[str]) -> Iterable[str]:
     spellings = {_letters(key): key for key in ARGUMENT_OF_KEY}
-    for key in unknown:
+    for key in list(unknown)[:_MOST_COMPARED]:
         for near in get_close_matches(_letters(key), spellings, n=1, cutoff=0.85):
             yield f"{key} is not known: write {spellings[near]}."
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from airflow_bda.access.permissions import LIST, function_permissions
 from airflow_bda.access.workload import Workload
 from airflow_bda.aws_lambda import template_events
-from airflow_bda.aws_lambda.allow_lists import BLUEPRINTS, INPUT_PREFIXES, KMS_KEYS, OUTPUT_PREFIXES, PROJECTS
+from airflow_bda.aws_lambda.allow_lists import BLUEPRINTS, INPUT_PREFIXES, KMS_KEYS, OUTPUT_PREFIXES, PROJECTS, STAGES
 from airflow_bda.aws_lambda.package import HANDLER
 from airflow_bda.aws_lambda.template_parts import (
     either,
@@ -84,6 +84,11 @@ def _parameters() -> Template:
         "InputPrefix": text("Where documents may be read: bucket or bucket/folder", AllowedPattern=_PREFIX),
         "OutputPrefix": text("Where results may be written: bucket or bucket/folder", AllowedPattern=_PREFIX),
         "ProjectArn": text("The project that may be used; empty for none", "", AllowedPattern=_ARN_OR_NOTHING),
+        "Stages": text(
+            "The stages of the project and the blueprints that may be used",
+            "LIVE",
+            AllowedValues=["LIVE", "DEVELOPMENT", "LIVE,DEVELOPMENT"],
+        ),
         "BlueprintArns": texts("The blueprints that may be used, with commas between them; empty for none"),
         "KmsKeyArn": text(
             "The key that jobs may be encrypted with; empty for none", "", AllowedPattern=_ARN_OR_NOTHING
@@ -175,6 +180,7 @@ def _variables() -> Template:
         INPUT_PREFIXES: sub("s3://${InputPrefix}"),
         OUTPUT_PREFIXES: sub("s3://${OutputPrefix}"),
         PROJECTS: ref("ProjectArn"),
+        STAGES: ref("Stages"),
         BLUEPRINTS: {"Fn::Join": [",", ref("BlueprintArns")]},
         KMS_KEYS: ref("KmsKeyArn"),
     }

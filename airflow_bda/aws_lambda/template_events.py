@@ -71,7 +71,7 @@ _FOURTEEN_DAYS = 14 * _DAY_SECONDS
 
 
 def resources() -> Part:
-    """Give the resources, each with the condition that it is made under."""
+    """Return the resources, each with the condition that it is made under."""
     return {**_queues(), **_event_function(), **_alarms()}
 
 

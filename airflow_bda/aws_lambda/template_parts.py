@@ -24,7 +24,7 @@ def sub(pattern: str) -> Part:
 
 
 def either(condition: str, value: Any, otherwise: Any = NOTHING) -> Part:
-    """Give a value where a condition holds, and else another or none."""
+    """Return a value where a condition holds, and else another or none."""
     return {"Fn::If": [condition, value, otherwise]}
 
 

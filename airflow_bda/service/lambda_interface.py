@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_bda.service.errors import BdaConnectionError, BdaError, BdaPermissionError, BdaRequestError
 from airflow_bda.service.model import GET_STATUS, validate
-from airflow_bda.service.safe_values import safe_text
+from airflow_bda.service.safe_values import safe_text, safe_value
 from airflow_bda.service.statuses import JobState, JobStatus
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ class Answer:
         try:
             read = json.loads(payload)
             body = json.loads(read["body"])
-            return cls(int(read["statusCode"]), dict(body))
-        except (KeyError, TypeError, ValueError, RecursionError):
+            return cls(int(read["statusCode"]), safe_value(dict(body)))
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
             raise BdaError(
                 f"The function {function_name} gave an answer that is no statusCode with a body of JSON.",
                 remedy="Check function_name: the function must be the one of `airflow-bda lambda package`, or answer "
@@ -89,7 +89,7 @@ class Answer:
 
     def invocation_arn(self) -> str:
         """
-        Give the invocation that an invoke event led to.
+        Return the invocation that an invoke event led to.
 
         :raises BdaError: what the function said otherwise.
         """
@@ -102,7 +102,7 @@ class Answer:
 
     def state(self, invocation_arn: str) -> JobState:
         """
-        Give the state that a status event asked for.
+        Return the state that a status event asked for.
 
         :raises BdaError: what the function said otherwise.
         """
@@ -123,7 +123,7 @@ class Answer:
         )
 
     def error(self) -> BdaError:
-        """Give the error that the function answered with, in the class that its code stands for."""
+        """Return the error that the function answered with, in the class that its code stands for."""
         said = str(self.body.get("error") or f"it answered with the code {self.code}")
         message = f"The Lambda function refused or failed: {said}"
         # Its text mostly has the problems in it already.

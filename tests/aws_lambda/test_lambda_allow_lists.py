@@ -12,6 +12,7 @@ from airflow_bda.aws_lambda.allow_lists import AllowListError, AllowLists, NotAl
 from airflow_bda.aws_lambda.handler import handle
 from airflow_bda.service.request.request import build_request
 from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.statuses import JobState, JobStatus
 
 PROFILE = "arn:aws:bedrock:us-east-1:123456789012:data-automation-profile/us.data-automation-v1"
 PROJECT = "arn:aws:bedrock:us-east-1:123456789012:data-automation-project/0123456789ab"
@@ -178,3 +179,68 @@ def test_the_function_holds_to_its_lists(allowed, code, bda_emulator, context, m
     assert answer["statusCode"] == code
     assert len(bda_emulator.jobs) == (1 if code == 200 else 0)
     assert (code == 200) is ("error" not in json.loads(answer["body"]))
+
+
+FOREIGN = "210987654321"
+ONLY_PROJECTS = AllowLists.from_environment({"BDA_ALLOWED_PROJECTS": PROJECT})
+ONLY_BLUEPRINTS = AllowLists.from_environment({"BDA_ALLOWED_BLUEPRINTS": BLUEPRINT})
+STAGES = AllowLists.from_environment({"BDA_ALLOWED_STAGES": "LIVE"})
+PROFILES = AllowLists.from_environment({"BDA_ALLOWED_PROFILES": PROFILE + "x"})
+
+
+@pytest.mark.parametrize(
+    ("lists", "changes", "key"),
+    [
+        (ONLY_PROJECTS, {"blueprints": [BLUEPRINT]}, "blueprints"),
+        (ONLY_PROJECTS, {"project_arn": PROJECT, "blueprints": [BLUEPRINT]}, "blueprints"),
+        (ONLY_PROJECTS, {"project_arn": PROJECT, "project_stage": "DEVELOPMENT"}, "projectStage"),
+        (ONLY_BLUEPRINTS, {"project_arn": PROJECT}, "projectArn"),
+        (ONLY_BLUEPRINTS, {"blueprints": [{"blueprintArn": BLUEPRINT, "stage": "DEVELOPMENT"}]}, "blueprints"),
+        (STAGES, {"project_arn": PROJECT, "project_stage": "DEVELOPMENT"}, "projectStage"),
+        (PROFILES, {}, "profileArn"),
+        (AllowLists(), {"project_arn": PROJECT.replace("123456789012", FOREIGN)}, "projectArn"),
+        (AllowLists(), {"blueprints": [BLUEPRINT.replace("123456789012", FOREIGN)]}, "blueprints"),
+        (AllowLists(), {"profile_arn": PROFILE.replace("123456789012", FOREIGN)}, "profileArn"),
+        (AllowLists(), {"kms_key_id": f"arn:aws:kms:us-east-1:{FOREIGN}:key/1"}, "kmsKeyId"),
+    ],
+)
+def test_what_no_list_names_is_refused(lists, changes, key):
+    with pytest.raises(NotAllowedError) as refused:
+        lists.check(request(**changes), account="123456789012")
+
+    (problem,) = refused.value.problems
+    assert problem.startswith(key)
+
+
+@pytest.mark.parametrize(
+    ("lists", "changes"),
+    [
+        (ONLY_PROJECTS, {"project_arn": PROJECT, "project_stage": "LIVE"}),
+        (AllowLists(), {"project_arn": PROJECT, "project_stage": "DEVELOPMENT"}),
+        (AllowLists(), {"project_arn": "arn:aws:bedrock:us-east-1:aws:data-automation-project/public-default"}),
+        (
+            AllowLists(projects=(PROJECT.replace("123456789012", FOREIGN),)),
+            {"project_arn": PROJECT.replace("123456789012", FOREIGN)},
+        ),
+    ],
+)
+def test_what_is_listed_or_nobodys_to_forbid_is_allowed(lists, changes):
+    lists.check(request(**changes), account="123456789012")
+
+
+def test_a_job_that_writes_elsewhere_is_not_told_of(bda_emulator, context, monkeypatch):
+    uri = bda_emulator.upload(b"x", "in/a.pdf")
+    started = handle({"inputS3Uri": uri, "outputS3Uri": "s3://bda-test/secret-place"}, context)
+    arn = json.loads(started["body"])["invocationArn"]
+    bda_emulator.configure(created_seconds=0, in_progress_seconds=0)
+    monkeypatch.setattr(
+        "airflow_bda.aws_lambda.handler.JobState.from_response",
+        lambda arn, _: JobState(arn, JobStatus.SUCCESS, "Success", "s3://bda-test/secret-place/1/job_metadata.json"),
+    )
+
+    assert handle({"invocationArn": arn}, context)["statusCode"] == 200
+    monkeypatch.setenv("BDA_ALLOWED_OUTPUT_PREFIXES", "s3://bda-test/out")
+    answer = handle({"invocationArn": arn}, context)
+
+    assert answer["statusCode"] == 403
+    assert "secret-place" not in answer["body"]

@@ -163,6 +163,49 @@ def test_an_event_that_cannot_be_used_is_a_callers_mistake(event, said, context)
     assert said in body_of(answer)["error"]
 
 
+NOTIFICATION = {
+    "Records": [
+        {
+            "eventSource": "aws:s3",
+            "eventName": "ObjectCreated:Put",
+            "s3": {"bucket": {"name": "bda-input"}, "object": {"key": "in/My+Invoice+%281%29.pdf", "size": 10}},
+        }
+    ]
+}
+OBJECT_CREATED = {
+    "detail-type": "Object Created",
+    "source": "aws.s3",
+    "detail": {"bucket": {"name": "bda-input"}, "object": {"key": "in/My Invoice (1).pdf"}},
+}
+
+
+@pytest.mark.parametrize("notification", [NOTIFICATION, OBJECT_CREATED])
+def test_a_notification_of_s3_is_refused_with_the_event_to_send(notification, context):
+    answer = handle(notification, context)
+
+    assert answer["statusCode"] == 400
+    assert "'inputS3Uri': 's3://bda-input/in/My Invoice (1).pdf'" in body_of(answer)["error"]
+    assert "outputS3Uri" in body_of(answer)["error"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"x" * 4_000_000: 1},
+        {f"member{number}": "y" * 40 for number in range(50_000)},
+        {"tags": {str(number): "z" * 200 for number in range(10_000)}},
+        {"inputS3Uri": "s3://" + "a" * 4_000_000},
+        {"clientToken": "\ud800" * 1_000_000},
+    ],
+    ids=["one long member", "many members", "many tags", "a long URI", "half emojis"],
+)
+def test_megabytes_in_an_event_are_no_megabytes_of_answer_or_log(more, event, context, written):
+    answer = handle({**event, **more}, context)
+
+    assert len(json.dumps(answer)) < 200_000
+    assert sum(len(json.dumps(line)) for line in written()) < 400_000
+
+
 def test_members_of_others_are_left_alone(event, context):
     """Callers' events may hold more than ours; what is odd is told beside the answer."""
     answer = handle({**event, "correlationId": 7}, context)
