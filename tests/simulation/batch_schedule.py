@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -257,6 +258,17 @@ class Schedule:
         work = run_or_follow(folder, key, ModelJobs(triggerer), world, max_in_flight=self.max_in_flight)
         return await self.to_its_end(triggerer, work)
 
+    def change_object(self) -> None:
+        """Write over an object while its job may be about to start."""
+        uri = self.rng.choice(self.documents())
+        self.tell(f"{uri} is written over")
+        if not self.model.objects[uri][0].startswith(b"bad"):
+            self.model.write(uri, f"changed {self.rng.random()}".encode())
+
+    def documents(self) -> list[str]:
+        taken = (uri for uri in self.model.objects if uri.startswith(INPUT) and uri.endswith(".pdf"))
+        return sorted(uri for uri in taken if not uri.endswith("empty.pdf"))
+
     def process(self, kind: str) -> Process:
         self.processes += 1
         process = Process(self.model, f"{kind} {self.processes}")
@@ -276,6 +288,8 @@ class Schedule:
                     jump = self.rng.choice((-30.0, 20.0, 3600.0))
                     self.tell(f"the clock jumps by {jump}")
                     self.model.clock_offset += jump
+                if self.kills and self.rng.random() < 0.1:
+                    self.change_object()
         except asyncio.CancelledError:
             process.kill()
             await asyncio.wait([task])
@@ -305,8 +319,7 @@ class Schedule:
         self.force = False
         self.clears += 1
         self.is_new_run = False
-        taken = (uri for uri in self.model.objects if uri.startswith(INPUT) and uri.endswith(".pdf"))
-        uris = sorted(uri for uri in taken if not uri.endswith("empty.pdf"))
+        uris = self.documents()
         if action == "change object":
             self.model.write(self.rng.choice(uris), f"changed {self.rng.random()}".encode())
         elif action == "vanish" and len(uris) > 1:
@@ -361,6 +374,7 @@ class Schedule:
         body, _ = self.model.objects[f"{OUTPUT}/_batch/batch/results.jsonl"]
         rows = {row["input"]: row for row in map(json.loads, body.splitlines())}
         self.check_bills()
+        bills = Counter(job.uri for job in self.model.jobs if job.epoch == self.model.epoch)
         for uri, row in rows.items():
             if row["status"] not in {SUCCEEDED, SKIPPED, FAILED}:
                 self.violations.append(f"a document was lost in good times: {row}")
@@ -368,6 +382,8 @@ class Schedule:
                 self.violations.append(f"a document was not taken up again: {row}")
             if row["status"] == FAILED and row["error_type"] == "ServiceError":
                 self.violations.append(f"ServiceError is the last word on {uri}")
+            if row["status"] != SKIPPED and row["jobs"] != bills[uri]:
+                self.violations.append(f"{uri} has {bills[uri]} jobs, and its row knows of {row['jobs']}: {row}")
         for job in self.model.jobs:
             row = rows.get(job.uri)
             is_current = row is not None and job.epoch == self.model.epoch and row["etag"] == job.etag
