@@ -48,6 +48,8 @@ JOB = {
     "profile_arn": derive_profile_arn(region="us-east-1", account="111122223333"),
     "blueprints": ["arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-public-invoice"],
 }
+# Parts that are open, those whose seals are on their way to the ledger, and one that is being opened.
+MOST_REMEMBERED = PART_SIZE * (MOST_OPEN_PARTS + 3)
 MOST_TRIES = 40
 ODD_NAMES = ("ä ö.pdf", "a+b.pdf", "x[1].pdf", "50%.pdf", "tab\t.pdf", "日本.pdf", "sub/dir/z.pdf")
 
@@ -65,6 +67,23 @@ def small_sizes() -> Iterator[None]:
     finally:
         for (module, name, _), size in zip(sizes, kept, strict=True):
             setattr(module, name, size)
+
+
+@contextmanager
+def watched_memory(violations: list[str]) -> Iterator[None]:
+    """Look at how many documents a ledger remembers one by one, whenever it takes something in."""
+    apply = ledger.State.apply
+
+    def apply_and_look(state: ledger.State, entry: Any) -> None:
+        apply(state, entry)
+        if len(state.open) > MOST_REMEMBERED and not violations:
+            violations.append(f"the ledger remembers {len(state.open)} documents one by one")
+
+    ledger.State.apply = apply_and_look  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        ledger.State.apply = apply  # type: ignore[method-assign]
 
 
 @dataclass
@@ -136,7 +155,7 @@ class Schedule:
 
     def arrange(self) -> None:
         rng, model = self.rng, self.model
-        names = [f"{number:03d}.pdf" for number in range(rng.choice((1, 2, 5, 9, 14)))]
+        names = [f"{number:03d}.pdf" for number in range(rng.choice((1, 2, 5, 9, 14, 30)))]
         names += [name for name in ODD_NAMES if rng.random() < 0.1]
         for name in names:
             model.write(f"{INPUT}{name}", b"bad" if rng.random() < model.client_error else name.encode())
@@ -405,5 +424,6 @@ class Schedule:
 
 def run_seed(seed: int) -> Result:
     """Run one schedule in this process."""
-    with small_sizes():
-        return Schedule(seed).run()
+    schedule = Schedule(seed)
+    with small_sizes(), watched_memory(schedule.violations):
+        return schedule.run()
