@@ -182,8 +182,19 @@ class Schedule:
             await self.live()
             await self.act_as_user()
         self.calm()
+        failed, epoch = self.failed_for_good(), self.model.epoch
         await self.live()
         self.check_end()
+        for uri, jobs in failed.items() if epoch == self.model.epoch else ():
+            if sum(job.uri == uri for job in self.model.jobs) == jobs:
+                self.violations.append(f"a clear did not take {uri} up, which had failed")
+
+    def failed_for_good(self) -> dict[str, int]:
+        """Return the documents that only a clear takes up, and how many jobs each has had."""
+        found = self.model.objects.get(f"{OUTPUT}/_batch/batch/results.jsonl")
+        rows = [json.loads(line) for line in found[0].splitlines()] if found else []
+        failed = {row["input"] for row in rows if row["again"] == "clear" and row["arn"]} & self.model.objects.keys()
+        return {uri: sum(job.uri == uri for job in self.model.jobs) for uri in failed}
 
     def calm(self) -> None:
         self.model.weather = Weather(latency=0.05)
