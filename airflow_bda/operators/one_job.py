@@ -174,16 +174,24 @@ class _Search:
         if known is None:
             self._count("fresh_submit")
             return self._by_token(wanted)
-        if changed := known.changed(wanted):
+        changed = known.changed(wanted)
+        if known.invocation_arn:
+            if changed:
+                log.warning(
+                    "The request differs from that of an earlier try (%s); following the job of that try. "
+                    "Clear the task to start a job for the new request.",
+                    ", ".join(changed),
+                )
+            return self._followed(known, known.invocation_arn)
+        # The earlier try ended between its intent and the answer. If the service has its job, its token finds it.
+        self._count("fresh_submit")
+        if changed:
             log.warning(
-                "The request differs from that of an earlier try (%s); following the job of that try. "
-                "Clear the task to start a job for the new request.",
+                "The request differs from that of an earlier try (%s), which may have started a job; sending it with "
+                "the token of that try, so that there is one job at most.",
                 ", ".join(changed),
             )
-        if known.invocation_arn is None:
-            # The earlier try ended between its intent and the answer. If the service has its job, the token finds it.
-            return self._send(known, changed=changed)
-        return self._followed(known, known.invocation_arn)
+        return self._send(known, changed=changed)
 
     def _known(self) -> Intent | None:
         """Return the intent of an earlier try of this life."""
