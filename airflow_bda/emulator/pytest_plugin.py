@@ -31,7 +31,7 @@ def bda_emulator_server() -> Iterator[EmulatorServer]:
 @pytest.fixture
 def bda_emulator(bda_emulator_server: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorForTests]:
     """
-    Give an emulator that is empty, with default settings and no faults.
+    Return an emulator that is empty, with default settings and no faults.
 
     While the test runs, the AWS SDKs and Airflow's connection ``aws_default`` lead to it, by environment variables.
     """

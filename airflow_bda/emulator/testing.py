@@ -28,12 +28,12 @@ _MISLEADING_NAMES = frozenset({"AWS_DEFAULT_PROFILE", "AWS_IGNORE_CONFIGURED_END
 
 
 def misleading_environment() -> list[str]:
-    """Give the environment variables that are set and would lead clients past the emulator."""
+    """Return the environment variables that are set and would lead clients past the emulator."""
     return [name for name in os.environ if name.startswith(_MISLEADING_PREFIXES) or name in _MISLEADING_NAMES]
 
 
 def _no_proxy() -> dict[str, str]:
-    """Give the variables that keep a proxy out of the way, which could not reach this machine's own server."""
+    """Return the variables that keep a proxy out of the way, which could not reach this machine's own server."""
     kept = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
     hosts = ",".join(filter(None, (kept, "127.0.0.1,localhost")))
     return {"no_proxy": hosts, "NO_PROXY": hosts}
@@ -91,7 +91,7 @@ class EmulatorForTests:
         }
 
     def client(self, service: str, **options: Any) -> Any:
-        """Give a boto3 client of any service, at the emulator."""
+        """Return a boto3 client of any service, at the emulator."""
         return self.session.client(service, **options)
 
     def upload(self, content: Path | str | bytes, key: str | None = None, *, bucket: str = DEFAULT_BUCKET) -> str:

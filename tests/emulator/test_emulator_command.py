@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -55,6 +56,8 @@ def test_it_prints_its_endpoint_serves_and_ends_when_told(tmp_path, number):
         _, told = process.communicate(timeout=20)
     assert process.returncode == 0
     assert f"AWS_ENDPOINT_URL={endpoint_url}" in told
+    assert re.search(r"emulator: (\d+) of \1 operations", told), told
+    assert "airflow connections add bda_emulator --conn-json '{" in told
     assert "stand-in" in told
     assert "Traceback" not in told
 

@@ -225,6 +225,13 @@ def test_seed_buckets_are_there_again_after_a_reset(tmp_path):
         assert s3.list_objects_v2(Bucket="empty-one")["KeyCount"] == 0
 
 
+def test_the_samples_of_the_package_fill_a_bucket():
+    with EmulatorServer(seed_buckets=(SeedBucket.parse("bda-input=samples"),)) as server:
+        s3 = boto3.client("s3", endpoint_url=server.endpoint_url)
+        assert s3.head_object(Bucket="bda-input", Key="invoice.pdf")["ContentLength"] > 0
+        server.reset()
+
+
 def test_a_port_that_is_taken_is_told(bda_emulator):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -9,6 +9,7 @@ not run, and the table says so; what ran and failed makes the exit status 1.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import subprocess
@@ -17,8 +18,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
+from pypdfium2 import PdfDocument
+
 from airflow_bda.emulator import EMULATOR, EmulatorServer, EmulatorSettings
-from airflow_bda.emulator.server.connections import client_environment
+from airflow_bda.emulator.server.connections import ACCESS_KEY, SECRET_KEY, client_environment
 from airflow_bda.emulator.server.server import SAMPLES, SeedBucket
 
 HERE = Path(__file__).parent
@@ -70,6 +74,7 @@ def main() -> int:
                 rows.append((client.name, "", f"not run: --{client.option} names {client.help}"))
                 continue
             server.reset()
+            _upload_pages(server)
             rows += _run(client, place, getattr(arguments, client.runs_on), server)
     return _print(rows)
 
@@ -85,6 +90,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--node", default="node", help="the Node.js that the SDK for JavaScript runs on")
     return parser
+
+
+def _upload_pages(server: EmulatorServer) -> None:
+    """Put a document of five pages beside the samples: the workshop looks at a third page."""
+    pages, invoice, content = PdfDocument.new(), PdfDocument(SAMPLES / "invoice.pdf"), io.BytesIO()
+    for _ in range(5):
+        pages.import_pages(invoice)
+    pages.save(content)
+    keys = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
+    s3 = boto3.client("s3", endpoint_url=server.endpoint_url, region_name=REGION, **keys)
+    s3.put_object(Bucket="bda-input", Key="pages.pdf", Body=content.getvalue())
 
 
 def _run(client: Client, place: Path, program: str, server: EmulatorServer) -> list[tuple[str, str, str]]:

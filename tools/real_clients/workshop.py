@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from types import ModuleType
 
-from checks import INPUT, INPUT_KEY, check
+from checks import INPUT_KEY, check
 
 # What draws, and what reads files for drawing; none of it says anything about BDA.
 _STAND_INS = ("IPython", "IPython.display", "PIL", "PyPDF2", "ipywidgets", "itables", "markdown", "pandas", "pdf2image")
@@ -77,7 +77,7 @@ def main(root):
     sys.modules["sagemaker"] = sagemaker
     pause = time.sleep
     # They wait for half a minute between two polls.
-    time.sleep = lambda seconds: pause(min(seconds, 0.2))
+    time.sleep = lambda seconds: pause(min(seconds, 2))
     for notebook in sorted(Path().glob("*.ipynb")):
         run(notebook)
 
@@ -85,7 +85,7 @@ def main(root):
 def run(notebook):
     """Run the cells of a notebook; one that fails ends it, since the others need what it made."""
     names = {
-        "document_s3_uri": INPUT,
+        "document_s3_uri": "s3://bda-input/pages.pdf",
         "local_file_name": INPUT_KEY,
         "local_download_path": ".",
         "local_file_path": INPUT_KEY,

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 def send_to_rules(event: Mapping[str, Any]) -> None:
     """
-    Give an event to every target of the rules on the default bus that match it.
+    Return an event to every target of the rules on the default bus that match it.
 
     :param event: as EventBridge's targets get it; its account and region say whose bus it is.
     """

@@ -185,7 +185,8 @@ class Blueprints:
     def read(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return a blueprint in a version or a stage."""
         blueprint = self._find(params["blueprintArn"])
-        return {"blueprint": blueprint.to_api(**_version_or_stage(params))}
+        version, stage = params.get("blueprintVersion"), params.get("blueprintStage")
+        return {"blueprint": blueprint.to_api(version=version, stage=stage)}
 
     def listing(self, params: Mapping[str, Any], in_project: Iterable[Mapping[str, str]] | None) -> dict[str, Any]:
         """
@@ -280,10 +281,6 @@ class Blueprints:
                 inner = document.get("blueprint", document).get("schema", document)
                 return inner if isinstance(inner, str) else json.dumps(inner)
         return None
-
-
-def _version_or_stage(params: Mapping[str, Any]) -> dict[str, str | None]:
-    return {"version": params.get("blueprintVersion"), "stage": params.get("blueprintStage")}
 
 
 def _schema_without_fields(name: str) -> str:

@@ -157,7 +157,7 @@ class Optimizations:
             blueprint_arns=(job.blueprint.arn,),
             region=self._shared.region,
             account=self._shared.account,
-            made_blueprints=(MadeBlueprint(job.blueprint.arn, job.blueprint.name, job.schema),),
+            made_blueprints=(MadeBlueprint(job.blueprint.arn, job.blueprint.name, job.schema, job.blueprint.type),),
         )
         processed = self._shared.emulator.process(request)
         custom = next((each.custom for asset in processed.assets for each in asset.segments if each.custom), {})

@@ -137,8 +137,7 @@ def _routes() -> tuple[tuple[str, re.Pattern[str], str], ...]:
             routes.append((http["method"], http["requestUri"], name))
     # The longest first: an ARN has slashes in it, so that what stands behind one must be looked for before.
     routes.sort(key=lambda route: len(re.sub(r"\{\w+\}", "", route[1])), reverse=True)
-    return tuple((method, _pattern(path), name) for method, path, name in routes)
-
-
-def _pattern(path: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>.+?)", path.rstrip("/")) + "/?", re.DOTALL)
+    return tuple(
+        (method, re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>.+?)", path.rstrip("/")) + "/?", re.DOTALL), name)
+        for method, path, name in routes
+    )

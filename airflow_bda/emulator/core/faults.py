@@ -142,7 +142,7 @@ class Fault:
         return cls(**data)
 
     def to_json(self) -> dict[str, Any]:
-        """Give the members that differ from their defaults."""
+        """Return the members that differ from their defaults."""
         return {
             member.name: value
             for member, value in zip(fields(self), asdict(self).values(), strict=True)
@@ -219,7 +219,7 @@ class FaultPlan:
         self.set(())
 
     def to_json(self) -> dict[str, Any]:
-        """Give the plan as ``PUT /_bda/faults`` takes it, each fault with how often it may still fire."""
+        """Return the plan as ``PUT /_bda/faults`` takes it, each fault with how often it may still fire."""
         with self._lock:
             return {
                 "seed": self._seed,
@@ -231,11 +231,11 @@ class FaultPlan:
             }
 
     def before_call(self, operation: str) -> Fault | None:
-        """Give the first fault that keeps this call from doing its work."""
+        """Return the first fault that keeps this call from doing its work."""
         return next(iter(self._fire(lambda fault: _is_of_call(fault, BEFORE_WORK, operation), limit=1)), None)
 
     def after_call(self, operation: str) -> list[Fault]:
-        """Give the faults that spoil the answer of this call, whose work is done."""
+        """Return the faults that spoil the answer of this call, whose work is done."""
         return self._fire(lambda fault: _is_of_call(fault, AFTER_WORK, operation))
 
     def course_of_job(self, key: str) -> JobCourse:

@@ -102,7 +102,7 @@ class Storage:
             raise StorageError(f"The bucket {bucket!r} cannot be made: {error}") from error
 
     def keys(self, prefix: S3Uri) -> Iterator[str]:
-        """Give the keys under a prefix, in their order; none where the bucket is gone."""
+        """Return the keys under a prefix, in their order; none where the bucket is gone."""
         bucket = self._backend.buckets.get(prefix.bucket)
         return iter(sorted(key for key in (bucket.keys if bucket else ()) if key.startswith(prefix.key)))
 

@@ -53,7 +53,7 @@ def register() -> None:
 
 
 def _alias(backend_name: str, module: str) -> ModuleType:
-    """Give a module that stands for our models under moto's own name, and loads them when it is first asked."""
+    """Return a module that stands for our models under moto's own name, and loads them when it is first asked."""
 
     def load_name(name: str) -> Any:
         return getattr(import_module(module), name)

@@ -101,7 +101,7 @@ class EmulatorSettings:
         return cls(**values)
 
     def to_json(self) -> dict[str, Any]:
-        """Give the settings as JSON has them."""
+        """Return the settings as JSON has them."""
         return {setting.name: getattr(self, setting.name) for setting in fields(self)} | {
             "concurrency": {str(modality): limit for modality, limit in self.concurrency.items()},
             "requests_per_second": dict(self.requests_per_second),

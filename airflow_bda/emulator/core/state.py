@@ -34,7 +34,7 @@ class InputProcessor(Protocol):
         """Whether there is such a blueprint."""
 
     def blueprints(self, *, region: str = ..., account: str = ...) -> tuple[tuple[str, str], ...]:
-        """Give the ARN and the name of every blueprint, as one account sees them in one region."""
+        """Return the ARN and the name of every blueprint, as one account sees them in one region."""
 
 
 class JobListener(Protocol):

@@ -72,7 +72,7 @@ def wants_events(job: Job) -> bool:
 
 
 def event_of(job: Job, status: JobStatus) -> dict[str, Any]:
-    """Give what is told of a job that has come to *status*."""
+    """Return what is told of a job that has come to *status*."""
     order = job.order
     folder = job_folder(order.output_uri, order.arn.resource_id)
     return {

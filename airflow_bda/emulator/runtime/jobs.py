@@ -142,7 +142,7 @@ class JobBook:
 
     def find_by_token(self, token: str | None, params: Mapping[str, Any]) -> Job | None:
         """
-        Give the job that a client token made before.
+        Return the job that a client token made before.
 
         :raises ApiError: when it made it of another request.
         """
@@ -154,7 +154,7 @@ class JobBook:
 
     def poll(self, arn: str) -> Job:
         """
-        Give a job whose status is asked for, and count that.
+        Return a job whose status is asked for, and count that.
 
         :raises ApiError: when there is none, or it is still to be hidden.
         """
@@ -167,7 +167,7 @@ class JobBook:
 
     def get(self, arn: str) -> Job:
         """
-        Give a job.
+        Return a job.
 
         :raises ApiError: when there is none.
         """
@@ -177,7 +177,7 @@ class JobBook:
             return self._jobs[arn]
 
     def all(self) -> list[Job]:
-        """Give the jobs, oldest first."""
+        """Return the jobs, oldest first."""
         with self._lock:
             return list(self._jobs.values())
 

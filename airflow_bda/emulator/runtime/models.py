@@ -196,7 +196,7 @@ def _times(job: Job, *, ended_at: datetime | None) -> dict[str, Any]:
 
 
 def iso_time(moment: datetime) -> str:
-    """Give a time as the service writes it: a string, where JSON 1.1 usually has a number."""
+    """Return a time as the service writes it: a string, where JSON 1.1 usually has a number."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

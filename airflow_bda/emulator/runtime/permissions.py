@@ -62,7 +62,7 @@ def _bedrock_resources(operation: str, params: Mapping[str, Any], place: Place) 
 
 
 def _routed_profiles(profile_arn: str, place: Place) -> Iterator[str]:
-    """Give the profile in each region that it routes to: third parties saw refusals for each of them."""
+    """Return the profile in each region that it routes to: third parties saw refusals for each of them."""
     try:
         profile = Arn.parse(profile_arn)
     except ValueError:

@@ -10,7 +10,7 @@ SECRET_KEY = "testing"  # noqa: S105  no secret: the emulator checks no signatur
 
 
 def airflow_connection(endpoint_url: str, region: str) -> str:
-    """Give the JSON of an Airflow connection, for ``AIRFLOW_CONN_AWS_DEFAULT``."""
+    """Return the JSON of an Airflow connection, for ``AIRFLOW_CONN_AWS_DEFAULT``."""
     return json.dumps(
         {
             "conn_type": "aws",
@@ -22,7 +22,7 @@ def airflow_connection(endpoint_url: str, region: str) -> str:
 
 
 def client_environment(endpoint_url: str, region: str) -> dict[str, str]:
-    """Give the environment variables that lead the AWS SDKs and the AWS command line to the emulator."""
+    """Return the environment variables that lead the AWS SDKs and the AWS command line to the emulator."""
     return {
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,

@@ -36,7 +36,7 @@ pre { background: #f4f6f9; padding: .8rem; overflow: auto; max-height: 40rem } .
 
 
 def jobs_page(jobs: Iterable[JobView], calls: Mapping[str, int]) -> str:
-    """Give the page that lists the jobs, newest first; it refreshes itself."""
+    """Return the page that lists the jobs, newest first; it refreshes itself."""
     rows = "".join(_job_row(job) for job in reversed(list(jobs)[-MOST_ROWS:]))
     if not rows:
         rows = '<tr><td colspan="6" class="quiet">No jobs yet. They appear here as they are invoked.</td></tr>'
@@ -65,7 +65,7 @@ def _job_row(job: JobView) -> str:
 
 
 def job_page(job: JobView, files: Mapping[str, str]) -> str:
-    """Give the page of one job, with its results."""
+    """Return the page of one job, with its results."""
     facts = {
         "Invocation": job.invocation_arn,
         "Input": job.input_s3_uri,

@@ -91,7 +91,7 @@ class JobView:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Give the job as ``GET /_bda/jobs`` has it; times are ISO strings."""
+        """Return the job as ``GET /_bda/jobs`` has it; times are ISO strings."""
         times = {name: getattr(self, name) for name in ("created_at", "started_at", "ended_at")}
         return asdict(self) | {name: moment and iso_time(moment) for name, moment in times.items()}
 
@@ -139,7 +139,7 @@ def job_report(job: JobView) -> str | None:
 
 
 def job_files(job: JobView) -> dict[str, str]:
-    """Give the text of the files that a job left, by their URIs."""
+    """Return the text of the files that a job left, by their URIs."""
     folder = job_folder(job.output_s3_uri, job.job_id)
     storage = Storage(job.account, job.invocation_arn.split(":")[1])
     files = {}

@@ -141,7 +141,7 @@ class ExecutionEnvironment:
             )
 
     def _variables(self, client_variables: ClientVariables) -> dict[str, str]:
-        """Give the process's whole environment: nothing of the emulator's own, which may hold real credentials."""
+        """Return the process's whole environment: nothing of the emulator's own, which may hold real credentials."""
         configuration = self.configuration
         return {
             "LANG": "en_US.UTF-8",
@@ -180,7 +180,7 @@ class ExecutionEnvironment:
             self._process.wait()
 
     def _new_log(self, invocation: Invocation, seconds: float) -> str:
-        """Give what was written since the last time, between the lines that Lambda itself writes."""
+        """Return what was written since the last time, between the lines that Lambda itself writes."""
         with suppress(FileNotFoundError), self._log.open("rb") as log:
             log.seek(self._log_read)
             written = log.read()

@@ -34,7 +34,7 @@ def link_libraries(folder: Path) -> None:
 
 
 def _source(name: str) -> Path:
-    """Give a package's folder or a module's file."""
+    """Return a package's folder or a module's file."""
     spec = find_spec(name)
     if spec is not None and spec.origin is not None:
         file = Path(spec.origin)

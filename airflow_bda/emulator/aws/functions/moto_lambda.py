@@ -87,7 +87,9 @@ def _invoke(
 ) -> bytes:
     """Stand for moto's own method, by its signature."""
     headers = {name.lower(): value for name, value in dict(request_headers).items()}
-    invocation = Invocation(str(uuid4()), _as_bytes(body) or b"{}", _client_context(headers))
+    event = body.encode() if isinstance(body, str) else body or b""
+    context = headers.get("x-amz-client-context")
+    invocation = Invocation(str(uuid4()), event or b"{}", base64.b64decode(context).decode() if context else None)
     runner = _RUNNERS[-1]
     kind = headers.get("x-amz-invocation-type", "RequestResponse")
     if kind == "DryRun":
@@ -135,7 +137,7 @@ def _configuration(function: LambdaFunction) -> FunctionConfiguration:
 
 
 def _credentials(function: LambdaFunction) -> tuple[tuple[str, str], ...]:
-    """Give the credentials of the function's role where roles are held to their policies; one session serves it."""
+    """Return the credentials of the function's role where roles are held to their policies; one session serves it."""
     if not is_enforced():
         return ()
     sts = sts_backends[function.account_id][get_partition(function.region)]
@@ -147,12 +149,3 @@ def _credentials(function: LambdaFunction) -> tuple[tuple[str, str], ...]:
         ("AWS_SECRET_ACCESS_KEY", session.secret_access_key),
         ("AWS_SESSION_TOKEN", session.session_token),
     )
-
-
-def _client_context(headers: Mapping[str, str]) -> str | None:
-    encoded = headers.get("x-amz-client-context")
-    return base64.b64decode(encoded).decode() if encoded else None
-
-
-def _as_bytes(body: str | bytes | None) -> bytes:
-    return body.encode() if isinstance(body, str) else body or b""

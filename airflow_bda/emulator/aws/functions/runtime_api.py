@@ -79,7 +79,7 @@ class RuntimeApi:
         self._server.server_close()
 
     def headers(self, invocation: Invocation) -> dict[str, str]:
-        """Give what is told about an invocation beside its event; its time runs from now on."""
+        """Return what is told about an invocation beside its event; its time runs from now on."""
         deadline = time.time() + self.configuration.timeout_seconds
         headers = {
             "Content-Type": "application/json",

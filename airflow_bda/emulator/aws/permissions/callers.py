@@ -65,7 +65,7 @@ class Caller:
 
 
 def caller_of(headers: Mapping[str, str], place: Place) -> Caller:
-    """Give the user or the role's session that signed a request; for any other key, the account itself."""
+    """Return the user or the role's session that signed a request; for any other key, the account itself."""
     signature = _ACCESS_KEY.search(headers.get("Authorization", ""))
     key = signature["key"] if signature else ""
     iam = iam_backends[place.account][place.partition]
@@ -83,7 +83,7 @@ def caller_of(headers: Mapping[str, str], place: Place) -> Caller:
 
 
 def principal_of(arn: str, place: Place) -> Caller | None:
-    """Give the user or the role that an ARN of IAM names; None when there is none."""
+    """Return the user or the role that an ARN of IAM names; None when there is none."""
     iam = iam_backends[place.account][place.partition]
     for role in iam.roles.values():
         if role.arn == arn:
@@ -101,7 +101,7 @@ def _user_policies(iam: IAMBackend, user: Any) -> Iterator[Document]:
 
 
 def _policies(identity: Any) -> Iterator[Document]:
-    """Give the policies of a user, a group or a role: those written into it, and those attached."""
+    """Return the policies of a user, a group or a role: those written into it, and those attached."""
     for text in identity.policies.values():
         yield _document(text)
     for managed in identity.managed_policies.values():

@@ -122,7 +122,12 @@ def _simulate_principal_policy(response: Any) -> Any:
     return (
         200,
         {"status": 200},
-        _RESULT.format(members="".join(_RESULT_MEMBER.format(**_facts(*each)) for each in results)),
+        _RESULT.format(
+            members="".join(
+                _RESULT_MEMBER.format(action=escape(each.action), resource=escape(each.resource), decision=decision)
+                for each, decision in results
+            )
+        ),
     )
 
 
@@ -141,10 +146,6 @@ def _members(querystring: dict[str, list[str]], name: str) -> list[str]:
     while value := querystring.get(f"{name}.member.{len(members) + 1}"):
         members.append(value[0])
     return members
-
-
-def _facts(question: Question, decision: str) -> dict[str, str]:
-    return {"action": escape(question.action), "resource": escape(question.resource), "decision": decision}
 
 
 def _error(code: str, message: str) -> str:

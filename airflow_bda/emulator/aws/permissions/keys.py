@@ -25,7 +25,7 @@ def key_question(action: str, key_arn: str, service: str, place: Place) -> Quest
 
 
 def resolve_key(key: str, place: Place) -> str:
-    """Give the ARN of a key that is named by its ARN, its id or an alias; an alias that is not there stays as it is."""
+    """Return the ARN of a key named by its ARN, its id or an alias; an alias that is not there stays as it is."""
     _, is_alias, name = key.rpartition("alias/")
     if is_alias:
         backend = kms_backends[place.account][place.region]
@@ -35,7 +35,7 @@ def resolve_key(key: str, place: Place) -> str:
 
 
 def key_of_bucket(bucket: str, place: Place) -> str | None:
-    """Give the ARN of the customer's key that a bucket encrypts with; None where it has none."""
+    """Return the ARN of the customer's key that a bucket encrypts with; None where it has none."""
     owner = place_of_bucket(bucket, place)
     found = s3_backends[owner.account][owner.partition].buckets.get(bucket)
     rule: Any = (found.encryption or {}).get("Rule", {}) if found else {}
@@ -45,7 +45,7 @@ def key_of_bucket(bucket: str, place: Place) -> str | None:
 
 
 def key_of_object(bucket: str, key: str, place: Place) -> str | None:
-    """Give the ARN of the customer's key that an object is encrypted with: its own, else its bucket's."""
+    """Return the ARN of the customer's key that an object is encrypted with: its own, else its bucket's."""
     owner = place_of_bucket(bucket, place)
     found = s3_backends[owner.account][owner.partition].buckets.get(bucket)
     stored = found.keys.get(key) if found else None

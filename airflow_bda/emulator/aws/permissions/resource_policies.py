@@ -36,7 +36,7 @@ class _Word(Enum):
 
 
 def place_of_bucket(bucket: str, place: Place) -> Place:
-    """Give the account that a bucket is in: its names are shared by all accounts."""
+    """Return the account that a bucket is in: its names are shared by all accounts."""
     _, owner = s3_backends.bucket_accounts.get(bucket, ("", place.account))
     return replace(place, account=owner)
 
@@ -80,7 +80,7 @@ def _word(policy: Document | None, caller: Caller, question: Question) -> _Word:
 
 
 def _naming(policy: Document | None, kind: str, names: Iterable[str]) -> Document:
-    """Give the part of a policy that is about some principals."""
+    """Return the part of a policy that is about some principals."""
     statements: Any = (policy or {}).get("Statement", [])
     listed = statements if isinstance(statements, list) else [statements]
     return {"Statement": [each for each in listed if not _principals(each, kind).isdisjoint(names)]}
