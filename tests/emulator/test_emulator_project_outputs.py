@@ -13,6 +13,7 @@ from PIL import Image
 from reportlab.pdfgen.canvas import Canvas
 
 from airflow_bda.emulator import EMULATOR, EmulatorSettings
+from airflow_bda.emulator.server.views import job_views
 
 PROFILE = "arn:aws:bedrock:us-east-1:123456789012:data-automation-profile/us.data-automation-v1"
 PUBLIC_DEFAULT = "arn:aws:bedrock:us-east-1:aws:data-automation-project/public-default"
@@ -161,3 +162,11 @@ def test_no_match_has_no_custom_output_path(bda):
     (segment,) = json.loads(files["job_metadata.json"])["output_metadata"][0]["segment_metadata"]
     assert segment["custom_output_status"] == "NO_MATCH"
     assert set(segment) == {"standard_output_path", "custom_output_status"}
+
+
+def test_what_was_left_out_stands_with_the_job_and_in_no_file(bda):
+    files = bda.files(blank_png(), bda.project(overrideConfiguration={}))
+
+    (job,) = job_views()
+    assert any("reads only the text of an image" in note for note in job.notes)
+    assert not any(b"reads only the text" in content for content in files.values())

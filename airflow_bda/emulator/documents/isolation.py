@@ -7,6 +7,7 @@ dies of its limits, or of an error in a parser, takes the job with it and nothin
 
 from __future__ import annotations
 
+import atexit
 import os
 import pickle
 import signal
@@ -65,6 +66,13 @@ class ReaderPool:
                 continue
             finally:
                 self._give_back(process)
+
+    def close(self) -> None:
+        """End the processes that wait."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for process in idle:
+            process.stop()
 
     def _take(self) -> _ReaderProcess:
         with self._lock:
@@ -146,3 +154,4 @@ class _ReaderProcess:
 
 
 READERS = ReaderPool()
+atexit.register(READERS.close)

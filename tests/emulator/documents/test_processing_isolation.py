@@ -105,8 +105,7 @@ def test_a_picture_beyond_any_decoder_is_refused_by_its_size():
 def pool():
     made = ReaderPool()
     yield made
-    for process in made._idle:
-        process.stop()
+    made.close()
 
 
 @pytest.mark.parametrize(
@@ -165,3 +164,11 @@ def test_a_process_is_used_again_and_given_up_after_many_inputs(pool, monkeypatc
 )
 def test_no_brand_of_heif_is_a_video(brand):
     assert format_of(b"\x00\x00\x00\x18ftyp" + brand + b"\x00\x00\x00\x00") is None
+
+
+def test_closing_a_pool_ends_its_processes(pool):
+    pool.warm_up()
+    process = pool._idle[0]._process
+    pool.close()
+
+    assert process.poll() is not None

@@ -74,7 +74,7 @@ _MARKS = " :#-=\t"
 
 @cache
 def kind_of(field: Field) -> Kind:
-    """Tell the kind of a field from its type, its name and its instruction."""
+    """Derive the kind of a field from its type, its name and its instruction."""
     if field.type == NUMBER:
         return Kind.NUMBER
     if field.type == BOOLEAN:

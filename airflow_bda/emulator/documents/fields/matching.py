@@ -135,7 +135,7 @@ class _Trial:
         self._columns = {rows: LabelIndex(rows.columns, blueprint.document_class) for rows in blueprint.tables}
 
     def class_evidence(self, start: int, end: int) -> float:
-        """Tell how clearly some pages name the blueprint's class, 0 to 1."""
+        """Return how clearly some pages name the blueprint's class, 0 to 1."""
         return max(self._named[start:end], default=0.0)
 
     def match(self, start: int, end: int) -> Match | None:
