@@ -5,6 +5,7 @@ import dataclasses
 import json
 import pickle
 from datetime import timedelta
+from urllib.parse import quote_plus
 
 import boto3
 import pytest
@@ -507,6 +508,58 @@ def assert_explained(refusal):
     for problem in refusal.problems:
         assert regex.match(r"\w+", problem).group() in MEMBER_OF_ARGUMENT
         assert regex.search(r" is (missing: .|.*: it |.*: botocore |.*: exactly )", problem, regex.DOTALL)
+
+
+@pytest.mark.parametrize("character", [*'{}^%`"<>[]~#|', "\x07", "\x7f"])
+@pytest.mark.parametrize("argument", ["input_s3_uri", "output_s3_uri"])
+def test_a_character_that_a_key_may_not_hold_is_named(argument, character):
+    problem = problem_of(**{argument: f"s3://bucket/in/a {character} b.pdf"})
+    assert f"it holds {character!r}, which BDA refuses in a key. Copy the object" in problem
+
+
+@pytest.mark.parametrize(
+    ("encoded", "decoded"),
+    [
+        ("Rechnung+Nr.+5+%28M%C3%A4rz%29.pdf", "Rechnung Nr. 5 (März).pdf"),
+        ("a%2Bb+c.pdf", "a+b c.pdf"),
+        ("a+b%20c.pdf", "a+b c.pdf"),
+        ("50%25+off.pdf", "50% off.pdf"),
+    ],
+)
+def test_a_key_as_events_encode_it_is_offered_decoded(encoded, decoded):
+    problem = problem_of(input_s3_uri=f"s3://bucket/{encoded}")
+    assert f"the key as S3 has it is probably {f's3://bucket/{decoded}'!r}" in problem
+    assert ("which holds '%': copy the object" in problem) == ("%" in decoded)
+
+
+def test_a_plus_sign_alone_may_be_meant_and_is_warned_of():
+    (warning,) = request_warnings(build_request(**GOOD | {"input_s3_uri": "s3://bucket/a+b.pdf"}, project_arn=PROJECT))
+    assert "which gives s3://bucket/a b.pdf" in warning
+
+
+@given(st.text("aé +&=,()/", min_size=1, max_size=8))
+def test_any_key_that_an_event_encodes_is_found_again(key):
+    """S3's events encode as HTML forms do, and leave slashes alone."""
+    uri = f"s3://bucket/{key}"
+    encoded = f"s3://bucket/{quote_plus(key, safe='/')}"
+    assert rules.decoded_uri(encoded) == (None if encoded == uri else uri)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"project_arn": PROJECT.replace("us-east-1", "eu-west-1")},
+            "project_arn is .* and profile_arn is of 'us-east-1'",
+        ),
+        (
+            {"blueprints": [BLUEPRINT, PUBLIC_BLUEPRINT.replace("us-east-1", "eu-west-1")], "region": "us-east-1"},
+            r"blueprints\[1\]\.blueprintArn is .*'eu-west-1', and the call is made in 'us-east-1'",
+        ),
+    ],
+)
+def test_an_arn_of_another_region_is_named(changes, said):
+    assert regex.search(said, problem_of(**changes))
 
 
 def test_bytes_are_no_uri():

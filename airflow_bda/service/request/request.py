@@ -73,10 +73,6 @@ class InvocationRequest:
 
         The client token is not part of it: it says which try this is, and is itself made from the digest.
         """
-        return self._digest
-
-    @cached_property
-    def _digest(self) -> str:
         asked = {_PROFILE: _PROFILE_IN_DIGESTS} | _thawed(self.members)
         asked.pop(_TOKEN, None)
         return hashlib.sha256(_canonical_json(asked).encode()).hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -217,35 +217,31 @@ def _hint(problem: Problem) -> str:
         return f"{spoiled}."
     if problem.rule is Rule.TYPE and argument.partition("[")[0] in _FRIENDLY_SHAPES:
         return _FRIENDLY_SHAPES[argument.partition("[")[0]]
-    if not isinstance(problem.value, str):
+    return _hint_at_text(argument, problem) if isinstance(problem.value, str) else ""
+
+
+def _hint_at_text(argument: str, problem: Problem) -> str:
+    if problem.rule is Rule.TYPE and argument in {"event_bridge_enabled", "startTimeMillis", "endTimeMillis"}:
+        return "A template renders text: set render_template_as_native_obj=True on the DAG to get numbers and booleans."
+    if problem.rule is Rule.ENUM and (stage := problem.value.strip().upper()) in _STAGES:
+        return f"Write {stage}."
+    if argument == "client_token" and not _TOKEN_CHARACTERS.fullmatch(problem.value):
+        return (
+            "Airflow's ids hold characters that a token may not: hash them, hashlib.sha256(text.encode()).hexdigest()."
+        )
+    if problem.rule is not Rule.PATTERN:
         return ""
-    said = (find(argument, problem.value) for find in _HINTS_OF_RULE.get(problem.rule, ()))
-    return next(filter(None, said), "")
+    found = _hint_at_uri(problem.value) if argument.endswith("_s3_uri") else _hint_at_arn(argument, problem.value)
+    # An example is the last resort.
+    return found or (f"For example {_EXAMPLES[argument]}." if argument in _EXAMPLES else "")
 
 
-def _https_url(argument: str, value: str) -> str:
-    if not argument.endswith("_s3_uri") or not value.lower().startswith(("http://", "https://")):
-        return ""
-    try:
-        url = urlsplit(value)
-    except ValueError:
-        return ""
-    host = _S3_HOST.fullmatch(url.netloc.lower())
-    if host is None:
-        return "BDA reads and writes S3 only: copy the document to a bucket and name it s3://bucket/key."
-    path = unquote(url.path).lstrip("/")
-    bucket_and_key = f"{host['bucket']}/{path}" if host["bucket"] else path
-    return f"It is the URL of an S3 object, whose S3 URI is s3://{bucket_and_key}."
-
-
-def _s3_arn(argument: str, value: str) -> str:
-    if not argument.endswith("_s3_uri") or not value.startswith("arn:"):
-        return ""
-    return "BDA takes no ARN here, of a bucket or of an access point: name the bucket, s3://bucket/key."
-
-
-def _refused_key(argument: str, value: str) -> str:
-    if not argument.endswith("_s3_uri") or not _refused_characters(value):
+def _hint_at_uri(value: str) -> str:
+    if value.lower().startswith(("http://", "https://")):
+        return _hint_at_url(value)
+    if value.startswith("arn:"):
+        return "BDA takes no ARN here, of a bucket or of an access point: name the bucket, s3://bucket/key."
+    if not _refused_characters(value):
         return ""
     decoded = decoded_uri(value) if "%" in value else None
     if decoded is None:
@@ -258,74 +254,36 @@ def _refused_key(argument: str, value: str) -> str:
     )
 
 
+def _hint_at_url(value: str) -> str:
+    try:
+        url = urlsplit(value)
+    except ValueError:
+        return ""
+    host = _S3_HOST.fullmatch(url.netloc.lower())
+    if host is None:
+        return "BDA reads and writes S3 only: copy the document to a bucket and name it s3://bucket/key."
+    path = unquote(url.path).lstrip("/")
+    bucket_and_key = f"{host['bucket']}/{path}" if host["bucket"] else path
+    return f"It is the URL of an S3 object, whose S3 URI is s3://{bucket_and_key}."
+
+
+def _hint_at_arn(argument: str, value: str) -> str:
+    """Say which ARN it is instead, the likeliest mistake first."""
+    if argument == "project_arn" and ":data-automation/" in value:
+        return f"A project's ARN reads {value.replace(':data-automation/', f':{PROJECT}/')}."
+    try:
+        arn = Arn.parse(value)
+    except ValueError:
+        return "Leave profile_arn out, and it is derived from the region." if argument == "profile_arn" else ""
+    wanted = _ARN_TYPES.get(argument)
+    if wanted and arn.resource_type != wanted:
+        return f"It is the ARN of a {arn.resource_type}, and {wanted} is wanted."
+    listed = PROFILE_OF_REGION.get(arn.region) if argument == "profile_arn" else None
+    return f"The profile of {arn.region} is {listed}." if listed else ""
+
+
 def decoded_uri(uri: str) -> str | None:
     """Return the URI that *uri* is an encoded form of, as in S3's events; None where nothing in it is encoded."""
     # S3's events write a space as a plus sign; where it is written %20, a plus sign is one.
     decoded = unquote(uri) if "%20" in uri else unquote_plus(uri)
     return None if decoded == uri or "\ufffd" in decoded else decoded
-
-
-def _short_arn_type(argument: str, value: str) -> str:
-    if argument != "project_arn" or ":data-automation/" not in value:
-        return ""
-    return f"A project's ARN reads {value.replace(':data-automation/', f':{PROJECT}/')}."
-
-
-def _other_arn_type(argument: str, value: str) -> str:
-    expected = _ARN_TYPES.get(argument)
-    try:
-        found = Arn.parse(value).resource_type
-    except ValueError:
-        return ""
-    return f"It is the ARN of a {found}, and {expected} is wanted." if expected and found != expected else ""
-
-
-def _profile_id(argument: str, value: str) -> str:
-    if argument != "profile_arn":
-        return ""
-    try:
-        region = Arn.parse(value).region
-    except ValueError:
-        return "Leave profile_arn out, and it is derived from the region."
-    listed = PROFILE_OF_REGION.get(region)
-    return f"The profile of {region} is {listed}." if listed else ""
-
-
-def _token_characters(argument: str, value: str) -> str:
-    if argument != "client_token" or _TOKEN_CHARACTERS.fullmatch(value):
-        return ""
-    return "Airflow's ids hold characters that a token may not: hash them, hashlib.sha256(text.encode()).hexdigest()."
-
-
-def _example(argument: str, _value: str) -> str:
-    return f"For example {_EXAMPLES[argument]}." if argument in _EXAMPLES else ""
-
-
-def _stage(_argument: str, value: str) -> str:
-    return f"Write {value.strip().upper()}." if value.strip().upper() in _STAGES else ""
-
-
-def _text_for_value(argument: str, _value: str) -> str:
-    if argument not in {"event_bridge_enabled", "startTimeMillis", "endTimeMillis"}:
-        return ""
-    return "A template renders text: set render_template_as_native_obj=True on the DAG to get numbers and booleans."
-
-
-# The first that applies is said: it is the likeliest cause, and an example is the last resort.
-_HINTS_OF_RULE: Mapping[Rule, Iterable[Callable[[str, str], str]]] = MappingProxyType(
-    {
-        Rule.PATTERN: (
-            _https_url,
-            _s3_arn,
-            _refused_key,
-            _short_arn_type,
-            _other_arn_type,
-            _profile_id,
-            _token_characters,
-            _example,
-        ),
-        Rule.LENGTH: (_token_characters,),
-        Rule.ENUM: (_stage,),
-        Rule.TYPE: (_text_for_value,),
-    }
-)
