@@ -172,3 +172,16 @@ def test_closing_a_pool_ends_its_processes(pool):
     pool.close()
 
     assert process.poll() is not None
+
+
+def test_the_steps_of_a_file_have_a_limit_together(monkeypatch):
+    monkeypatch.setattr(input_limits.signal, "setitimer", lambda *_: None)
+    clock = input_limits.StepClock()
+    clock.start()
+    clock.restart()
+
+    monkeypatch.setattr(input_limits, "MAX_CPU_SECONDS_OF_FILE", -1)
+    with pytest.raises(InputError, match="Reading the file took more than"):
+        clock.restart()
+    clock.stop()
+    clock.restart()

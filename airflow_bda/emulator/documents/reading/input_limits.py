@@ -8,6 +8,7 @@ itself, below, keep a small file from taking much memory or time.
 from __future__ import annotations
 
 import signal
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ MAX_WORDS = 2_000_000
 MAX_MEMORY_BYTES = 2_000_000_000
 # The longest step, which is one page with OCR, takes a few. Processor time: a busy machine changes nothing.
 MAX_CPU_SECONDS = 60
+MAX_CPU_SECONDS_OF_FILE = 3_600
 
 
 @dataclass(frozen=True)
@@ -191,17 +193,26 @@ class StepClock:
 
     def __init__(self) -> None:
         self._runs = False
+        self._started_at = 0.0
 
     def start(self) -> None:
         """Begin the first step."""
         self._runs = True
+        self._started_at = time.process_time()
         self.restart()
 
     def restart(self) -> None:
-        """Begin another step: a page, or the search for fields."""
-        if self._runs:
-            # Its signal, SIGPROF, ends a process that does not handle it, in whatever library it is.
-            signal.setitimer(signal.ITIMER_PROF, MAX_CPU_SECONDS)
+        """
+        Begin another step: a page, or the search for fields.
+
+        :raises InputError: when the steps took :data:`MAX_CPU_SECONDS_OF_FILE` together.
+        """
+        if not self._runs:
+            return
+        if time.process_time() - self._started_at > MAX_CPU_SECONDS_OF_FILE:
+            raise InputError(LIMIT_EXCEEDED, f"Reading the file took more than {MAX_CPU_SECONDS_OF_FILE:,} s.")
+        # Its signal, SIGPROF, ends a process that does not handle it, in whatever library it is.
+        signal.setitimer(signal.ITIMER_PROF, MAX_CPU_SECONDS)
 
     def stop(self) -> None:
         """Wait for the next input without a limit."""
