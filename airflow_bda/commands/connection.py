@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from argparse import ArgumentTypeError
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_bda.hooks import BdaHook
 
+_SECONDS_TO_CONNECT = 1.5
 # Each comes before what --profile or --endpoint-url says, if it is left where it is.
 _BEFORE_A_PROFILE = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _BEFORE_AN_ENDPOINT = ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_ENDPOINT_URL_")
@@ -38,6 +41,7 @@ def hook_of(args: Namespace) -> Iterator[BdaHook]:
     # Airflow and the AWS libraries tell of each credential and endpoint that they find.
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
     _lead(args)
+    _say_if_nobody_answers()
     with ExitStack() as stack:
         stack.enter_context(redirect_stdout(sys.stderr))
         if args.conn_id is None and "airflow" not in sys.modules:
@@ -46,6 +50,19 @@ def hook_of(args: Namespace) -> Iterator[BdaHook]:
         from airflow_bda.hooks import BdaHook
 
         yield BdaHook(aws_conn_id=args.conn_id, region_name=args.region)
+
+
+def _say_if_nobody_answers() -> None:
+    """Say at once that nothing listens at the endpoint: the AWS libraries try again for a while, in silence."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL")
+    address = urlsplit(endpoint or "")
+    if not address.hostname:
+        return
+    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        socket.create_connection((address.hostname, port), timeout=_SECONDS_TO_CONNECT).close()
+    except OSError as error:
+        sys.stderr.write(f"airflow-bda: nothing answers at {endpoint} ({error}); it is tried all the same\n")
 
 
 def _profile_name(text: str) -> str:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from airflow_bda.commands import connection
-from airflow_bda.commands.policy import add_workload_arguments
+from airflow_bda.commands.policy import add_workload_arguments, check_uris
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -22,6 +22,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--write-probe", action="store_true", help="write an empty object below the output, and delete it again"
     )
+    job.add_argument(
+        "--jobs-at-once",
+        type=int,
+        metavar="N",
+        help="how many jobs may be open at once, such as the slots of their pool, to compare with the quotas",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     connection.add_arguments(parser)
 
@@ -34,6 +40,7 @@ def run(args: Namespace) -> int:
     """
     with connection.hook_of(args) as hook:
         try:
+            check_uris(args)
             subject = _subject(args)
         except ValueError as error:
             sys.stderr.write(f"airflow-bda doctor: {error}\n")
@@ -57,6 +64,7 @@ def _subject(args: Namespace) -> Subject:
         input_key=args.input_kms_key,
         output_key=args.output_kms_key,
         write_probe=args.write_probe,
+        jobs_at_once=args.jobs_at_once,
     )
 
 

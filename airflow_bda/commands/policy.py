@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 # The names of access.policies.POLICIES, which --help need not load.
 KINDS = ("caller", "input-bucket", "output-bucket", "kms", "lambda", "doctor")
+_BUCKET = re.compile(r"[A-Za-z0-9._-]+")
 _STAGES_SHARE = "Both stages of a project have the same ARN: a policy cannot tell them apart.\n"
 
 
@@ -60,6 +62,32 @@ def add_workload_arguments(
     parser.add_argument("--output-kms-key", metavar="ARN", help="the key that encrypts the output's bucket")
 
 
+def check_uris(args: Namespace) -> None:
+    """
+    Check the two URIs before anything else, by the names of their options.
+
+    :raises ValueError: names the option, and shows an example.
+    """
+    for option, uri, example in (
+        ("--input", args.input, "s3://bucket/folder/document.pdf"),
+        ("--output", args.output, "s3://bucket/results"),
+    ):
+        bucket = (uri or "").removeprefix("s3://").partition("/")[0]
+        if uri is not None and (not uri.startswith("s3://") or not bucket):
+            raise ValueError(f"{option} is {uri!r}: write a URI such as {example}.")
+        if uri is not None and not _BUCKET.fullmatch(bucket):
+            raise ValueError(
+                f"{option} is {uri!r}: {bucket!r} is not a bucket's name. Write a URI such as {example}; in a policy a "
+                "wildcard would let the identity into the buckets of others."
+            )
+
+
+def _warn_of_wildcards(args: Namespace) -> None:
+    for option, uri in (("--input", args.input), ("--output", args.output)):
+        if set("*?") & set(uri):
+            sys.stderr.write(f"note: {option} is {uri!r}: in a policy * and ? stand for anything, not for themselves\n")
+
+
 def run(args: Namespace) -> int:
     """
     Print the policy.
@@ -70,11 +98,13 @@ def run(args: Namespace) -> int:
 
     options = PolicyOptions(principal=args.principal, function=args.function)
     try:
+        check_uris(args)
         workload = _workload(args)
         document = POLICIES[args.kind](workload, options)
     except ValueError as error:
         sys.stderr.write(f"airflow-bda policy: {error}\n")
         return 2
+    _warn_of_wildcards(args)
     if args.explain:
         sys.stderr.write("".join(f"{line}\n" for line in explain(args.kind, workload, options)))
         sys.stderr.write(_STAGES_SHARE if args.stage else "")

@@ -152,3 +152,41 @@ def test_a_keys_policy_is_about_one_key(capsys):
 
     assert main(arguments) == 2
     assert main([*arguments, "--kms-key", "a", "--input-kms-key", "b"]) == 2
+
+
+@pytest.mark.parametrize("command", [["policy", "caller"], ["doctor"]])
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("nonsense", "--input is 'nonsense': write a URI such as s3://bucket/folder/document.pdf"),
+        ("s3:///a.pdf", "--input is 's3:///a.pdf': write a URI such as"),
+        ("s3://in*/", "'in*' is not a bucket's name"),
+        ("s3://*/", "'*' is not a bucket's name"),
+        ("s3://{{ bucket }}/a", "is not a bucket's name"),
+    ],
+)
+def test_a_uri_that_is_none_is_told_with_its_option_and_an_example(command, uri, said, capsys):
+    arguments = [*command, "--input", uri, "--output", "s3://out", "--region", "us-east-1"]
+
+    assert main(arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_wildcard_in_a_key_is_told_of(capsys):
+    arguments = ["policy", "caller", "--output", "s3://out", "--region", "us-east-1", "--account", ACCOUNT]
+
+    assert main([*arguments, "--input", "s3://in/a*.pdf"]) == 0
+    assert "stand for anything" in capsys.readouterr().err
+
+
+def test_an_endpoint_that_refuses_is_told_of_at_once(capsys, monkeypatch):
+    from argparse import Namespace
+
+    from airflow_bda.commands.connection import hook_of
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "")
+    args = Namespace(conn_id=None, profile=None, region="us-east-1", endpoint_url="http://127.0.0.1:9")
+    with hook_of(args):
+        pass
+
+    assert "nothing answers at http://127.0.0.1:9" in capsys.readouterr().err
