@@ -2,6 +2,8 @@
 #
 # Without BuildKit's extras, so that docker-compose 1.29 builds it too.
 
+# By its tag and not by a digest: the digest differs by processor, and Airflow builds a tag anew when Debian mends
+# something. The image is for a laptop; build your own on a digest that you have looked at.
 FROM apache/airflow:3.3.2-python3.12 AS airflow
 
 

@@ -17,7 +17,7 @@ AIRFLOW ?=
 SEED ?=
 SCHEDULES ?=
 
-.PHONY: help setup demo test lint lint-template format test-matrix test-chaos test-fuzz test-stack test-system simulate bench docs dist mwaa clean
+.PHONY: help setup demo test lint lint-template format test-matrix test-chaos test-fuzz test-stack test-system simulate bench audit docs dist mwaa clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,13 @@ bench: setup ## Run the benchmarks and print `name value` lines beside their tab
 	@.venv/bin/python benchmarks/detection.py
 	@.venv/bin/python benchmarks/request_building.py
 	@.venv/bin/python benchmarks/batch.py
+
+audit: ## Ask the advisory database about every pinned dependency; needs the network; ROWS="newest build" picks some
+	@for pins in $(or $(ROWS),$(basename $(notdir $(wildcard constraints/*.txt)))); do \
+	  echo "audit: constraints/$$pins.txt"; \
+	  tools/uv tool run --quiet pip-audit --progress-spinner off --disable-pip --no-deps \
+	    --requirement "constraints/$$pins.txt" || failed=1; \
+	done; exit $${failed:-0}
 
 docs: setup ## Build the manual into docs/_build/html; a warning is an error
 	@# All of it anew, since the pages are made from the program as well.
