@@ -7,6 +7,7 @@ have it. The amazon provider's base classes are marked "for internal usage": a c
 
 from __future__ import annotations
 
+from importlib import import_module
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -210,6 +211,21 @@ def _xcoms_past_the_backend() -> Any | None:
     except ImportError:
         return None
     return None if XCom is BaseXCom else BaseXCom
+
+
+def allow_in_xcoms(*classes: str) -> None:
+    """
+    Let tasks of this process read XComs of *classes*, whatever ``[core] allowed_deserialization_classes`` says.
+
+    :param classes: by their whole names. Each has a ``deserialize``, which makes nothing but plain data.
+    """
+    try:  # Airflow 3.2 and later
+        serde = import_module("airflow.sdk.serde")
+    except ImportError:
+        serde = import_module("airflow.serialization.serde")
+    # The public allow_class is in Airflow 3.3 and later only, and imports the class at once.
+    allowed: set[str] = getattr(serde, "_extra_allowed", set())
+    allowed.update(classes)
 
 
 def first_poke_at(context: Mapping[str, Any]) -> datetime | None:

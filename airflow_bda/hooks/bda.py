@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.exceptions import BotoCoreError, NoRegionError
 
+from airflow_bda._compat import allow_in_xcoms
 from airflow_bda.access.denial import explain_denial
 from airflow_bda.engine.submitting import submit_in_this_thread
 from airflow_bda.engine.tasks import call_in_thread
@@ -40,6 +41,15 @@ _RESULTS_REMEDY = (
     "Check the URI, and that the connection may s3:GetObject there (and kms:Decrypt, where there is a key)."
 )
 _ACCOUNT_REMEDY = "Pass profile_arn, which makes this call unnecessary, or mend the connection's credentials."
+
+
+# What a task may return as it is: the next one gets it as a dictionary.
+allow_in_xcoms(
+    "airflow_bda.service.results.custom.ExtractedField",
+    "airflow_bda.service.results.job_result.JobResult",
+    "airflow_bda.service.results.job_result.SegmentResult",
+    "airflow_bda.service.statuses.JobState",
+)
 
 
 class BdaHook(AsyncAwsHook):

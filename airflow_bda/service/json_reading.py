@@ -207,6 +207,23 @@ def plain(value: Any, depth: int = 0) -> Any:
     return value
 
 
+class PlainData:
+    """What has a ``to_dict``, and passes through Airflow's XComs as what it returns."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        raise NotImplementedError
+
+    def serialize(self) -> dict[str, Any]:
+        """Return what Airflow stores as the XCom."""
+        return self.to_dict()
+
+    @staticmethod
+    def deserialize(data: dict[str, Any], version: int) -> dict[str, Any]:  # noqa: ARG004  Airflow passes both
+        """Return what the next task gets: the dictionary, since the files are not read again."""
+        return data
+
+
 def clean_text(value: str) -> str:
     """Return a text that UTF-8 can encode and that holds no NUL, which PostgreSQL refuses."""
     return encodable(value.replace("\0", "\N{REPLACEMENT CHARACTER}"))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from airflow_bda.service.json_reading import PlainData
 from airflow_bda.service.safe_values import safe_number, safe_text
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ _SPELLINGS = {_letters(status.value): status for status in JobStatus} | {"proces
 
 
 @dataclass(frozen=True)
-class JobState:
+class JobState(PlainData):
     """
     What GetDataAutomationStatus said of one invocation.
 
@@ -108,6 +109,15 @@ class JobState:
             completed_at=response.get("jobCompletionTime"),
             duration_seconds=response.get("jobDurationInSeconds"),
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, which XComs and JSON take; times in ISO format."""
+        times = {"submitted_at": self.submitted_at, "completed_at": self.completed_at}
+        return {
+            **vars(self),
+            "status": self.status.value,
+            **{name: moment.isoformat() if moment else None for name, moment in times.items()},
+        }
 
     def describe(self) -> str:
         """Return one line for a log: which job, and how it stands."""

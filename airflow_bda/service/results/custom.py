@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_bda.service import json_reading
-from airflow_bda.service.results.parts import BoundingBox, Location, PlainData, SensitiveData, sensitive_data
+from airflow_bda.service.results.parts import BoundingBox, Location, SensitiveData, sensitive_data
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class MatchedBlueprint:
 
 
 @dataclass(frozen=True)
-class ExtractedField(PlainData):
+class ExtractedField(json_reading.PlainData):
     """
     One value of a blueprint's field.
 

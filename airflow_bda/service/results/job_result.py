@@ -15,7 +15,7 @@ from airflow_bda.service.results.document import DocumentOutput, ImageOutput
 from airflow_bda.service.results.json_file import BytesContent, JsonFile
 from airflow_bda.service.results.media import AudioOutput, VideoOutput
 from airflow_bda.service.results.metadata import FALLBACK, MATCH, NO_MATCH, Asset, JobMetadata, SegmentPaths
-from airflow_bda.service.results.parts import PlainData, SensitiveData, StandardOutput
+from airflow_bda.service.results.parts import SensitiveData, StandardOutput
 from airflow_bda.service.results.rows import FIELDS, rows_of_job
 
 _OUTPUTS: dict[Modality, type[DocumentOutput | ImageOutput | AudioOutput | VideoOutput]] = {
@@ -27,7 +27,7 @@ _OUTPUTS: dict[Modality, type[DocumentOutput | ImageOutput | AudioOutput | Video
 
 
 @dataclass(frozen=True, repr=False)
-class SegmentResult(PlainData):
+class SegmentResult(json_reading.PlainData):
     """
     What was found in one segment. Its files are decoded when they are asked for.
 
@@ -157,7 +157,7 @@ def _equal(left: object, right: object) -> bool:
 
 
 @dataclass(frozen=True)
-class JobResult(PlainData):
+class JobResult(json_reading.PlainData):
     """
     What was found by one job.
 

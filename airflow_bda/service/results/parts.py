@@ -14,23 +14,6 @@ if TYPE_CHECKING:
     from airflow_bda.service.formats import Modality
 
 
-class PlainData:
-    """What has a ``to_dict``, and passes through Airflow's XComs as what it returns."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        raise NotImplementedError
-
-    def serialize(self) -> dict[str, Any]:
-        """Return what Airflow stores as the XCom."""
-        return self.to_dict()
-
-    @staticmethod
-    def deserialize(data: dict[str, Any], version: int) -> dict[str, Any]:  # noqa: ARG004  Airflow passes both
-        """Return what the next task gets: the dictionary, since the files are not read again."""
-        return data
-
-
 @dataclass(frozen=True)
 class BoundingBox:
     """
