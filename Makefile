@@ -66,6 +66,7 @@ bench: setup ## Run the benchmarks and print `name value` lines beside their tab
 	@.venv/bin/python benchmarks/detection.py
 	@.venv/bin/python benchmarks/request_building.py
 	@.venv/bin/python benchmarks/batch.py
+	@.venv/bin/python benchmarks/results.py
 
 audit: ## Ask the advisory database about every pinned dependency; needs the network; ROWS="newest build" picks some
 	@for pins in $(or $(ROWS),$(basename $(notdir $(wildcard constraints/*.txt)))); do \

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 JSONL, CSV, PARQUET = "jsonl", "csv", "parquet"
 # A group of rows is in memory at once, and is read at once later. Texts of whole documents make few rows large.
-_GROUP_ROWS, _GROUP_CHARACTERS = 5_000, 8_000_000
+_GROUP_ROWS, _GROUP_CHARACTERS = 2_000, 4_000_000
 
 
 class TableWriter(Protocol):
