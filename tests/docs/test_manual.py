@@ -7,7 +7,9 @@ block's fence says how: CONTRIBUTING.md lists the kinds. A kind that is not know
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import io
 import json
 import os
 import re
@@ -79,7 +81,10 @@ class Reader:
         return arn.rpartition("/")[2]
 
     def run_python(self, block):
-        exec(self.compiled(block), self.namespace)  # noqa: S102  the manual is ours
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(self.compiled(block), self.namespace)  # noqa: S102  the manual is ours
+        self.printed = printed.getvalue()
 
     def load_dag(self, block):
         """Airflow runs only what lies in its own folder."""
