@@ -6,13 +6,14 @@ import asyncio
 from dataclasses import dataclass
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from airflow_bda.engine.pacing import full_jitter
 from airflow_bda.engine.tasks import error_of, start_apart, start_within
 from airflow_bda.service.safe_values import safe_logger
 
 if TYPE_CHECKING:
+    from airflow_bda.engine.poller import Poller
     from airflow_bda.engine.waiter import StatusSource, Waiter
 
 _OPENING_SECONDS = 120.0
@@ -22,19 +23,6 @@ _REOPEN_FIRST_SECONDS = 1.0
 _REOPEN_LONGEST_SECONDS = 60.0
 
 _log = safe_logger(__name__)
-
-
-class ClientOwner(Protocol):
-    """Who is told how an opening went; always exactly one of the three, unless the client was closed meanwhile."""
-
-    def opened(self) -> None:
-        """Go on: there is a source now."""
-
-    def opened_for_another(self, waiter: Waiter, identity: str) -> None:
-        """Part with a wait: its connection stands for another identity now. Its source was not kept."""
-
-    def failed_to_open(self, waiter: Waiter, error: BaseException) -> None:
-        """Decide what a failed opening means; there is no source."""
 
 
 @dataclass(eq=False)
@@ -55,9 +43,11 @@ class SharedClient:
     Holds at most one source that is good for use, and those before it until their last request has ended.
 
     :param identity: whom the source must belong to.
+    :param owner: is told how an opening went, always in exactly one of three ways unless the client was closed
+        meanwhile: ``opened``, ``opened_for_another`` or ``failed_to_open``.
     """
 
-    def __init__(self, identity: str, owner: ClientOwner) -> None:
+    def __init__(self, identity: str, owner: Poller) -> None:
         self._identity = identity
         self._owner = owner
         self._loop = asyncio.get_running_loop()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_bda.engine.looking import Ask
     from airflow_bda.service.statuses import JobState
 
 
@@ -183,10 +184,17 @@ class BdaStatusSensor(SafeLogging, TaskArguments, AwsBaseSensor[BdaHook]):
             # An earlier poke would have ended the wait if the connection did not work at all.
             earlier_poke = first_poke_at(context) if self.reschedule and not self.deferrable else None
             self._began = earlier_poke or datetime.now(timezone.utc)
-            clients = chain([self.hook], iter(self.hook.anew, None))
+            hooks = chain([self.hook], iter(self.hook.anew, None))
+
+            def open_client() -> Ask:
+                hook = next(hooks)
+                # Made here, so that a client that cannot be made is told from a call that fails.
+                hook.conn  # noqa: B018
+                return hook.ask_status
+
             self._looker = Looker(
                 self.invocation_arn,
-                open_client=lambda: next(clients),
+                open_client=open_client,
                 tell=self.log.info,
                 seconds_left=self._seconds_left,
                 job_age=self._seconds_gone,
@@ -206,8 +214,8 @@ class BdaStatusSensor(SafeLogging, TaskArguments, AwsBaseSensor[BdaHook]):
         return JobOutcome.of_timeout(
             self.invocation_arn,
             deadline=datetime.now(timezone.utc),
-            last_state=looks.last_state,
-            last_failure=looks.last_failure,
+            last_state=looks.seen.state,
+            last_failure=looks.seen.last_failure,
             limit=limit,
         )
 

@@ -73,8 +73,6 @@ def test_a_job_may_be_invisible_for_a_minute():
 class Client:
     """Answers with what it is given, in turn."""
 
-    conn = None
-
     def __init__(self, *answers):
         self.answers = list(answers)
 
@@ -105,7 +103,7 @@ def looker(slept, lines):
         opened = iter(clients)
         return Looker(
             ARN,
-            open_client=lambda: next(opened),
+            open_client=lambda: next(opened).ask_status,
             tell=lines.append,
             seconds_left=lambda: allowed - slept[0],
             job_age=lambda: slept[0],
@@ -130,7 +128,7 @@ def test_a_short_wait_ends_the_first_look_and_keeps_the_reason(looker, slept):
     looks = looker(Client(*[GONE] * 100), allowed=4.0)
     assert looks.look() is None
     assert slept[0] == pytest.approx(4.0)
-    assert "Could not connect" in str(looks.last_failure)
+    assert "Could not connect" in str(looks.seen.last_failure)
 
 
 @pytest.mark.parametrize("worked_before", [True, False])

@@ -192,18 +192,18 @@ def test_a_connection_that_never_worked_is_named_when_the_time_is_over(monkeypat
 
 def test_a_connection_edited_after_its_credentials_expired_is_used(monkeypatch, bda_emulator, stuck):
     """The first key is no good any more; the second one is in the connection by the next look."""
-    waiting = sensor(stuck)
-    assert waiting.poke(context()) is False
-    bda_emulator.faults.add("expired_credentials", operation="GetDataAutomationStatus", times=1)
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", bda_emulator.airflow_connection.replace('"testing"', '"edited"'))
     keys = []
     ask = BdaHook.ask_status
     monkeypatch.setattr(
         BdaHook, "ask_status", lambda self, arn: (keys.append(self.get_credentials().access_key), ask(self, arn))[1]
     )
+    waiting = sensor(stuck)
+    assert waiting.poke(context()) is False
+    bda_emulator.faults.add("expired_credentials", operation="GetDataAutomationStatus", times=1)
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", bda_emulator.airflow_connection.replace('"testing"', '"edited"'))
 
     assert [waiting.poke(context()) for _ in range(2)] == [False, False]
-    assert keys[0] != keys[1] == "edited"
+    assert keys == ["testing", "testing", "edited"]
 
 
 def test_a_kill_names_the_job(caplog, monkeypatch):
