@@ -109,14 +109,14 @@ SKIPPING = {
 
 # What the tasks did. The DAG runs in the test's own process.
 errors: dict[str, BaseException] = {}
-resumptions: dict[str, dict[str, Any]] = {}
+deferrals: dict[str, dict[str, Any]] = {}
 jobs: dict[str, str] = {}
 _arranged: set[str] = set()
 
 
 def forget() -> None:
     errors.clear()
-    resumptions.clear()
+    deferrals.clear()
     jobs.clear()
     _arranged.clear()
 
@@ -161,8 +161,11 @@ def recording(base: type) -> type:
             with _remembered(context):
                 return super().execute(context)
 
+        def defer(self, **arguments):
+            deferrals[self.task_id] = arguments
+            super().defer(**arguments)
+
         def execute_complete(self, context, **resumed):
-            resumptions[context["ti"].task_id] = resumed
             with _remembered(context):
                 return super().execute_complete(context, **resumed)
 
