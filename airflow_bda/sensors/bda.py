@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from airflow_bda.service.statuses import JobState
 
 
+# What Airflow resumes a task with to fail it: its trigger failed, or reached Airflow's own time-out.
+_FAIL = "__fail__"
+
+
 class BdaStatusSensor(SafeLogging, TaskArguments, AwsBaseSensor[BdaHook]):
     """
     Wait until a data automation job has ended, in a worker slot, between reschedules, or in the triggerer.
@@ -125,15 +129,11 @@ class BdaStatusSensor(SafeLogging, TaskArguments, AwsBaseSensor[BdaHook]):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume; a time-out that Airflow noticed, because no triggerer did, names the job as well."""
-        try:
+        reason = str((next_kwargs or {}).get("error")) if next_method == _FAIL else ""
+        if "timeout" not in reason.lower():
             return super().resume_execution(next_method, next_kwargs, context)
-        except (AirflowSensorTimeout, AirflowSkipException) as end:
-            if isinstance(end, BdaError) or isinstance(end.__cause__, BdaError):
-                raise
-            self._began = datetime.now(timezone.utc)
-            return self._conclude(
-                context, self._timed_out(context, limit=f"execution_timeout={self.execution_timeout}")
-            )
+        limit = f"execution_timeout={self.execution_timeout}"
+        return self._conclude(context, self._timed_out(context, limit))
 
     def on_kill(self) -> None:
         """Say that the job goes on: BDA cannot cancel."""

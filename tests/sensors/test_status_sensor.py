@@ -148,6 +148,21 @@ def test_a_time_out_that_airflow_noticed_names_the_job(bda_emulator):
     assert late.value.invocation_arn == ARN
 
 
+def test_a_time_out_that_airflow_noticed_is_skipped_where_asked_to(bda_emulator):
+    waiting = sensor(deferrable=True, execution_timeout=timedelta(hours=2), soft_fail=True)
+
+    with pytest.raises(AirflowSkipException, match=ARN):
+        waiting.resume_execution("__fail__", {"error": "Trigger timeout"}, context())
+
+
+@pytest.mark.parametrize("option", [{}, {"soft_fail": True}])
+def test_a_trigger_that_failed_is_no_time_out(bda_emulator, option):
+    with pytest.raises(Exception, match=r"(?i)trigger failure|soft_fail") as failed:
+        sensor(deferrable=True, **option).resume_execution("__fail__", {"error": "Trigger failure"}, context())
+
+    assert not isinstance(failed.value, BdaTimeoutError)
+
+
 @pytest.mark.parametrize(
     ("deferrable", "wrong", "named"),
     [
