@@ -39,8 +39,8 @@ class BdaInvokeOperator(BdaJobOperator, AwsBaseOperator[BdaHook]):
     :param wait_for_completion: whether the task ends when the job does (True) or once it is started (False, default).
     :param poll_interval: seconds between looks at the job; None (default) looks often at first and less often as the
         job grows older.
-    :param max_wait: how long submitting and waiting may take together; the default is one day. The job itself is not
-        ended by it.
+    :param max_wait: how long submitting and waiting may take together, as a timedelta or in seconds; the default is one
+        day. The job itself is not ended by it.
     :param deferrable: whether to wait in the triggerer instead of in a worker slot; the default is Airflow's
         ``[operators] default_deferrable``. Means nothing unless *wait_for_completion*.
     :param aws_conn_id: the Airflow connection with AWS credentials, ``aws_default`` by default. (templated)
