@@ -233,7 +233,7 @@ class HookUpload:
 
 
 class HookJobs:
-    """BDA through a hook's connection; see :class:`airflow_bda.engine.batch.runner.Jobs`."""
+    """BDA through a hook's connection; see :class:`airflow_bda.engine.batch.starting.Jobs`."""
 
     def __init__(self, hook: BdaHook, client: _Client, identity: str) -> None:
         self._hook = hook

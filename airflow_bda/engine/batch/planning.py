@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.engine.batch.documents import Document, PlannedDocument
-from airflow_bda.engine.batch.ledger import PART_SIZE
+from airflow_bda.engine.batch.state import PART_SIZE
 from airflow_bda.engine.batch.store import patiently
 from airflow_bda.service.errors import BdaError, BdaRequestError
 from airflow_bda.service.formats import is_known_format

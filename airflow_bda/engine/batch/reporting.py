@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.engine.batch.documents import FAILED, NOT_STARTED, RUNNING, STATUSES, new_row, skipped_row
-from airflow_bda.engine.batch.ledger import PART_SIZE
 from airflow_bda.engine.batch.planning import read_part
+from airflow_bda.engine.batch.state import PART_SIZE
 from airflow_bda.engine.batch.store import UPLOAD_PART_BYTES, patiently, to_line
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_bda.engine.batch.documents import Row
-    from airflow_bda.engine.batch.ledger import Ledger, State
+    from airflow_bda.engine.batch.ledger import Ledger
+    from airflow_bda.engine.batch.state import State
 
 FORMAT = 1
 RESULTS = "results.jsonl"

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow_bda.engine.batch.documents import (
     BY_CLEAR,
@@ -15,17 +15,15 @@ from airflow_bda.engine.batch.documents import (
     SKIPPED,
     SUCCEEDED,
     Document,
-    client_token,
     new_row,
     skipped_row,
 )
-from airflow_bda.engine.batch.ledger import PART_SIZE
 from airflow_bda.engine.batch.likely_end import LikelyEnd, LikelySchedule, LikelyWait
 from airflow_bda.engine.batch.planning import read_part
-from airflow_bda.engine.batch.store import patiently
+from airflow_bda.engine.batch.starting import Ready, RefusedError, Starter, look_up
+from airflow_bda.engine.batch.state import PART_SIZE
 from airflow_bda.engine.batch.throttle import Gate, shared_turns
 from airflow_bda.engine.waiting import wait_for_job
-from airflow_bda.service.aws_errors import Failure, classify, error_code
 from airflow_bda.service.errors import BdaError, BdaRequestError, BdaServiceError
 from airflow_bda.service.statuses import JobStatus
 
@@ -33,65 +31,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from airflow_bda.engine.batch.documents import PlannedDocument, Row
-    from airflow_bda.engine.batch.ledger import Ledger, Progress
-    from airflow_bda.engine.waiter import StatusConnection, WaitLimits
+    from airflow_bda.engine.batch.ledger import Ledger
+    from airflow_bda.engine.batch.starting import Jobs
+    from airflow_bda.engine.batch.state import Progress
     from airflow_bda.service.outcomes import JobOutcome
-    from airflow_bda.service.request import InvocationRequest
 
 # Documents whose requests are ready when a place becomes free. Their intents share one write to the ledger.
 _READY = 50
 # A part is open until its slowest document has ended; the memory that this may cost is bounded here.
 _MOST_OPEN_PARTS = 20
 _LOOK_UPS_AT_ONCE = 16
-# Refusals that concern one document look like those that concern all; so many in a row, and none good, are the latter.
-_REFUSALS_OF_ALL = 5
-_DENIALS_OF_ALL = 20
-# As for a single document: an endpoint that was never reached is more often a typing error than an outage.
-_TRIES_TO_REACH = 6
 _FIRST_REPORT_SECONDS = 30.0
 _LONGEST_REPORT_SECONDS = 300.0
 _CLOCK_CHECK_SECONDS = 30.0
 # Time for the last look at every job when the deadline has come.
 _LAST_LOOKS_SECONDS = 330.0
-
-
-_VANISHED = {"error_type": "Vanished", "error": "The object was deleted after it was listed.", "again": BY_CLEAR}
-
-
-class Jobs(Protocol):
-    """BDA, as a batch needs it."""
-
-    @property
-    def connection(self) -> StatusConnection:
-        """How statuses are asked for; its identity is shared with other batches and waits."""
-
-    @property
-    def limits(self) -> WaitLimits:
-        """What the platform allows."""
-
-    def request(self, job: dict[str, Any], input_s3_uri: str) -> InvocationRequest:
-        """
-        Return the request for one document.
-
-        :raises BdaRequestError: when the service would not take it.
-        """
-
-    async def invoke(self, request: InvocationRequest) -> str:
-        """Start a job, or find the one that the request's token started; raises what its client raises."""
-
-    async def explain(self, error: Exception, request: InvocationRequest) -> BdaError:
-        """Return the error of a refused call, with what to do about it."""
-
-
-@dataclass(frozen=True)
-class _Ready:
-    """A document whose next step is to start its job, or to follow it."""
-
-    index: int
-    document: Document
-    generation: int
-    arn: str | None = None
-    submitted_at: datetime | None = None
 
 
 @dataclass
@@ -133,7 +87,7 @@ class Runner:
             shared_turns(jobs.connection.identity, jobs.limits.max_requests_per_second), self, max_in_flight, tell
         )
         self._likely = LikelyEnd(jobs.limits)
-        self._ready: asyncio.Queue[_Ready] = asyncio.Queue(min(_READY, max_in_flight))
+        self._ready: asyncio.Queue[Ready] = asyncio.Queue(min(_READY, max_in_flight))
         self._parts: dict[int, _OpenPart] = {}
         self._room = asyncio.Event()
         self._is_closing = False
@@ -142,8 +96,7 @@ class Runner:
         self._starting: dict[asyncio.Task[None], None] = {}
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._failure.add_done_callback(lambda failure: failure.cancelled() or failure.exception())
-        self._has_started = self._was_reached = False
-        self._tries_in_vain = self._refused_in_a_row = 0
+        self._starter = Starter(ledger, jobs, self._gate, now)
         self.counts: Counter[str] = Counter()
         self.total = ledger.state.documents
         self.in_flight = 0
@@ -240,15 +193,15 @@ class Runner:
         rows = await self._ledger.folder.read_lines(sealed.rows) if sealed else [None] * len(documents)
         opened = self._parts[part] = _OpenPart([None] * len(documents), left=len(documents))
         self.most_held = max(self.most_held, sum(len(held.rows) for held in self._parts.values()))
-        known: list[_Ready] = []
-        fresh: list[_Ready] = []
+        known: list[Ready] = []
+        fresh: list[Ready] = []
         for planned, earlier in zip(documents, rows, strict=True):
             progress = self._state.open.get(planned.index)
             row = (progress and progress.row) or earlier or skipped_row(planned, self._round.number)
             if progress is not None and progress.row is None:
                 known.append(_as_begun(planned, progress))
             elif row is None or self._state.takes_up(row):
-                fresh.append(_Ready(planned.index, planned.document, row["jobs"] if row else 0))
+                fresh.append(Ready(planned.index, planned.document, row["jobs"] if row else 0))
             else:
                 self._settle(part, planned.index, row)
         known.sort(key=lambda ready: ready.arn is None)
@@ -262,9 +215,9 @@ class Runner:
         if not opened.left:
             await self._seal(part)
 
-    async def _make_ready(self, some: list[_Ready]) -> None:
+    async def _make_ready(self, some: list[Ready]) -> None:
         """Look the objects up as they are now, and write down what is about to be sent before it is."""
-        checked: list[_Ready] = []
+        checked: list[Ready] = []
         for start in range(0, len(some), _LOOK_UPS_AT_ONCE):
             checked += filter(None, await asyncio.gather(*map(self._check, some[start : start + _LOOK_UPS_AT_ONCE])))
         if checked:
@@ -272,13 +225,13 @@ class Runner:
         for ready in checked:
             await self._ready.put(ready)
 
-    async def _check(self, ready: _Ready) -> _Ready | None:
+    async def _check(self, ready: Ready) -> Ready | None:
         """Return a document with its object's present state; None for one that cannot have a job."""
         problem: dict[str, Any] | None = None
         document: Document | None = ready.document
         try:
             self._jobs.request(self._state.job, ready.document.uri)
-            document = await self._look_up(ready)
+            document = await look_up(self._ledger.folder.store, ready.document.uri)
         except BdaRequestError as error:
             problem = {
                 "error_type": "InvalidRequest",
@@ -298,17 +251,13 @@ class Runner:
             return None
         return replace(ready, document=document)
 
-    async def _look_up(self, ready: _Ready) -> Document | None:
-        store = self._ledger.folder.store
-        return await patiently(lambda: store.head(ready.document.uri), operation="HeadObject")
-
     def _settle(self, part: int, index: int, row: Row) -> None:
         opened = self._parts[part]
         opened.rows[index % PART_SIZE] = row
         opened.left -= 1
         self.counts[row["status"]] += 1
 
-    def _end(self, ready: _Ready, row: Row) -> None:
+    def _end(self, ready: Ready, row: Row) -> None:
         part = ready.index // PART_SIZE
         self._ledger.note({"t": "end", "i": ready.index, "g": ready.generation, "row": row})
         self._settle(part, ready.index, row)
@@ -342,79 +291,25 @@ class Runner:
             if ready.arn is None:
                 self._starting[task] = None
 
-    async def _process(self, ready: _Ready) -> None:
+    async def _process(self, ready: Ready) -> None:
         self.in_flight += 1
         try:
             if ready.arn is None:
                 if self._is_closing:
                     return
-                ready, is_probe = await self._start(ready)
+                ready, is_probe = await self._starter.start(ready)
                 self._starting.pop(asyncio.current_task(), None)  # type: ignore[arg-type]  # this runs in one
             else:
                 is_probe = False
-            if ready.arn is not None:
-                await self._follow(ready, is_probe=is_probe)
+            await self._follow(ready, is_probe=is_probe)
+        except RefusedError as refused:
+            self._end(ready, self._row(ready, FAILED, jobs=ready.generation, **refused.known))
         finally:
             self.in_flight -= 1
             self._gate.leave_place()
             self._ready.task_done()
 
-    async def _start(self, ready: _Ready) -> tuple[_Ready, bool]:
-        """Start a document's job, however long that takes; without an ARN, the document was refused."""
-        request = self._jobs.request(self._state.job, ready.document.uri)
-        token = client_token(str(self._state.life), ready.document, request.digest(), ready.generation)
-        request = request.with_client_token(token)
-        while True:
-            is_probe = await self._gate.enter()
-            try:
-                arn = await self._jobs.invoke(request)
-            except Exception as error:  # noqa: BLE001  what it means is decided below
-                if is_probe:
-                    self._gate.probe_abandoned()
-                if await self._may_pass(error, request):
-                    continue
-                self._gate.not_started()
-                known = await self._why_refused(ready, error, request)
-                self._end(ready, self._row(ready, FAILED, jobs=ready.generation, **known))
-                return ready, False
-            self._has_started = self._was_reached = True
-            self._refused_in_a_row = 0
-            self._gate.started()
-            submitted_at = self._now()
-            self._ledger.note({"t": "job", "i": ready.index, "arn": arn, "at": submitted_at.isoformat()})
-            return replace(ready, arn=arn, submitted_at=submitted_at), is_probe
-
-    async def _may_pass(self, error: Exception, request: InvocationRequest) -> bool:
-        kind = classify(error)
-        if kind is not Failure.UNREACHABLE:
-            self._was_reached = True
-        if not kind.is_passing:
-            return False
-        self._tries_in_vain += 1
-        explained = await self._jobs.explain(error, request)
-        if not self._was_reached and self._tries_in_vain >= _TRIES_TO_REACH:
-            raise explained
-        self._gate.refused(str(explained), is_quota=error_code(error) == "ServiceQuotaExceededException")
-        return True
-
-    async def _why_refused(self, ready: _Ready, error: Exception, request: InvocationRequest) -> dict[str, Any]:
-        """Return what a row says of a refused document; raise a refusal that concerns them all."""
-        # The service says of an object that is not there what it says of one that may not be read.
-        if await self._look_up(ready) is None:
-            return _VANISHED
-        kind = classify(error)
-        explained = await self._jobs.explain(error, request)
-        self._refused_in_a_row += 1
-        if kind is Failure.PERMISSION:
-            concerns_all = not self._has_started or self._refused_in_a_row >= _DENIALS_OF_ALL
-        else:
-            concerns_all = not self._has_started and self._refused_in_a_row >= _REFUSALS_OF_ALL
-        if concerns_all or kind in {Failure.CREDENTIALS, Failure.NO_REGION}:
-            raise explained
-        text = explained.error_message or str(explained)
-        return {"error_type": explained.error_type, "error": text, "again": BY_RETRY}
-
-    async def _follow(self, ready: _Ready, *, is_probe: bool) -> None:
+    async def _follow(self, ready: Ready, *, is_probe: bool) -> None:
         """Wait for a job's end, and settle its document. A job that goes on at the deadline stays open."""
         age = max(0.0, (self._now() - ready.submitted_at).total_seconds()) if ready.submitted_at else 0.0
         try:
@@ -432,7 +327,7 @@ class Runner:
         self._gate.ended(in_service_error=isinstance(outcome.error, BdaServiceError))
         self._conclude(ready, outcome)
 
-    def _wait(self, ready: _Ready, age: float) -> LikelyWait:
+    def _wait(self, ready: Ready, age: float) -> LikelyWait:
         return LikelyWait(
             invocation_arn=str(ready.arn),
             deadline=self._deadline,
@@ -443,7 +338,7 @@ class Runner:
             likely=LikelySchedule(self._likely, age),
         )
 
-    def _conclude(self, ready: _Ready, outcome: JobOutcome) -> None:
+    def _conclude(self, ready: Ready, outcome: JobOutcome) -> None:
         state, error = outcome.state, outcome.error
         if error is not None and (state is None or not state.status.is_terminal):
             # The job's end was not seen. If the service does not know the job, that is this document's matter alone.
@@ -463,7 +358,7 @@ class Runner:
         status = SUCCEEDED if error is None else FAILED
         self._end(ready, self._row(ready, status, jobs=ready.generation + 1, seconds=round(seconds, 1), **known))
 
-    def _row(self, ready: _Ready, status: str, *, jobs: int, **known: Any) -> Row:
+    def _row(self, ready: Ready, status: str, *, jobs: int, **known: Any) -> Row:
         return new_row(ready.document, status, jobs=jobs, round_number=self._round.number, arn=ready.arn, **known)
 
     # -- telling
@@ -496,21 +391,19 @@ def _duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{max(1, minutes)} min"  # noqa: PLR2004
 
 
-def _as_begun(planned: PlannedDocument, progress: Progress) -> _Ready:
+def _as_begun(planned: PlannedDocument, progress: Progress) -> Ready:
     """Return a document whose job was about to be started, or was: its object's state is the one that was sent."""
     document = replace(planned.document, etag=progress.etag, version=progress.version)
     at = progress.submitted_at
-    return _Ready(
-        planned.index, document, progress.generation, progress.arn, datetime.fromisoformat(at) if at else None
-    )
+    return Ready(planned.index, document, progress.generation, progress.arn, datetime.fromisoformat(at) if at else None)
 
 
-def _intent(ready: _Ready) -> dict[str, Any]:
+def _intent(ready: Ready) -> dict[str, Any]:
     version = {"version": ready.document.version} if ready.document.version else {}
     return {"t": "start", "i": ready.index, "g": ready.generation, "etag": ready.document.etag, **version}
 
 
-def _length(outcome: JobOutcome, ready: _Ready, now: datetime) -> float:
+def _length(outcome: JobOutcome, ready: Ready, now: datetime) -> float:
     """Return how long a job took, in seconds: as the service says, else until its end was seen."""
     state = outcome.state
     if state is not None and state.completed_at is not None and state.submitted_at is not None:

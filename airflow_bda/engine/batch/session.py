@@ -28,10 +28,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_bda.engine.batch.documents import SUCCEEDED
 from airflow_bda.engine.batch.finished import FinishedIndex
-from airflow_bda.engine.batch.ledger import BEAT_SECONDS, SILENCE_SECONDS, Ledger, Round, State, TakenOverError
+from airflow_bda.engine.batch.ledger import BEAT_SECONDS, SILENCE_SECONDS, Ledger, TakenOverError
 from airflow_bda.engine.batch.planning import write_plan
 from airflow_bda.engine.batch.reporting import MANIFEST, all_rows, conclude
 from airflow_bda.engine.batch.runner import Runner
+from airflow_bda.engine.batch.state import Round, State
 from airflow_bda.engine.batch.store import Folder
 from airflow_bda.service.errors import BdaError, BdaRequestError
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from airflow_bda.engine.batch.documents import Row
     from airflow_bda.engine.batch.planning import Source
-    from airflow_bda.engine.batch.runner import Jobs
+    from airflow_bda.engine.batch.starting import Jobs
     from airflow_bda.engine.batch.store import Store
 
 FOLDER = "_batch"

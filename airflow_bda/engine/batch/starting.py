@@ -1,0 +1,158 @@
+"""Start the jobs of a batch's documents: with the same token however often it is tried, and not faster than allowed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_bda.engine.batch.documents import BY_CLEAR, BY_RETRY, Document, client_token
+from airflow_bda.engine.batch.store import patiently
+from airflow_bda.service.aws_errors import Failure, classify, error_code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from airflow_bda.engine.batch.ledger import Ledger
+    from airflow_bda.engine.batch.store import Store
+    from airflow_bda.engine.batch.throttle import Gate
+    from airflow_bda.engine.waiter import StatusConnection, WaitLimits
+    from airflow_bda.service.errors import BdaError
+    from airflow_bda.service.request import InvocationRequest
+
+# Refusals that concern one document look like those that concern all; so many in a row, and none good, are the latter.
+_REFUSALS_OF_ALL = 5
+_DENIALS_OF_ALL = 20
+# As for a single document: an endpoint that was never reached is more often a typing error than an outage.
+_TRIES_TO_REACH = 6
+# What a row says of an object that is not there any more.
+VANISHED = {"error_type": "Vanished", "error": "The object was deleted after it was listed.", "again": BY_CLEAR}
+
+
+class Jobs(Protocol):
+    """BDA, as a batch needs it."""
+
+    @property
+    def connection(self) -> StatusConnection:
+        """How statuses are asked for; its identity is shared with other batches and waits."""
+
+    @property
+    def limits(self) -> WaitLimits:
+        """What the platform allows."""
+
+    def request(self, job: dict[str, Any], input_s3_uri: str) -> InvocationRequest:
+        """
+        Return the request for one document.
+
+        :raises BdaRequestError: when the service would not take it.
+        """
+
+    async def invoke(self, request: InvocationRequest) -> str:
+        """Start a job, or find the one that the request's token started; raises what its client raises."""
+
+    async def explain(self, error: Exception, request: InvocationRequest) -> BdaError:
+        """Return the error of a refused call, with what to do about it."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A document whose next step is to start its job, or to follow it."""
+
+    index: int
+    document: Document
+    generation: int
+    arn: str | None = None
+    submitted_at: datetime | None = None
+
+
+class RefusedError(Exception):
+    """
+    The service refused one document; never leaves the engine.
+
+    :param known: what its row says of it.
+    """
+
+    def __init__(self, known: dict[str, Any]) -> None:
+        super().__init__(known)
+        self.known = known
+
+
+async def look_up(store: Store, uri: str) -> Document | None:
+    """Return an object as it is now; None where there is none."""
+    return await patiently(lambda: store.head(uri), operation="HeadObject")
+
+
+class Starter:
+    """
+    Starts jobs, and tells a refusal of one document from one of all.
+
+    :param gate: when a call may be made.
+    :param now: tells the time of day.
+    """
+
+    def __init__(self, ledger: Ledger, jobs: Jobs, gate: Gate, now: Callable[[], datetime]) -> None:
+        self._ledger = ledger
+        self._jobs = jobs
+        self._gate = gate
+        self._now = now
+        self._has_started = self._was_reached = False
+        self._tries_in_vain = self._refused_in_a_row = 0
+
+    async def start(self, ready: Ready) -> tuple[Ready, bool]:
+        """
+        Start a document's job, however long that takes.
+
+        :return: the document with its job's ARN, and whether the job is a probe, whose end the gate waits for.
+        :raises RefusedError: when the service refuses this document.
+        :raises BdaError: when it would refuse any.
+        """
+        request = self._jobs.request(self._ledger.state.job, ready.document.uri)
+        token = client_token(str(self._ledger.state.life), ready.document, request.digest(), ready.generation)
+        request = request.with_client_token(token)
+        while True:
+            is_probe = await self._gate.enter()
+            try:
+                arn = await self._jobs.invoke(request)
+            except Exception as error:
+                if is_probe:
+                    self._gate.probe_abandoned()
+                if await self._may_pass(error, request):
+                    continue
+                self._gate.not_started()
+                raise RefusedError(await self._why_refused(ready, error, request)) from error
+            self._has_started = self._was_reached = True
+            self._refused_in_a_row = 0
+            self._gate.started()
+            submitted_at = self._now()
+            self._ledger.note({"t": "job", "i": ready.index, "arn": arn, "at": submitted_at.isoformat()})
+            return replace(ready, arn=arn, submitted_at=submitted_at), is_probe
+
+    async def _may_pass(self, error: Exception, request: InvocationRequest) -> bool:
+        kind = classify(error)
+        if kind is not Failure.UNREACHABLE:
+            self._was_reached = True
+        if not kind.is_passing:
+            return False
+        self._tries_in_vain += 1
+        explained = await self._jobs.explain(error, request)
+        if not self._was_reached and self._tries_in_vain >= _TRIES_TO_REACH:
+            raise explained
+        self._gate.refused(str(explained), is_quota=error_code(error) == "ServiceQuotaExceededException")
+        return True
+
+    async def _why_refused(self, ready: Ready, error: Exception, request: InvocationRequest) -> dict[str, Any]:
+        """Return what a row says of a refused document; raise a refusal that concerns them all."""
+        # The service says of an object that is not there what it says of one that may not be read.
+        if await look_up(self._ledger.folder.store, ready.document.uri) is None:
+            return VANISHED
+        kind = classify(error)
+        explained = await self._jobs.explain(error, request)
+        self._refused_in_a_row += 1
+        if kind is Failure.PERMISSION:
+            concerns_all = not self._has_started or self._refused_in_a_row >= _DENIALS_OF_ALL
+        else:
+            concerns_all = not self._has_started and self._refused_in_a_row >= _REFUSALS_OF_ALL
+        if concerns_all or kind in {Failure.CREDENTIALS, Failure.NO_REGION}:
+            raise explained
+        text = explained.error_message or str(explained)
+        return {"error_type": explained.error_type, "error": text, "again": BY_RETRY}
