@@ -80,5 +80,15 @@ def test_submits_and_waits_for_nothing(dag_bag, samples, bda_emulator):
     assert [(job.input_s3_uri, str(job.status)) for job in bda_emulator.jobs] == [(samples, "Created")]
 
 
+@pytest.mark.parametrize("dag_id", ["bda_batch", "bda_batch_sharded"])
+def test_a_batch_has_one_job_for_each_document(dag_bag, samples, bda_emulator, sample_pdf, dag_id):
+    other = bda_emulator.upload(sample_pdf, "other.pdf", bucket="bda-input")
+
+    run = dag_bag.dags[dag_id].test()
+
+    assert str(run.state) == "success"
+    assert sorted(job.input_s3_uri for job in bda_emulator.jobs) == sorted([samples, other])
+
+
 def test_what_an_event_starts_needs_airflow_3(dag_bag):
     assert ("bda_on_event" in dag_bag.dags) is HAS_EVENT_TRIGGERS
