@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.running_airflow
 
 SAME_JOB, NEW_JOB = "the same job", "a new job"
-# A clear sets max_tries to the tries that were used, one here, and the retries of the DAG: 2, since it was edited from 3.
+# A clear sets max_tries to the tries that were used, here one, plus the retries of the DAG, here edited from 3 to 2.
 MAX_TRIES = {3}
 DAG_IDS = {"blocks", "defers", "says_its_try", "has_company", "goes_on", "is_mapped", "is_grouped"}
 
