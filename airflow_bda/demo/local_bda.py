@@ -10,6 +10,7 @@ from moto.utilities.utils import get_partition
 
 from airflow_bda.emulator.core.objects import Storage
 from airflow_bda.emulator.core.state import EMULATOR
+from airflow_bda.emulator.documents.fields.catalogue import managed_blueprint
 from airflow_bda.emulator.server.connections import airflow_connection, client_environment
 from airflow_bda.emulator.server.server import DEFAULT_REGION, EmulatorServer, SeedBucket
 from airflow_bda.emulator.server.views import JobView, call_counts, job_views
@@ -68,5 +69,11 @@ class LocalBda:
         return {
             "input_s3_uri": str(uri),
             "output_s3_uri": str(S3Uri(_OUTPUT, "results")),
-            "blueprints": [arn for arn, _ in EMULATOR.processor.blueprints(region=DEFAULT_REGION)],
+            "blueprints": [arn for arn, _ in EMULATOR.processor.blueprints(region=DEFAULT_REGION) if _has_schema(arn)],
         }
+
+
+def _has_schema(arn: str) -> bool:
+    """Whether documents can match a blueprint: of most that AWS manages, the emulator knows only the name."""
+    managed = managed_blueprint(arn)
+    return managed is None or managed.schema is not None

@@ -17,7 +17,7 @@ from airflow_bda.emulator.documents.reading.images import looks_like_paper
 from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality, extension
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from airflow_bda.emulator.documents.fields.blueprints import Blueprint
@@ -94,25 +94,21 @@ class Processor:
         )
 
     def _find_blueprints(self, arns: Sequence[str], made: dict[str, Blueprint]) -> tuple[Blueprint, ...]:
-        found = []
-        for arn in arns:
-            blueprint = made.get(arn) or self._catalogue.find(arn)
-            if blueprint is not None:
-                found.append(blueprint)
-            else:
-                self._tell_of_missing_schema(arn)
-        return tuple(found)
+        found = {arn: made.get(arn) or self._catalogue.find(arn) for arn in arns}
+        self._tell_of_missing_schemas(arn for arn, blueprint in found.items() if blueprint is None)
+        return tuple(blueprint for blueprint in found.values() if blueprint is not None)
 
-    def _tell_of_missing_schema(self, arn: str) -> None:
-        managed = managed_blueprint(arn)
-        if managed is None or managed.name in self._told:
+    def _tell_of_missing_schemas(self, arns: Iterable[str]) -> None:
+        """Log, once for each, the managed blueprints that the emulator has no schema of."""
+        managed = [each for arn in arns if (each := managed_blueprint(arn)) and each.name not in self._told]
+        if not managed:
             return
-        self._told.add(managed.name)
+        self._told.update(each.name for each in managed)
         _log.warning(
-            "No schema for the AWS-managed blueprint %s: nothing matches it. To supply one, save the output of"
-            " `aws bedrock-data-automation get-blueprint` as %s.json in the --blueprints folder.",
-            managed.name,
-            managed.resource_id,
+            "No schema for the AWS-managed %s: nothing matches. To supply one, save the output of"
+            " `aws bedrock-data-automation get-blueprint` as %s in the --blueprints folder.",
+            ", ".join(each.name for each in managed),
+            ", ".join(f"{each.resource_id}.json" for each in managed),
         )
 
 

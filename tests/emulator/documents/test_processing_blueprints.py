@@ -259,7 +259,7 @@ def test_every_public_name_of_a_managed_blueprint_is_known(name):
 def test_a_managed_blueprint_without_a_schema_matches_nothing_and_says_how_to_supply_one(caplog):
     processor = Processor()
 
-    for _ in range(2):
+    for _ in range(2):  # the second one has nothing new to tell
         (segment,) = (
             processor.process(request(pdf(ORDER_PAGE), blueprints=[managed_arn("us-passport")])).assets[0].segments
         )
@@ -285,3 +285,10 @@ def test_a_managed_name_in_an_account_is_not_the_managed_blueprint():
     assert not Processor().known_blueprint(own_arn("bedrock-data-automation-public-invoice"))
     assert managed_blueprint(own_arn("bedrock-data-automation-public-invoice")) is None
     assert managed_blueprint("no ARN") is None
+
+
+def test_one_log_line_names_all_managed_blueprints_without_a_schema(caplog):
+    Processor().process(request(pdf(ORDER_PAGE), blueprints=[INVOICE, *map(managed_arn, ("us-passport", "w2-form"))]))
+
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert "US-Passport, W2-Form" in line
