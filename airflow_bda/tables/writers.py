@@ -1,5 +1,5 @@
 """
-Write rows to a file, a few thousand in memory at a time: JSON Lines, CSV or Parquet.
+Write rows to a file, a few thousand in memory at a time: JSON Lines, CSV or Parquet; and define the table for Athena.
 
 Parquet needs pyarrow, which ``pip install 'airflow-provider-bda[parquet]'`` brings.
 """
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 JSONL, CSV, PARQUET = "jsonl", "csv", "parquet"
+_STORED_AS = {
+    PARQUET: "STORED AS PARQUET",
+    JSONL: "ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'",
+}
 # A group of rows is in memory at once, and is read at once later. Texts of whole documents make few rows large.
 _GROUP_ROWS, _GROUP_CHARACTERS = 2_000, 4_000_000
 
@@ -43,6 +47,36 @@ def open_table(table: str, format: str, file: IO[bytes]) -> TableWriter:  # noqa
     """
     writers: dict[str, type[_JsonLines | _Csv | _Parquet]] = {JSONL: _JsonLines, CSV: _Csv, PARQUET: _Parquet}
     return writers[format](table, file)
+
+
+def athena_table(table: str, *, output_s3_uri: str, format: str = JSONL, name: str | None = None) -> str:  # noqa: A002
+    """
+    Return the statement that makes a table in Amazon Athena of what ``BdaResultsOperator`` writes.
+
+    https://docs.aws.amazon.com/athena/latest/ug/create-table.html
+
+    Partitions are found by their names (partition projection), so no day needs to be added.
+
+    :param table: ``segments`` or ``fields``.
+    :param output_s3_uri: the operator's *output_s3_uri*.
+    :param format: ``jsonl`` or ``parquet``, as the operator writes.
+    :param name: the table's name in Athena; ``bda_<table>`` by default.
+    """
+    columns = ",\n".join(f"  `{column}` {kind}" for column, kind in COLUMNS[table].items())
+    location = f"{output_s3_uri.rstrip('/')}/{table}/"
+    return (
+        f"CREATE EXTERNAL TABLE {name or f'bda_{table}'} (\n{columns}\n)\n"
+        "PARTITIONED BY (`date` string)\n"
+        f"{_STORED_AS[format]}\n"
+        f"LOCATION '{location}'\n"
+        "TBLPROPERTIES (\n"
+        "  'projection.enabled' = 'true',\n"
+        "  'projection.date.type' = 'date',\n"
+        "  'projection.date.format' = 'yyyy-MM-dd',\n"
+        "  'projection.date.range' = '2025-01-01,NOW',\n"
+        f"  'storage.location.template' = '{location}date=${{date}}/'\n"
+        ")"
+    )
 
 
 class _JsonLines:
