@@ -35,7 +35,7 @@ def uniform(low: float, high: float) -> float:
 
 def full_jitter(tries: int, *, first: float, longest: float) -> float:
     """
-    Give the pause before another try: any time up to a limit that doubles with every try in vain.
+    Return the pause before another try: any time up to a limit that doubles with every try in vain.
 
     :param tries: how many tries in vain came before this one; 0 for the first pause.
     :param first: the limit of the first pause, in seconds.

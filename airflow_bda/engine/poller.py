@@ -182,7 +182,7 @@ class Poller:
             self._timer = self._loop.call_later(pause, self._tick)
 
     def _pause(self) -> float:
-        """Give the seconds until something may start; infinite when only an event can change that."""
+        """Return the seconds until something may start; infinite when only an event can change that."""
         watch = self._most_due()
         if watch is None or self._is_shut:
             return inf

@@ -109,6 +109,7 @@ SKIPPING = {
 
 # What the tasks did. The DAG runs in the test's own process.
 errors: dict[str, BaseException] = {}
+tries: dict[str, int] = {}
 deferrals: dict[str, dict[str, Any]] = {}
 jobs: dict[str, str] = {}
 _arranged: set[str] = set()
@@ -116,6 +117,7 @@ _arranged: set[str] = set()
 
 def forget() -> None:
     errors.clear()
+    tries.clear()
     deferrals.clear()
     jobs.clear()
     _arranged.clear()
@@ -175,6 +177,7 @@ def recording(base: type) -> type:
 
 @contextmanager
 def _remembered(context):
+    tries[context["ti"].task_id] = context["ti"].try_number
     try:
         yield
     except Exception as error:
