@@ -8,9 +8,48 @@ __version__ = "0.1.0"
 
 _INTEGRATION = "Amazon Bedrock Data Automation"
 
+# The section `[bda]` of Airflow's configuration.
+_OPTIONS = {
+    "max_status_requests_per_second": {
+        "description": (
+            "Status requests per second, at most, that one triggerer (or one waiting task) makes for "
+            "one AWS identity. N triggerers make N times as many.\n"
+        ),
+        "version_added": "0.1.0",
+        "type": "float",
+        "example": "20",
+        "default": "10",
+    },
+    "min_poll_interval": {
+        "description": "The shortest pause between two looks at one job, in seconds.\n",
+        "version_added": "0.1.0",
+        "type": "float",
+        "example": "5",
+        "default": "0.75",
+    },
+    "max_poll_interval": {
+        "description": "The longest pause between two looks at one job, in seconds.\n",
+        "version_added": "0.1.0",
+        "type": "float",
+        "example": "300",
+        "default": "120",
+    },
+    "reattach_after_clear": {
+        "description": (
+            "On Airflow 3.4 and later: whether a task that was cleared with its task state kept goes "
+            "on with its earlier job. Airflow 3.4 also keeps the state when a whole run is cleared, "
+            "and does not tell a task which it was. Before 3.4 a clear always starts a new job.\n"
+        ),
+        "version_added": "0.1.0",
+        "type": "boolean",
+        "example": "True",
+        "default": "False",
+    },
+}
+
 
 def get_provider_info() -> dict[str, Any]:
-    """Tell Airflow what this provider brings."""
+    """Return what Airflow asks of a provider: its classes, links and configuration."""
     return {
         "package-name": "airflow-provider-bda",
         "name": _INTEGRATION,
@@ -55,43 +94,7 @@ def get_provider_info() -> dict[str, Any]:
         "config": {
             "bda": {
                 "description": "How the jobs of Amazon Bedrock Data Automation are waited for and found again.",
-                "options": {
-                    "max_status_requests_per_second": {
-                        "description": (
-                            "Status requests per second, at most, that one triggerer (or one waiting task) makes for "
-                            "one AWS identity. N triggerers make N times as many.\n"
-                        ),
-                        "version_added": "0.1.0",
-                        "type": "float",
-                        "example": "20",
-                        "default": "10",
-                    },
-                    "min_poll_interval": {
-                        "description": "The shortest pause between two looks at one job, in seconds.\n",
-                        "version_added": "0.1.0",
-                        "type": "float",
-                        "example": "5",
-                        "default": "0.75",
-                    },
-                    "max_poll_interval": {
-                        "description": "The longest pause between two looks at one job, in seconds.\n",
-                        "version_added": "0.1.0",
-                        "type": "float",
-                        "example": "300",
-                        "default": "120",
-                    },
-                    "reattach_after_clear": {
-                        "description": (
-                            "On Airflow 3.4 and later: whether a task that was cleared with its task state kept goes "
-                            "on with its earlier job. Airflow 3.4 also keeps the state when a whole run is cleared, "
-                            "and does not tell a task which it was. Before 3.4 a clear always starts a new job.\n"
-                        ),
-                        "version_added": "0.1.0",
-                        "type": "boolean",
-                        "example": "True",
-                        "default": "False",
-                    },
-                },
+                "options": _OPTIONS,
             }
         },
     }

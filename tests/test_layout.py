@@ -306,3 +306,22 @@ def test_the_package_itself_imports_no_airflow():
     loaded = run_python("import airflow_bda, sys; airflow_bda.get_provider_info(); print(*sys.modules)").split()
 
     assert not {name for name in loaded if name.partition(".")[0] in {"airflow", "botocore", "boto3"}}
+
+
+LONGEST_FUNCTION = 70
+
+
+def functions() -> list[tuple[str, int, int]]:
+    """List the package's functions: where each is, its lines, and the lines of its body without the docstring."""
+    found = []
+    for name, source in modules().items():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                lines = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+                found.append((f"{name}.{node.name}", (node.end_lineno or 0) - node.lineno + 1, lines))
+    return found
+
+
+def test_no_function_is_too_long_to_read_at_once():
+    assert [(name, lines) for name, lines, _ in functions() if lines > LONGEST_FUNCTION] == []
