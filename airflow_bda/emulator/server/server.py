@@ -18,13 +18,13 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from airflow_bda.emulator.aws.functions.moto_lambda import Refusal, install, uninstall
 from airflow_bda.emulator.aws.functions.running import FunctionRunner
-from airflow_bda.emulator.aws.service_quotas import install_quotas
 from airflow_bda.emulator.core.objects import Storage
 from airflow_bda.emulator.core.state import EMULATOR
 from airflow_bda.emulator.server.connections import client_environment
 from airflow_bda.emulator.server.control import PATH, ControlApp
 from airflow_bda.emulator.server.dispatch import Dispatcher
 from airflow_bda.emulator.server.gate import Gate
+from airflow_bda.emulator.server.service_quotas import install_quotas
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
