@@ -34,7 +34,7 @@ class Scale:
 
 @pytest.fixture(
     params=[
-        pytest.param(Scale(documents=12, seconds=1.0, kills=1), id="short"),
+        pytest.param(Scale(documents=12, seconds=5.0, kills=1), id="short"),
         pytest.param(Scale(documents=200, seconds=4.0, kills=20), id="long", marks=pytest.mark.chaos),
     ]
 )
