@@ -54,8 +54,8 @@ def get_provider_info() -> dict[str, Any]:
         "package-name": "airflow-provider-bda",
         "name": _INTEGRATION,
         "description": (
-            "`Amazon Bedrock Data Automation (BDA) <https://docs.aws.amazon.com/bedrock/latest/userguide/bda.html>`__: "
-            "documents, images, audio and video in, structured results out.\n"
+            # Without markup: Airflow's page of providers takes the marks off, and leaves the rest as it is.
+            "Amazon Bedrock Data Automation (BDA): documents, images, audio and video in, structured results out.\n"
         ),
         "versions": [__version__],
         "integrations": [

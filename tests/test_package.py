@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
 import subprocess
 import sys
 from importlib import import_module, resources
@@ -109,3 +110,27 @@ def test_no_module_imports_a_deprecated_name():
     assert ended.returncode == 0, ended.stderr
     caught = json.loads(ended.stdout.splitlines()[-1])
     assert [warning for warning in caught if warning[0].startswith(str(folder))] == []
+
+
+def test_pypi_and_airflow_are_told_where_the_manual_is():
+    """Airflow's page of providers links to "Documentation", or else to a page that does not exist."""
+    told = importlib.metadata.metadata("airflow-provider-bda")
+    urls = dict(url.split(", ", 1) for url in told.get_all("Project-URL"))
+
+    assert set(urls) == {"Documentation", "Source", "Changelog", "Issues"}
+    assert all(url.startswith(urls["Source"]) for url in urls.values())
+    assert f"/v{airflow_bda.__version__}/docs/" in urls["Documentation"]
+
+
+def test_the_readme_on_pypi_has_no_link_to_a_file_beside_it():
+    readme = importlib.metadata.metadata("airflow-provider-bda").get_payload()
+    targets = re.findall(r"\]\(([^)]*)\)", readme)
+
+    assert any(target.endswith("/docs/images/report.png") and "/raw/" in target for target in targets)
+    assert [target for target in targets if not target.startswith("https://")] == []
+
+
+def test_airflows_page_of_providers_shows_plain_words():
+    """It takes marks and dots off both ends, and shows the rest."""
+    assert not set(INFO["description"]) & set("`_<>")
+    assert "http" not in INFO["description"]
