@@ -10,13 +10,8 @@ import pytest
 from moto import mock_aws
 
 from airflow_bda.emulator import EMULATOR, EmulatorSettings
-from airflow_bda.emulator.documents.contract import (
-    AssetOutput,
-    InputError,
-    ProcessedInput,
-    ProcessingRequest,
-    SegmentOutput,
-)
+from airflow_bda.emulator.documents.contract import AssetOutput, ProcessedInput, ProcessingRequest, SegmentOutput
+from airflow_bda.emulator.documents.reading.input_limits import InputError
 from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality, extension
 
 BLUEPRINT = "arn:aws:bedrock:us-east-1:123456789012:blueprint/aaaabbbbcccc"

@@ -20,7 +20,8 @@ from airflow_bda.emulator.core import assumptions
 from airflow_bda.emulator.core.errors import ApiError, check_profile, not_found, quota_exceeded, validation_error
 from airflow_bda.emulator.core.lanes import Lane
 from airflow_bda.emulator.core.objects import StorageError
-from airflow_bda.emulator.documents.contract import InputError, MadeBlueprint, ProcessingRequest
+from airflow_bda.emulator.documents.contract import MadeBlueprint, ProcessingRequest
+from airflow_bda.emulator.documents.reading.input_limits import InputError
 from airflow_bda.service.s3 import S3Uri
 from airflow_bda.service.statuses import JobStatus
 

@@ -15,8 +15,9 @@ from uuid import uuid4
 from airflow_bda.emulator.core import assumptions
 from airflow_bda.emulator.core.errors import check_profile, not_found, quota_exceeded, validation_error
 from airflow_bda.emulator.core.lanes import Lane
-from airflow_bda.emulator.documents.contract import InputError, ProcessingRequest
+from airflow_bda.emulator.documents.contract import ProcessingRequest
 from airflow_bda.emulator.documents.fields.catalogue import managed_blueprint
+from airflow_bda.emulator.documents.reading.input_limits import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,8 @@ import json
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator.documents.contract import AssetOutput, InputError, ProcessedInput, SegmentOutput
+from airflow_bda.emulator.documents.contract import AssetOutput, ProcessedInput, SegmentOutput
+from airflow_bda.emulator.documents.reading.input_limits import InputError
 from airflow_bda.service.formats import Modality
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ class Answers:
         :raises InputError: when the answer is a failure.
         :raises AnswerFileError: when the file is not as described above.
         """
-        path = self._path(key)
+        # Keys are not trusted: what would leave the folder is not there.
+        names = (key, PurePosixPath(key).name)
+        path = next((path for name in names if (path := self._inside(f"{name}.json")) is not None), None)
         if path is None:
             return None
         try:
@@ -67,11 +70,6 @@ class Answers:
         except InputError:
             return None
         return answer.modality if answer else None
-
-    def _path(self, key: str) -> Path | None:
-        """Find the file for a key. Keys are not trusted: what would leave the folder is not there."""
-        names = (key, PurePosixPath(key).name)
-        return next((path for name in names if (path := self._inside(f"{name}.json")) is not None), None)
 
     def _inside(self, name: str) -> Path | None:
         try:

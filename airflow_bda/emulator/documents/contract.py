@@ -116,20 +116,3 @@ class ProcessedInput:
     modality: Modality
     assets: tuple[AssetOutput, ...]
     notes: tuple[str, ...] = ()
-
-
-class InputError(Exception):
-    """
-    The input cannot be processed: its job ends in ``ClientError``.
-
-    :param error_type: the word for ``errorType``.
-    :param error_message: the sentence for ``errorMessage``.
-    """
-
-    def __init__(self, error_type: str, error_message: str) -> None:
-        self.error_type = error_type
-        self.error_message = error_message
-        super().__init__(f"{error_type}: {error_message}")
-
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        return type(self), (self.error_type, self.error_message)

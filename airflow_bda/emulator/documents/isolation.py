@@ -22,10 +22,15 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 import airflow_bda
-from airflow_bda.emulator.documents.contract import InputError, ProcessedInput
-from airflow_bda.emulator.documents.reading.input_limits import LIMIT_EXCEEDED, MAX_CPU_SECONDS, MAX_MEMORY_BYTES
+from airflow_bda.emulator.documents.reading.input_limits import (
+    LIMIT_EXCEEDED,
+    MAX_CPU_SECONDS,
+    MAX_MEMORY_BYTES,
+    InputError,
+)
 
 if TYPE_CHECKING:
+    from airflow_bda.emulator.documents.contract import ProcessedInput
     from airflow_bda.emulator.documents.pipeline import Work
 
 _CHILD = Path(__file__).with_name("child.py")
@@ -58,7 +63,8 @@ class ReaderPool:
         :raises InputError: when the input cannot be processed or needs more than the limits allow.
         """
         while True:
-            process = self._take()
+            with self._lock:
+                process = self._idle.pop() if self._idle else _ReaderProcess()
             try:
                 return process.read(work)
             except _NotRunningError:
@@ -73,10 +79,6 @@ class ReaderPool:
             idle, self._idle = self._idle, []
         for process in idle:
             process.stop()
-
-    def _take(self) -> _ReaderProcess:
-        with self._lock:
-            return self._idle.pop() if self._idle else _ReaderProcess()
 
     def _give_back(self, process: _ReaderProcess) -> None:
         with self._lock:

@@ -6,13 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator.documents.contract import (
-    AssetOutput,
-    InputError,
-    ProcessedInput,
-    ProcessingRequest,
-    SegmentOutput,
-)
+from airflow_bda.emulator.documents.contract import AssetOutput, ProcessedInput, ProcessingRequest, SegmentOutput
 from airflow_bda.emulator.documents.fields.grid import Findings
 from airflow_bda.emulator.documents.fields.matching import Candidates, Match, match_segments
 from airflow_bda.emulator.documents.reading import ocr
@@ -24,6 +18,7 @@ from airflow_bda.emulator.documents.reading.input_limits import (
     MODALITY_DISABLED,
     STEP_CLOCK,
     UNSUPPORTED_FORMAT,
+    InputError,
     check_format,
     check_image_size,
     check_size,
@@ -57,7 +52,7 @@ from airflow_bda.emulator.documents.writing.options import OutputOptions
 from airflow_bda.service.formats import Modality
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from airflow_bda.emulator.documents.fields.blueprints import Blueprint
     from airflow_bda.emulator.documents.reading.images import Picture
@@ -113,7 +108,10 @@ def process(work: Work) -> ProcessedInput:
     if file_format in PICTURES:
         return _process_picture(work, file_format)
     if file_format in _READERS:
-        return _process_paged(work, file_format)
+        limits = document_limits(sync=work.request.sync)
+        check_size(len(work.request.data), Modality.DOCUMENT, limits)
+        _check_enabled(work, Modality.DOCUMENT)
+        return _document_results(work, _READERS[file_format](work.request.data, limits), file_format)
     return _process_media(work, file_format)
 
 
@@ -154,21 +152,17 @@ def _process_picture(work: Work, file_format: FileFormat) -> ProcessedInput:
     return _image_results(work, picture)
 
 
-def _process_paged(work: Work, file_format: FileFormat) -> ProcessedInput:
-    limits = document_limits(sync=work.request.sync)
-    check_size(len(work.request.data), Modality.DOCUMENT, limits)
-    _check_enabled(work, Modality.DOCUMENT)
-    return _document_results(work, _READERS[file_format](work.request.data, limits), file_format)
-
-
 def _document_results(work: Work, document: Document, file_format: FileFormat) -> ProcessedInput:
     _check_enabled(work, Modality.DOCUMENT)
     STEP_CLOCK.restart()
     request, options = work.request, work.options
     split = options.splits_documents and not request.sync
+    drawer = _DRAWERS.get(file_format)
+    picture_of = partial(drawer, request.data) if drawer else None
+    wants_files = options.document.additional_files and not request.sync
     segments = []
     for number, segment in enumerate(match_segments(document.pages, work.candidates(Modality.DOCUMENT), split=split)):
-        files = _files(work, file_format, number)
+        files = AssetFiles(request.job_folder, number, picture_of) if wants_files else None
         standard = DocumentResult(
             work.source, document.file_type, segment.pages, number, options.document, files, request.sync
         ).to_json()
@@ -182,14 +176,7 @@ def _document_results(work: Work, document: Document, file_format: FileFormat) -
         NO_GEOMETRY: not has_geometry,
         ocr.NO_OCR: was_scanned and not ocr.is_available(),
     }
-    return ProcessedInput(Modality.DOCUMENT, (AssetOutput(tuple(segments)),), _true(notes))
-
-
-def _files(work: Work, file_format: FileFormat, segment: int) -> AssetFiles | None:
-    if work.request.sync or not work.options.document.additional_files:
-        return None
-    drawer = _DRAWERS.get(file_format)
-    return AssetFiles(work.request.job_folder, segment, partial(drawer, work.request.data) if drawer else None)
+    return _processed(Modality.DOCUMENT, segments, notes)
 
 
 def _image_results(work: Work, picture: Picture) -> ProcessedInput:
@@ -198,7 +185,7 @@ def _image_results(work: Work, picture: Picture) -> ProcessedInput:
     (segment,) = match_segments((picture.page,), work.candidates(Modality.IMAGE), split=False)
     custom = image_custom_result(segment.match) if segment.match else None
     notes = {NO_CONTENT: True, ocr.NO_OCR: not ocr.is_available()}
-    return _one_segment(Modality.IMAGE, SegmentOutput(standard, custom, _status(work, custom)), notes)
+    return _processed(Modality.IMAGE, [SegmentOutput(standard, custom, _status(work, custom))], notes)
 
 
 def _process_media(work: Work, file_format: FileFormat) -> ProcessedInput:
@@ -210,9 +197,8 @@ def _process_media(work: Work, file_format: FileFormat) -> ProcessedInput:
         standard = audio_result(work.source, media, media.audio, options)
         match = _unread(work, Modality.AUDIO)
         custom = audio_custom_result(match, standard["metadata"]) if match else None
-        return _one_segment(
-            Modality.AUDIO, SegmentOutput(standard, custom, _status(work, custom)), {NO_TRANSCRIPT: True}
-        )
+        segment = SegmentOutput(standard, custom, _status(work, custom))
+        return _processed(Modality.AUDIO, [segment], {NO_TRANSCRIPT: True})
     if media.video is None or wants_sound:
         raise InputError(INVALID_INPUT, "The file holds no stream of the kind that it is to be processed as.")
     _check_enabled(work, Modality.VIDEO)
@@ -220,7 +206,7 @@ def _process_media(work: Work, file_format: FileFormat) -> ProcessedInput:
     match = _unread(work, Modality.VIDEO)
     custom = video_custom_result(match, standard["metadata"]) if match else None
     notes = {NO_TRANSCRIPT: True, NO_SHOTS: True}
-    return _one_segment(Modality.VIDEO, SegmentOutput(standard, custom, _status(work, custom)), notes)
+    return _processed(Modality.VIDEO, [SegmentOutput(standard, custom, _status(work, custom))], notes)
 
 
 def _unread(work: Work, modality: Modality) -> Match | None:
@@ -235,9 +221,11 @@ def _status(work: Work, custom: Mapping[str, Any] | None) -> str | None:
     return "MATCH" if custom else "NO_MATCH"
 
 
-def _one_segment(modality: Modality, segment: SegmentOutput, notes: Mapping[str, bool]) -> ProcessedInput:
-    return ProcessedInput(modality, (AssetOutput((segment,)),), _true(notes))
+def _processed(modality: Modality, segments: Iterable[SegmentOutput], notes: Mapping[str, bool]) -> ProcessedInput:
+    """
+    Return the results of one asset.
 
-
-def _true(notes: Mapping[str, bool]) -> tuple[str, ...]:
-    return tuple(note for note, holds in notes.items() if holds)
+    :param notes: whether each note holds.
+    """
+    true = tuple(note for note, holds in notes.items() if holds)
+    return ProcessedInput(modality, (AssetOutput(tuple(segments)),), true)

@@ -7,19 +7,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_bda.emulator.documents.answers import Answers
-from airflow_bda.emulator.documents.contract import InputError, MadeBlueprint, ProcessedInput, ProcessingRequest
 from airflow_bda.emulator.documents.fields.blueprints import parse_blueprint
 from airflow_bda.emulator.documents.fields.catalogue import Catalogue, managed_blueprint
 from airflow_bda.emulator.documents.isolation import READERS
 from airflow_bda.emulator.documents.pipeline import PICTURES, Work
 from airflow_bda.emulator.documents.reading.file_formats import format_of
 from airflow_bda.emulator.documents.reading.images import looks_like_paper
+from airflow_bda.emulator.documents.reading.input_limits import InputError
 from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality, extension
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from airflow_bda.emulator.documents.contract import ProcessedInput, ProcessingRequest
     from airflow_bda.emulator.documents.fields.blueprints import Blueprint
 
 _log = logging.getLogger(__name__)
@@ -83,7 +84,15 @@ class Processor:
         """
         if self._answers and (canned := self._answers.answer(request.key)):
             return canned
-        made = {each.arn: _read_made(each) for each in request.made_blueprints}
+        made = {
+            each.arn: replace(
+                parse_blueprint(each.schema, name=each.name),
+                arn=each.arn,
+                modality=Modality(each.type),
+                version=each.version,
+            )
+            for each in request.made_blueprints
+        }
         fallback = request.project.fallback_arn
         return READERS.read(
             Work(
@@ -110,8 +119,3 @@ class Processor:
             ", ".join(each.name for each in managed),
             ", ".join(f"{each.resource_id}.json" for each in managed),
         )
-
-
-def _read_made(made: MadeBlueprint) -> Blueprint:
-    blueprint = parse_blueprint(made.schema, name=made.name)
-    return replace(blueprint, arn=made.arn, modality=Modality(made.type), version=made.version)

@@ -17,7 +17,8 @@ from airflow_bda.emulator.core.errors import ApiError, access_denied, check_prof
 from airflow_bda.emulator.core.objects import Storage, StorageError
 from airflow_bda.emulator.core.registration import bda_regions
 from airflow_bda.emulator.core.state import EMULATOR
-from airflow_bda.emulator.documents.contract import InputError, ProcessedInput, ProcessingRequest
+from airflow_bda.emulator.documents.contract import ProcessedInput, ProcessingRequest
+from airflow_bda.emulator.documents.reading.input_limits import InputError
 from airflow_bda.emulator.runtime.job_events import EventSender
 from airflow_bda.emulator.runtime.jobs import Job, JobBook, JobOrder
 from airflow_bda.emulator.runtime.outputs import lay_out, to_json

@@ -12,7 +12,8 @@ from moto.core.base_backend import backend_lock
 from airflow_bda.emulator.core import assumptions
 from airflow_bda.emulator.core.lanes import Lane
 from airflow_bda.emulator.core.objects import Storage, StorageError
-from airflow_bda.emulator.documents.contract import InputError, ProcessingRequest
+from airflow_bda.emulator.documents.contract import ProcessingRequest
+from airflow_bda.emulator.documents.reading.input_limits import InputError
 from airflow_bda.emulator.runtime.outputs import OutputFiles, access_check, job_folder, lay_out
 from airflow_bda.service.statuses import JobStatus
 

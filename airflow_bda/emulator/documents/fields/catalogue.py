@@ -77,14 +77,10 @@ class ManagedBlueprint:
         return MANAGED_PREFIX + self.name.lower()
 
 
-def _shipped_schemas() -> dict[str, str]:
+def _managed() -> Iterator[ManagedBlueprint]:
     folder = resources.files("airflow_bda.emulator.documents.fields") / "managed"
     files = (each for each in folder.iterdir() if each.name.endswith(".json"))
-    return {each.name.removesuffix(".json"): each.read_text(encoding="utf-8") for each in files}
-
-
-def _managed() -> Iterator[ManagedBlueprint]:
-    shipped = _shipped_schemas()
+    shipped = {each.name.removesuffix(".json"): each.read_text(encoding="utf-8") for each in files}
     for name, modality in (dict.fromkeys(_DOCUMENT_NAMES, Modality.DOCUMENT) | _MEDIA_NAMES).items():
         yield ManagedBlueprint(name, modality, shipped.get(name.lower()))
 
@@ -186,8 +182,8 @@ def _read_folder(folder: Path) -> dict[str, Blueprint]:
                 f"The blueprint files {str(files[key])!r} and {str(path)!r} both give the id {key!r}; rename one."
             )
         files[key] = path
-    return {key: load_blueprint(path, name=_name(key, path)) for key, path in files.items()}
-
-
-def _name(key: str, path: Path) -> str:
-    return MANAGED[key].name if key in MANAGED else path.stem.removeprefix(MANAGED_PREFIX)
+    names = {
+        key: MANAGED[key].name if key in MANAGED else path.stem.removeprefix(MANAGED_PREFIX)
+        for key, path in files.items()
+    }
+    return {key: load_blueprint(path, name=names[key]) for key, path in files.items()}

@@ -50,15 +50,10 @@ class Candidate:
     words: frozenset[Place]
     boxes: tuple[Box, ...]
 
-    @property
-    def finding(self) -> Finding:
-        """The value with its place."""
-        return Finding(self.value, self.confidence, self.page, self.boxes)
-
 
 def choose(found: Iterable[Candidate]) -> dict[Field, Finding]:
     """
-    Return each field its surest candidate, using every printed value once.
+    Return the surest candidate of each field, using every printed value once.
 
     A printed label is used once for each kind: "Bill to" may lead to a name and to the address below it.
     """
@@ -69,7 +64,7 @@ def choose(found: Iterable[Candidate]) -> dict[Field, Finding]:
         needs: set[tuple[int, Kind | None, Place]] = {(page, kind_of(each.field), place) for place in each.label}
         needs.update((page, None, place) for place in each.words)
         if each.field not in chosen and not needs & used:
-            chosen[each.field] = each.finding
+            chosen[each.field] = Finding(each.value, each.confidence, each.page, each.boxes)
             used |= needs
     return chosen
 

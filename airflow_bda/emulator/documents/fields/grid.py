@@ -104,7 +104,11 @@ class Grid:
             drop = (line[0].box.top - phrase.box.bottom) / phrase.run.height
             if drop > max_drop:
                 return None
-            under = [each for each in line if drop > -1 and self._in_column(phrase, each)]
+            under = [
+                each
+                for each in line
+                if drop > -1 and (phrase.box.overlap(each.box) > 0 or self._left_aligned(phrase, each))
+            ]
             if under:
                 return max(under, key=lambda each: phrase.box.overlap(each.box))
         return None
@@ -127,9 +131,6 @@ class Grid:
                 break
             block.append(following)
         return block
-
-    def _in_column(self, above: Phrase, below: Phrase) -> bool:
-        return above.box.overlap(below.box) > 0 or self._left_aligned(above, below)
 
     def _left_aligned(self, one: Phrase, other: Phrase) -> bool:
         near = _ALIGNED * one.run.height * self.page.height / self.page.width

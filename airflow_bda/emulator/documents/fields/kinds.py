@@ -92,9 +92,13 @@ def read_value(field: Field, text: str) -> Reading | None:
 
 def _read_number(field: Field, text: str) -> Reading | None:
     wants_rate = bool(set(words_of_name(field.name).split()) & _RATE_WORDS)
-    numbers = [each for each in find_numbers(text) if wants_rate or not _is_aside(text, each.start, each.end)]
-    if not wants_rate:
-        numbers = [each for each in numbers if not each.is_percent]
+    numbers = []
+    for each in find_numbers(text):
+        before, after = text[: each.start].rstrip(), text[each.end :].lstrip()
+        # A remark in brackets, as in "Tax (20)", is not the amount itself.
+        is_aside = before.endswith("(") and before != "(" and after.startswith((")", "%"))
+        if wants_rate or not (is_aside or each.is_percent):
+            numbers.append(each)
     if not numbers:
         return None
     number = next((each for each in numbers if each.is_money), numbers[0])
@@ -102,12 +106,6 @@ def _read_number(field: Field, text: str) -> Reading | None:
     if certainty is None:
         return None
     return Reading(as_json_number(number.value), number.start, number.end, certainty)
-
-
-def _is_aside(text: str, start: int, end: int) -> bool:
-    """Whether a number is a remark in brackets, as in "Tax (20)", and not the amount itself."""
-    before, after = text[:start].rstrip(), text[end:].lstrip()
-    return before.endswith("(") and before != "(" and after.startswith((")", "%"))
 
 
 def _read_amount_text(field: Field, text: str) -> Reading | None:
@@ -136,7 +134,11 @@ def _read_truth(_field: Field, text: str) -> Reading | None:
 
 def _read_identifier(_field: Field, text: str) -> Reading | None:
     stripped = text.strip(_MARKS)
-    if not any(letter.isdigit() for letter in stripped) or _is_date_or_money(stripped):
+    if not any(letter.isdigit() for letter in stripped):
+        return None
+    whole, date = (0, len(stripped)), find_date(stripped)
+    is_date = date is not None and (date.start, date.end) == whole
+    if is_date or any(each.is_money and (each.start, each.end) == whole for each in find_numbers(stripped)):
         return None
     start = text.index(stripped)
     if len(stripped.split()) <= _PLACES_OF_IDENTIFIER:
@@ -146,13 +148,6 @@ def _read_identifier(_field: Field, text: str) -> Reading | None:
         return None
     certainty = _certainty(text[: match.start()])
     return None if certainty is None else Reading(match[0].strip(".,;"), match.start(), match.end(), certainty)
-
-
-def _is_date_or_money(text: str) -> bool:
-    date = find_date(text)
-    if date is not None and date.start == 0 and date.end == len(text):
-        return True
-    return any(each.is_money and each.start == 0 and each.end == len(text) for each in find_numbers(text))
 
 
 def _read_text(_field: Field, text: str) -> Reading | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from rapidfuzz import fuzz, process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from airflow_bda.emulator.documents.fields.blueprints import Field
 
@@ -182,21 +182,20 @@ def _labels_of(field: Field, document_class: str) -> dict[str, float]:
         add(normalise(quoted), _OF_QUOTE)
     add(_name_in_instruction(field.instruction), _OF_INSTRUCTION)
     for label, weight in tuple(labels.items()):
-        for synonym in _synonyms(label):
+        for synonym in _synonym_rows().get(label, ()):
             add(synonym, weight * _OF_SYNONYM)
-    for short in _short_names(name, words_of_name(document_class)):
-        add(short, _OF_SHORT_NAME)
+    # Without the words of the document's class: "date" for the invoice date of an invoice.
+    words_of_class = words_of_name(document_class).split()
+    left_out = {word.removesuffix("s") for word in words_of_class} | set(words_of_class)
+    rest = [word for word in name.split() if word not in left_out]
+    if len(rest) < len(name.split()):
+        add(" ".join(rest), _OF_SHORT_NAME)
     return labels
-
-
-def _synonyms(label: str) -> Iterator[str]:
-    """Return what else is printed for a label. Only the plainest word of a row stands for the whole row."""
-    rows = _synonym_rows()
-    yield from rows.get(label, ())
 
 
 @cache
 def _synonym_rows() -> dict[str, tuple[str, ...]]:
+    """Return what else is printed for a label. Only the plainest word of a row stands for the whole row."""
     rows: dict[str, tuple[str, ...]] = {}
     for row in _SYNONYMS:
         words = tuple(dict.fromkeys(normalise(each) for each in row))
@@ -205,14 +204,6 @@ def _synonym_rows() -> dict[str, tuple[str, ...]]:
             rows.setdefault(word, words)
         rows[words[0]] = words
     return rows
-
-
-def _short_names(name: str, document_class: str) -> Iterator[str]:
-    """Return the name without the words of the document's class: "date" for the invoice date of an invoice."""
-    class_words = {word.removesuffix("s") for word in document_class.split()} | set(document_class.split())
-    rest = [word for word in name.split() if word not in class_words]
-    if rest and len(rest) < len(name.split()):
-        yield " ".join(rest)
 
 
 def _name_in_instruction(instruction: str) -> str:

@@ -49,11 +49,16 @@ _GENERAL_CLASS_WORDS = frozenset({"us", "document", "form", "standard", "custom"
 
 @dataclass(frozen=True)
 class Match:
-    """A blueprint that fits, how well, and what was found for it."""
+    """
+    A blueprint that was tried, and what was found for it.
+
+    :param fits: whether its score and the number of fields that were found suffice.
+    """
 
     blueprint: Blueprint
     score: float
     findings: Findings
+    fits: bool = True
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,7 @@ def match_segments(pages: Sequence[Page], candidates: Candidates, *, split: bool
 
 
 def _best(trials: Sequence[_Trial], start: int, end: int) -> Match | None:
-    matches = [match for trial in trials if (match := trial.match(start, end)) is not None]
+    matches = [match for trial in trials if (match := trial.apply(start, end)).fits]
     return max(matches, key=lambda match: match.score, default=None)
 
 
@@ -138,27 +143,16 @@ class _Trial:
         """Return how clearly some pages name the blueprint's class, 0 to 1."""
         return max(self._named[start:end], default=0.0)
 
-    def match(self, start: int, end: int) -> Match | None:
-        """Return what was found on some pages; None when the blueprint does not fit them."""
-        match, found, wanted = self._try(start, end)
-        return None if match.score < _MATCH_THRESHOLD or found < min(_LEAST_FIELDS, wanted) else match
-
     def apply(self, start: int, end: int) -> Match:
         """Return what was found on some pages, whether the blueprint fits them or not."""
-        return self._try(start, end)[0]
-
-    def _try(self, start: int, end: int) -> tuple[Match, int, int]:
-        findings = self._findings(start, end)
-        found = len(findings.fields) + sum(1 for rows in findings.tables.values() if rows)
+        pages = self._found[start:end]
+        fields = choose(candidate for candidates, _ in pages for candidate in candidates)
+        tables = {name: tuple(row for _, rows in pages for row in rows[name]) for name in self._blueprint.tables}
+        found = len(fields) + sum(1 for rows in tables.values() if rows)
         wanted = len(self._blueprint.fields) + len(self._blueprint.tables)
         score = _CLASS_SHARE * self.class_evidence(start, end) + _FIELDS_SHARE * found / wanted
-        return Match(self._blueprint, score, findings), found, wanted
-
-    def _findings(self, start: int, end: int) -> Findings:
-        pages = self._found[start:end]
-        fields = choose(candidate for found, _ in pages for candidate in found)
-        tables = {rows: tuple(row for _, found in pages for row in found[rows]) for rows in self._blueprint.tables}
-        return Findings(fields, tables)
+        fits = score >= _MATCH_THRESHOLD and found >= min(_LEAST_FIELDS, wanted)
+        return Match(self._blueprint, score, Findings(fields, tables), fits)
 
     @cached_property
     def _found(self) -> list[tuple[list[Candidate], dict[Rows, tuple[Mapping[Field, Finding], ...]]]]:

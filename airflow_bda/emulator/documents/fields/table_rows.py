@@ -101,6 +101,8 @@ def _heading_at(phrase: Phrase, start: int, columns: LabelIndex, used: set[Field
 
 def _rows_below(grid: Grid, head_line: int, head: Sequence[_Column], scalars: LabelIndex) -> tuple[list[Row], int]:
     rows: list[Row] = []
+    fields = [column.field for column in head if column.field is not None]
+    figures = {field for field in fields if kind_of(field) in (Kind.NUMBER, Kind.AMOUNT_TEXT)}
     last, bottom = head_line, grid.lines[head_line][0].box.bottom
     for number in range(head_line + 1, len(grid.lines)):
         line = grid.lines[number]
@@ -110,9 +112,11 @@ def _rows_below(grid: Grid, head_line: int, head: Sequence[_Column], scalars: La
             break
         cells = _cells(line, head)
         row = _row(grid.page, cells, head)
-        if _has_anchor(row, head):
+        has_figure = not figures.isdisjoint(row)
+        # A line is a row of its own when it has a figure, where the table has columns of figures at all.
+        if has_figure if figures else len(row) > 1:
             rows.append(row)
-        elif rows and gap <= _CONTINUATION_GAP and _only_text(row):
+        elif rows and row and gap <= _CONTINUATION_GAP and not has_figure:
             _continue(rows[-1], row)
         elif rows:
             break
@@ -167,21 +171,6 @@ def _row(page: Page, cells: Mapping[int, list[Word]], head: Sequence[_Column]) -
             confidence = column.similarity * certainty * cell.confidence
             row[column.field] = Finding(value, confidence, page, (cell.box,))
     return row
-
-
-def _is_figure(field: Field) -> bool:
-    return kind_of(field) in (Kind.NUMBER, Kind.AMOUNT_TEXT)
-
-
-def _has_anchor(row: Row, head: Sequence[_Column]) -> bool:
-    """Whether a line is a row of its own: it has a figure, where the table has columns of figures at all."""
-    if any(column.field is not None and _is_figure(column.field) for column in head):
-        return any(_is_figure(field) for field in row)
-    return len(row) > 1
-
-
-def _only_text(row: Row) -> bool:
-    return bool(row) and not any(_is_figure(field) for field in row)
 
 
 def _continue(row: Row, more: Row) -> None:

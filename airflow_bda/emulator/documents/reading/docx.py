@@ -11,12 +11,12 @@ import io
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator.documents.contract import InputError
 from airflow_bda.emulator.documents.reading.input_limits import (
     LIMIT_EXCEEDED,
     MAX_DOCX_ELEMENTS,
     MAX_DOCX_UNPACKED_BYTES,
     DocumentLimits,
+    InputError,
     check_words,
     unreadable_means_input_error,
 )
@@ -129,17 +129,13 @@ def _pages(document: Any) -> Iterator[Page]:
             if rows and any(rows):
                 sheets[-1].add_table(rows)
             continue
-        if _starts_new_page(block) and sheets[-1].lines:
+        breaks = block._p.xpath('.//w:br[@w:type="page"] | .//w:lastRenderedPageBreak')  # noqa: SLF001 - python-docx's own way to elements that it does not wrap
+        if (breaks or block.paragraph_format.page_break_before) and sheets[-1].lines:
             sheets.append(_Sheet())
         is_title = (block.style is not None) and str(block.style.name).startswith(_TITLE_STYLES)
         for text in block.text.split("\n"):
             sheets[-1].add_line(_tabbed(text), _TITLE_SCALE if is_title else 1.0)
     return (sheet.page(index) for index, sheet in enumerate(sheets))
-
-
-def _starts_new_page(paragraph: Any) -> bool:
-    breaks = paragraph._p.xpath('.//w:br[@w:type="page"] | .//w:lastRenderedPageBreak')  # noqa: SLF001 - python-docx's own way to elements that it does not wrap
-    return bool(breaks) or bool(paragraph.paragraph_format.page_break_before)
 
 
 def _tabbed(text: str) -> list[tuple[int, str]]:

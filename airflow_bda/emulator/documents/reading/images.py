@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_bda.emulator.documents.contract import InputError
 from airflow_bda.emulator.documents.reading import ocr
 from airflow_bda.emulator.documents.reading.input_limits import (
     LIMIT_EXCEEDED,
     MAX_PAGE_PIXELS,
     STEP_CLOCK,
     DocumentLimits,
+    InputError,
     unreadable_means_input_error,
 )
 from airflow_bda.emulator.documents.reading.layout import Document, Page, lines_of

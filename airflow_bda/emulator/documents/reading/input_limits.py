@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_bda.emulator.documents.contract import InputError
 from airflow_bda.emulator.documents.reading.file_formats import FileFormat
 from airflow_bda.service.formats import Modality
 
@@ -45,6 +44,23 @@ MAX_MEMORY_BYTES = 2_000_000_000
 # The longest step, which is one page with OCR, takes a few. Processor time: a busy machine changes nothing.
 MAX_CPU_SECONDS = 60
 MAX_CPU_SECONDS_OF_FILE = 3_600
+
+
+class InputError(Exception):
+    """
+    The input cannot be processed: its job ends in ``ClientError``.
+
+    :param error_type: the word for ``errorType``.
+    :param error_message: the sentence for ``errorMessage``.
+    """
+
+    def __init__(self, error_type: str, error_message: str) -> None:
+        self.error_type = error_type
+        self.error_message = error_message
+        super().__init__(f"{error_type}: {error_message}")
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.error_type, self.error_message)
 
 
 @dataclass(frozen=True)

@@ -173,15 +173,12 @@ def lines_of(words: Sequence[Word]) -> tuple[Run, ...]:
     """Group words into lines from the top down, each read from the left."""
     lines: list[list[Word]] = []
     for word in sorted(words, key=lambda word: (word.box.middle, word.box.left)):
-        line = next((line for line in reversed(lines[-3:]) if _on_one_line(line, word)), None)
-        if line is None:
-            lines.append([word])
+        for line in reversed(lines[-3:]):
+            nearest = min(line, key=lambda other: abs(other.box.centre - word.box.centre))
+            if abs(nearest.box.middle - word.box.middle) < SAME_LINE * min(nearest.box.height, word.box.height):
+                line.append(word)
+                break
         else:
-            line.append(word)
+            lines.append([word])
     runs = (Run(tuple(sorted(line, key=lambda word: word.box.left))) for line in lines)
     return tuple(sorted(runs, key=lambda run: run.box.middle))
-
-
-def _on_one_line(line: Sequence[Word], word: Word) -> bool:
-    nearest = min(line, key=lambda other: abs(other.box.centre - word.box.centre))
-    return abs(nearest.box.middle - word.box.middle) < SAME_LINE * min(nearest.box.height, word.box.height)

@@ -6,10 +6,9 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_bda.emulator.documents.contract import InputError
 from airflow_bda.emulator.documents.reading import input_limits as limits
 from airflow_bda.emulator.documents.reading.file_formats import FileFormat
-from airflow_bda.emulator.documents.reading.input_limits import INVALID_INPUT, unreadable_means_input_error
+from airflow_bda.emulator.documents.reading.input_limits import INVALID_INPUT, InputError, unreadable_means_input_error
 
 # Only the reader of the recognised format is tried: some others follow links to more files.
 _DEMUXERS = {
@@ -89,12 +88,7 @@ def read_media(data: bytes, file_format: FileFormat) -> Media:
                 _audio(container),
                 _video(container),
             )
-    if media.video is not None:
-        _check_video(media, media.video)
-    elif media.audio is not None:
-        _check_audio(media, media.audio)
-    else:
-        raise InputError(INVALID_INPUT, "The file holds neither an audio nor a video stream.")
+    _check_limits(media)
     return media
 
 
@@ -131,16 +125,16 @@ def _video(container: Any) -> VideoTrack | None:
     return VideoTrack(context.codec.canonical_name, float(stream.average_rate or 0), context.width, context.height)
 
 
-def _check_audio(media: Media, audio: AudioTrack) -> None:
-    limits.check_range(
-        "duration", media.duration_millis, limits.MIN_AUDIO_MILLIS, limits.MAX_MEDIA_MILLIS, "milliseconds"
-    )
-    limits.check_range("sample rate", audio.sample_rate, limits.MIN_SAMPLE_RATE, limits.MAX_SAMPLE_RATE, "Hz")
-    limits.check_range("number of channels", audio.channels, 1, limits.MAX_CHANNELS, "channels")
-
-
-def _check_video(media: Media, video: VideoTrack) -> None:
-    limits.check_range("duration", media.duration_millis, 1, limits.MAX_MEDIA_MILLIS, "milliseconds")
-    limits.check_range("frame rate", video.frame_rate, limits.MIN_FRAME_RATE, limits.MAX_FRAME_RATE, "frames a second")
-    for what, side in (("frame width", video.width), ("frame height", video.height)):
-        limits.check_range(what, side, limits.MIN_FRAME_SIDE, limits.MAX_FRAME_SIDE, "pixels")
+def _check_limits(media: Media) -> None:
+    audio, video, check = media.audio, media.video, limits.check_range
+    if video is not None:
+        check("duration", media.duration_millis, 1, limits.MAX_MEDIA_MILLIS, "milliseconds")
+        check("frame rate", video.frame_rate, limits.MIN_FRAME_RATE, limits.MAX_FRAME_RATE, "frames a second")
+        check("frame width", video.width, limits.MIN_FRAME_SIDE, limits.MAX_FRAME_SIDE, "pixels")
+        check("frame height", video.height, limits.MIN_FRAME_SIDE, limits.MAX_FRAME_SIDE, "pixels")
+    elif audio is not None:
+        check("duration", media.duration_millis, limits.MIN_AUDIO_MILLIS, limits.MAX_MEDIA_MILLIS, "milliseconds")
+        check("sample rate", audio.sample_rate, limits.MIN_SAMPLE_RATE, limits.MAX_SAMPLE_RATE, "Hz")
+        check("number of channels", audio.channels, 1, limits.MAX_CHANNELS, "channels")
+    else:
+        raise InputError(INVALID_INPUT, "The file holds neither an audio nor a video stream.")

@@ -10,7 +10,6 @@ import io
 import threading
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator.documents.contract import InputError
 from airflow_bda.emulator.documents.reading import ocr
 from airflow_bda.emulator.documents.reading.input_limits import (
     INVALID_INPUT,
@@ -21,6 +20,7 @@ from airflow_bda.emulator.documents.reading.input_limits import (
     POINTS_PER_INCH,
     STEP_CLOCK,
     DocumentLimits,
+    InputError,
     check_range,
     check_words,
     unreadable_means_input_error,
@@ -59,7 +59,13 @@ def read_pdf(data: bytes, limits: DocumentLimits) -> Document:
                 ) from error
             raise
         with pdf:
-            _check_page_count(len(pdf.pages), limits)
+            count = len(pdf.pages)
+            if count == 0:
+                raise InputError(INVALID_INPUT, "The PDF has no pages.")
+            if count > limits.max_pages:
+                raise InputError(
+                    LIMIT_EXCEEDED, f"The PDF has {count} pages; this call takes up to {limits.max_pages}."
+                )
             return Document("PDF", tuple(_read_pages(pdf.pages, data)))
 
 
@@ -69,13 +75,6 @@ def _asks_for_password(error: BaseException) -> bool:
     # pdfplumber wraps what pdfminer raises.
     causes = (error, *error.args, error.__cause__, error.__context__)
     return any(isinstance(cause, PDFPasswordIncorrect | PDFEncryptionError) for cause in causes)
-
-
-def _check_page_count(count: int, limits: DocumentLimits) -> None:
-    if count == 0:
-        raise InputError(INVALID_INPUT, "The PDF has no pages.")
-    if count > limits.max_pages:
-        raise InputError(LIMIT_EXCEEDED, f"The PDF has {count} pages; this call takes up to {limits.max_pages}.")
 
 
 def _read_pages(pages: Sequence[Any], data: bytes) -> Iterator[Page]:
@@ -125,7 +124,11 @@ def _read_page(page: Any, data: bytes) -> Page:
     index = page.page_number - 1
     for side in (page.width, page.height):
         check_range(f"side of page {page.page_number}", float(side), 1, MAX_PDF_SIDE_POINTS, "points")
-    words = tuple(_word(word, page) for word in page.extract_words() if word["text"].strip())
+    words = tuple(
+        Word(word["text"], _box((word["x0"], word["x1"]), (word["top"], word["bottom"]), page))
+        for word in page.extract_words()
+        if word["text"].strip()
+    )
     scanned = not words
     tables: tuple[Table, ...] = ()
     if scanned:
@@ -133,6 +136,10 @@ def _read_page(page: Any, data: bytes) -> Page:
         words = ocr.read_words(_draw(data, index)) if page.objects and ocr.is_available() else ()
     elif len(page.edges) <= _MOST_EDGES:
         tables = tuple(_table(table, page) for table in page.find_tables())
+    try:
+        hyperlinks = len(page.hyperlinks)
+    except Exception:  # noqa: BLE001 - a broken annotation is no reason to refuse the page
+        hyperlinks = 0
     scale = _scale(float(page.width), float(page.height))
     page.close()
     return Page(
@@ -143,19 +150,8 @@ def _read_page(page: Any, data: bytes) -> Page:
         tables=tuple(table for table in tables if len(table.rows) > 1),
         was_scanned=scanned,
         pixels=(round(float(page.width) * scale), round(float(page.height) * scale)),
-        hyperlinks=_count_hyperlinks(page),
+        hyperlinks=hyperlinks,
     )
-
-
-def _count_hyperlinks(page: Any) -> int:
-    try:
-        return len(page.hyperlinks)
-    except Exception:  # noqa: BLE001 - a broken annotation is no reason to refuse the page
-        return 0
-
-
-def _word(word: dict[str, Any], page: Any) -> Word:
-    return Word(word["text"], _box((word["x0"], word["x1"]), (word["top"], word["bottom"]), page))
 
 
 def _table(table: Any, page: Any) -> Table:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _CONFIDENCE_PLACES = 4
 _SERIES_SEPARATORS = str.maketrans(";\n", ",,")
 _NOT_FOUND = ""
+_NO_ROWS: Sequence[Mapping[Field, Finding]] = ({},)
 # The mean of the service's confidences where it found nothing; they do not tell what was found from what was not.
 _NOT_FOUND_CONFIDENCE = 0.73
 _DEFAULT_VERSION = "1"
@@ -88,14 +89,11 @@ def _value(member: Node, findings: Findings) -> Any:
     if isinstance(member, Group):
         return _values(member.members, findings)
     if isinstance(member, Rows):
-        return [{each.name: _plain(row.get(each)) for each in member.columns} for row in _rows(member, findings)]
+        rows = findings.tables.get(member) or _NO_ROWS
+        return [{each.name: _plain(row.get(each)) for each in member.columns} for row in rows]
     if isinstance(member, Series):
         return _parts(findings.fields.get(member.item))
     return _plain(findings.fields.get(member))
-
-
-def _rows(member: Rows, findings: Findings) -> Sequence[Mapping[Field, Finding]]:
-    return findings.tables.get(member) or ({},)
 
 
 def _plain(finding: Finding | None) -> Any:
@@ -119,9 +117,8 @@ def _explanation_of(member: Node, findings: Findings) -> Any:
     if isinstance(member, Group):
         return _explanations(member.members, findings)
     if isinstance(member, Rows):
-        return [
-            {each.name: _explanation(each, row.get(each)) for each in member.columns} for row in _rows(member, findings)
-        ]
+        rows = findings.tables.get(member) or _NO_ROWS
+        return [{each.name: _explanation(each, row.get(each)) for each in member.columns} for row in rows]
     if isinstance(member, Series):
         finding = findings.fields.get(member.item)
         return [_explanation(member.item, finding) | {"value": part} for part in _parts(finding)]
@@ -136,10 +133,9 @@ def _explanation(field: Field, finding: Finding | None) -> dict[str, Any]:
         "value": _plain(finding),
     }
     if finding is not None and finding.page.has_geometry:
-        explained["geometry"] = [_place(finding, box) for box in finding.boxes]
+        # Pages count from 1 here, over the whole input.
+        page = finding.page.index + 1
+        explained["geometry"] = [
+            {"boundingBox": bounding_box(box), "vertices": corners(box), "page": page} for box in finding.boxes
+        ]
     return explained
-
-
-def _place(finding: Finding, box: Any) -> dict[str, Any]:
-    """Return box, corners and page; pages count from 1 here, over the whole input."""
-    return {"boundingBox": bounding_box(box), "vertices": corners(box), "page": finding.page.index + 1}

@@ -158,8 +158,10 @@ class DocumentResult:
     def _page(self, page: Page) -> dict[str, Any]:
         elements = [element for at, element in self._placed if at is page]
         entry: dict[str, Any] = {"id": stable_id(self.source.key, "page", page.index), "page_index": page.index}
-        if (number := _printed_number(elements)) is not None:
-            entry["detected_page_number"] = number
+        for element in elements:
+            if isinstance(element, TextElement) and element.sub_type == PAGE_NUMBER:
+                entry["detected_page_number"] = int(re.findall(r"\d+", element.text)[0])
+                break
         entry["representation"] = self._representation(elements)
         if statistics := self._statistics(elements, [page]):
             entry["statistics"] = statistics
@@ -254,10 +256,3 @@ class DocumentResult:
         if not (self.options.bounding_boxes and page.has_geometry):
             return {}
         return {"locations": [{"page_index": page.index, "bounding_box": bounding_box(box)}]}
-
-
-def _printed_number(elements: Sequence[Element]) -> int | None:
-    for element in elements:
-        if isinstance(element, TextElement) and element.sub_type == PAGE_NUMBER:
-            return int(re.findall(r"\d+", element.text)[0])
-    return None

@@ -89,12 +89,12 @@ class TableElement:
     @property
     def html(self) -> str:
         """The rows as a table; the first one is the head."""
-        rows = ("".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row) for tag, row in self._tagged_rows())
-        return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
-
-    def _tagged_rows(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        rows = []
         for number, row in enumerate(self.table.rows):
-            yield "td" if number else "th", row
+            tag = "td" if number else "th"
+            cells = "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row)
+            rows.append(f"<tr>{cells}</tr>")
+        return f"<table>{''.join(rows)}</table>"
 
     @property
     def csv(self) -> str:
@@ -132,17 +132,15 @@ def _text_elements(page: Page, lines: Sequence[Run], usual: float) -> Iterator[T
     block_kind = PARAGRAPH
     for line in lines:
         kind = _kind(line, page, usual, is_last=line is lines[-1])
-        if block and (kind != block_kind or _gap_between(block[-1], line) > _PARAGRAPH_GAP):
+        above = block[-1] if block else line
+        gap = (line.box.top - above.box.bottom) / min(above.height, line.height)
+        if block and (kind != block_kind or gap > _PARAGRAPH_GAP):
             yield TextElement(block_kind, tuple(block))
             block = []
         block.append(line)
         block_kind = kind
     if block:
         yield TextElement(block_kind, tuple(block))
-
-
-def _gap_between(above: Run, below: Run) -> float:
-    return (below.box.top - above.box.bottom) / min(above.height, below.height)
 
 
 def _kind(line: Run, page: Page, usual: float, *, is_last: bool) -> str:

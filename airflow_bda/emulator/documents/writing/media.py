@@ -16,13 +16,14 @@ from airflow_bda.emulator.documents.writing.options import PLACEHOLDER, MediaOpt
 from airflow_bda.service.formats import Modality
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from airflow_bda.emulator.documents.reading.images import Picture
     from airflow_bda.emulator.documents.reading.layout import Run, Word
     from airflow_bda.emulator.documents.reading.media import AudioTrack, Media, VideoTrack
 
 _CONFIDENCE_PLACES = 4
+_NO_TRANSCRIPT: Mapping[str, Any] = {"representation": {"text": ""}}
 # The lists of an image's findings by what asks for them. Only text is looked for here.
 _IMAGE_LISTS = {"IAB": "iab_categories", "CONTENT_MODERATION": "content_moderation", "LOGOS": "logos"}
 
@@ -76,7 +77,7 @@ def audio_result(source: Source, media: Media, track: AudioTrack, options: Outpu
     wanted = options.audio.categories
     audio: dict[str, Any] = {"summary": PLACEHOLDER} if "AUDIO_SUMMARY" in wanted else {}
     if "TRANSCRIPT" in wanted:
-        audio["transcript"] = _transcript()
+        audio["transcript"] = _NO_TRANSCRIPT
     if "AUDIO_CONTENT_MODERATION" in wanted:
         audio["content_moderation"] = []
     return {
@@ -110,7 +111,7 @@ def video_result(source: Source, media: Media, track: VideoTrack, options: Media
     """Build ``standard_output/0/result.json`` of a video."""
     video: dict[str, Any] = {"summary": PLACEHOLDER} if "VIDEO_SUMMARY" in options.categories else {}
     if "TRANSCRIPT" in options.categories:
-        video["transcript"] = _transcript()
+        video["transcript"] = _NO_TRANSCRIPT
     return {
         "metadata": video_metadata(source, media, track),
         "video": video,
@@ -148,7 +149,3 @@ def _text(text: Run | Word, options: MediaOptions) -> dict[str, Any]:
     if options.bounding_boxes:
         entry["locations"] = [{"bounding_box": bounding_box(text.box), "polygon": corners(text.box)}]
     return entry
-
-
-def _transcript() -> dict[str, Any]:
-    return {"representation": {"text": ""}}

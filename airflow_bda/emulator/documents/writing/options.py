@@ -104,13 +104,14 @@ class OutputOptions:
         """Read a project's configuration."""
         standard, override = project.standard_output, project.override
         language = (override.get("audio") or {}).get("languageConfiguration") or {}
+        processing = {each: (override.get(each.value.lower()) or {}).get("modalityProcessing") for each in Modality}
         return cls(
             document=DocumentOptions.parse(standard.get("document") or {}),
             image=MediaOptions.parse(standard.get("image") or {}, _IMAGE),
             video=MediaOptions.parse(standard.get("video") or {}, _VIDEO),
             audio=MediaOptions.parse(standard.get("audio") or {}, _AUDIO),
             splits_documents=_is_enabled((override.get("document") or {}).get("splitter"), default=False),
-            disabled=frozenset(each for each in Modality if _is_off(override.get(each.value.lower()))),
+            disabled=frozenset(each for each in Modality if not _is_enabled(processing[each], default=True)),
             input_language=next(iter(language.get("inputLanguages") or ()), cls.input_language),
             output_language=language.get("generativeOutputLanguage", cls.output_language),
         )
@@ -124,7 +125,3 @@ def _types(setting: Mapping[str, Any] | None, default: frozenset[str]) -> frozen
 
 def _is_enabled(setting: Mapping[str, Any] | None, *, default: bool) -> bool:
     return default if setting is None or "state" not in setting else setting["state"] == _ENABLED
-
-
-def _is_off(override: Mapping[str, Any] | None) -> bool:
-    return not _is_enabled((override or {}).get("modalityProcessing"), default=True)
