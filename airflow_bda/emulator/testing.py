@@ -32,13 +32,6 @@ def misleading_environment() -> list[str]:
     return [name for name in os.environ if name.startswith(_MISLEADING_PREFIXES) or name in _MISLEADING_NAMES]
 
 
-def _no_proxy() -> dict[str, str]:
-    """Return the variables that keep a proxy out of the way, which could not reach this machine's own server."""
-    kept = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
-    hosts = ",".join(filter(None, (kept, "127.0.0.1,localhost")))
-    return {"no_proxy": hosts, "NO_PROXY": hosts}
-
-
 class EmulatorForTests:
     """
     The emulator as a test sees it: empty at its start.
@@ -84,9 +77,13 @@ class EmulatorForTests:
     @property
     def environment(self) -> Mapping[str, str]:
         """The environment variables that the fixture sets, for processes that a test starts."""
+        # A proxy could not reach this machine's own server.
+        kept = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+        hosts = ",".join(filter(None, (kept, "127.0.0.1,localhost")))
         return {
             **client_environment(self.endpoint_url, self.region),
-            **_no_proxy(),
+            "no_proxy": hosts,
+            "NO_PROXY": hosts,
             "AIRFLOW_CONN_AWS_DEFAULT": self.airflow_connection,
         }
 
@@ -113,7 +110,7 @@ class EmulatorForTests:
         return f"s3://{bucket}/{key}"
 
     def make_bucket(self, bucket: str = DEFAULT_BUCKET) -> str:
-        """Make a bucket unless it is there, and give its S3 URI."""
+        """Make a bucket unless it is there, and return its S3 URI."""
         s3 = self.client("s3")
         if bucket not in {known["Name"] for known in s3.list_buckets()["Buckets"]}:
             s3.create_bucket(Bucket=bucket)

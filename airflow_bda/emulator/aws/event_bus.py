@@ -32,13 +32,14 @@ logger = logging.getLogger(__name__)
 
 def send_to_rules(event: Mapping[str, Any]) -> None:
     """
-    Return an event to every target of the rules on the default bus that match it.
+    Send an event to every target of the rules on the default bus that match it.
 
     :param event: as EventBridge's targets get it; its account and region say whose bus it is.
     """
+    motos: Any = dict(event)
     bus = events_backends[event["account"]][event["region"]].describe_event_bus(_DEFAULT_BUS)
     for rule in tuple(bus.rules.values()):
-        if rule.state == _ENABLED and rule.event_pattern.matches_event(_as_motos(event)):
+        if rule.state == _ENABLED and rule.event_pattern.matches_event(motos):
             for target in tuple(rule.targets):
                 _send_to_target(rule, target, event)
 
@@ -61,7 +62,11 @@ def _send_to_target(rule: Rule, target: Mapping[str, Any], event: Mapping[str, A
                 response_headers={},
             )
         else:
-            _leave_to_moto(rule, target, event)
+            alone = copy.copy(rule)
+            alone.targets = [dict(target)]
+            # Numbers, which moto writes in its own way for each kind of target.
+            motos: Any = {**event, "time": unix_time(), "ingestion-time": unix_time()}
+            alone.send_to_targets(motos)
     except Exception:
         # As in AWS: what becomes of one target is neither the job's nor the other targets' concern.
         logger.exception("Rule %s could not deliver an event to %s", rule.name, target.get("Arn"))
@@ -71,19 +76,9 @@ def _input(target: Mapping[str, Any], event: Mapping[str, Any]) -> Any:
     transformer = target.get("InputTransformer")
     if not transformer:
         return event
+    motos: Any = {**event, "ingestion-time": event["time"]}
     return EventTemplateParser.parse(
         input_template=transformer.get("InputTemplate"),
         input_paths_map=transformer.get("InputPathsMap") or {},
-        event=_as_motos({**event, "ingestion-time": event["time"]}),
+        event=motos,
     )
-
-
-def _leave_to_moto(rule: Rule, target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
-    alone = copy.copy(rule)
-    alone.targets = [dict(target)]
-    # Numbers, which it writes in its own way for each kind of target.
-    alone.send_to_targets(_as_motos({**event, "time": unix_time(), "ingestion-time": unix_time()}))
-
-
-def _as_motos(event: Mapping[str, Any]) -> Any:
-    return dict(event)

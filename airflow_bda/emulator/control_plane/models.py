@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from moto.core.base_backend import BackendDict, BaseBackend
@@ -28,7 +27,6 @@ class BdaControlBackend(BaseBackend):
         super().__init__(region_name, account_id)
         self.emulator = EMULATOR
         self.limiter = RateLimiter()
-        self.calls: Counter[str] = Counter()
         self.resources = Resources(self.partition, region_name, account_id, EMULATOR)
         self.blueprints = Blueprints(self.resources)
         self.libraries = Libraries(self.resources)
@@ -41,19 +39,21 @@ class BdaControlBackend(BaseBackend):
         self.resources.cancelled.set()
         super().reset()
 
-    def count_call(self, operation: str) -> None:
-        """Count a call that arrived, whatever becomes of it."""
-        self.calls[operation] += 1
-
     def list_blueprints(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """List blueprints: all, or those that a project names."""
-        project = params.get("projectFilter")
-        return self.blueprints.listing(params, self.projects.blueprints_of(project) if project else None)
+        stages = self.projects.stages_of(params.get("projectFilter"))
+        if stages is None:
+            return self.blueprints.listing(params, None)
+        named = [item for stage in stages for item in (*stage.blueprints, *stage.fallback_blueprints)]
+        return self.blueprints.listing(params, named)
 
     def list_libraries(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """List libraries: all, or those that a project uses."""
-        project = params.get("projectFilter")
-        return self.libraries.listing(params, self.projects.libraries_of(project) if project else None)
+        stages = self.projects.stages_of(params.get("projectFilter"))
+        if stages is None:
+            return self.libraries.listing(params, None)
+        used = [arn for stage in stages for arn in stage.libraries]
+        return self.libraries.listing(params, used)
 
 
 bedrockdataautomation_backends = BackendDict(

@@ -12,7 +12,7 @@ from airflow_bda.emulator.control_plane.blueprints import ALL, LIVE, SERVICE_OWN
 from airflow_bda.emulator.control_plane.resources import AWS_ACCOUNT, page
 from airflow_bda.emulator.core import assumptions
 from airflow_bda.emulator.core.errors import conflict, not_found, quota_exceeded, validation_error
-from airflow_bda.service.arns import PROJECT, Arn
+from airflow_bda.service.arns import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -157,21 +157,23 @@ class Projects:
     def read(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return a project in one stage; AWS's own have nothing but their names."""
         arn, stage = params["projectArn"], params.get("projectStage", LIVE)
-        if arn in self._public_arns() and stage == LIVE:
-            return {"project": self._public(arn).to_api(LIVE)}
+        if stage == LIVE and (public := self._public().get(arn)):
+            return {"project": public.to_api(LIVE)}
         return {"project": self._find(arn, stage).to_api(stage)}
 
     def listing(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """List the stages of the account's projects, or of AWS's own."""
         projects = list(self._made.values())
         if params.get("resourceOwner") == SERVICE_OWNER:
-            projects = [self._public(arn) for arn in self._public_arns()]
-        wanted = params.get("projectStageFilter", ALL)
+            projects = list(self._public().values())
+        wanted, library = params.get("projectStageFilter", ALL), params.get("libraryFilter")
         summaries = [
             project.summary(name)
             for project in projects
             for name, stage in project.stages.items()
-            if wanted in {ALL, name} and _names_blueprint(stage, params) and _uses_library(stage, params)
+            if wanted in {ALL, name}
+            and _names_blueprint(stage, params)
+            and (library is None or library["libraryArn"] in stage.libraries)
         ]
         return page("projects", summaries, params)
 
@@ -197,17 +199,13 @@ class Projects:
             # Recorded from the service: the answer to a delete says IN_PROGRESS.
             return {"projectArn": project.arn, "status": IN_PROGRESS}
 
-    def blueprints_of(self, project_filter: Mapping[str, Any]) -> tuple[Mapping[str, str], ...]:
-        """Return the blueprints that a project names: in one stage where the filter says which, else in any."""
+    def stages_of(self, project_filter: Mapping[str, Any] | None) -> list[ProjectStage] | None:
+        """Return the stages that a ``projectFilter`` names: one where it says which, else all; None without one."""
+        if not project_filter:
+            return None
         project, name = self._made.get(project_filter["projectArn"]), project_filter.get("projectStage")
         stages = project.stages.items() if project else ()
-        return tuple(item for stage, state in stages if name in {None, stage} for item in _named_by(state))
-
-    def libraries_of(self, project_filter: Mapping[str, Any]) -> frozenset[str]:
-        """Return the ARNs of the libraries that a project uses: in one stage where the filter says which."""
-        project, name = self._made.get(project_filter["projectArn"]), project_filter.get("projectStage")
-        stages = project.stages.items() if project else ()
-        return frozenset(arn for stage, state in stages if name in {None, stage} for arn in state.libraries)
+        return [state for stage, state in stages if name in {None, stage}]
 
     # -- what the above share
 
@@ -220,8 +218,10 @@ class Projects:
             if not self._has_library(library):
                 raise validation_error(assumptions.UNKNOWN_LIBRARY_MESSAGE)
         self._check_number_of_blueprints(stage)
-        if project_type == SYNC:
-            _check_sync_configuration(params)
+        document = (params.get("standardOutputConfiguration") or {}).get("document") or {}
+        formats = ((document.get("outputFormat") or {}).get("textFormat") or {}).get("types") or ()
+        if project_type == SYNC and len(set(formats)) > 1:
+            raise validation_error(assumptions.SYNC_TEXT_FORMATS_MESSAGE)
         return stage
 
     def _check_number_of_blueprints(self, stage: ProjectStage) -> None:
@@ -244,12 +244,13 @@ class Projects:
             raise not_found(arn)
         return project
 
-    def _public_arns(self) -> list[str]:
-        return [self._shared.arn(PROJECT, name, account=AWS_ACCOUNT) for name in sorted(assumptions.PUBLIC_PROJECTS)]
-
-    @staticmethod
-    def _public(arn: str) -> Project:
-        return Project(arn, Arn.parse(arn).resource_id, ASYNC, {LIVE: ProjectStage({}, ready_at=0)})
+    def _public(self) -> dict[str, Project]:
+        """Return AWS's own projects by their ARNs."""
+        projects = {}
+        for name in sorted(assumptions.PUBLIC_PROJECTS):
+            arn = self._shared.arn(PROJECT, name, account=AWS_ACCOUNT)
+            projects[arn] = Project(arn, name, ASYNC, {LIVE: ProjectStage({}, ready_at=0)})
+        return projects
 
 
 def _named_by(stage: ProjectStage) -> tuple[Mapping[str, str], ...]:
@@ -263,15 +264,3 @@ def _names_blueprint(stage: ProjectStage, params: Mapping[str, Any]) -> bool:
         all((item.get(name) or (LIVE if name == "blueprintStage" else None)) == value for name, value in wanted.items())
         for item in _named_by(stage)
     )
-
-
-def _uses_library(stage: ProjectStage, params: Mapping[str, Any]) -> bool:
-    wanted = params.get("libraryFilter")
-    return wanted is None or wanted["libraryArn"] in stage.libraries
-
-
-def _check_sync_configuration(params: Mapping[str, Any]) -> None:
-    document = (params.get("standardOutputConfiguration") or {}).get("document") or {}
-    formats = ((document.get("outputFormat") or {}).get("textFormat") or {}).get("types") or ()
-    if len(set(formats)) > 1:
-        raise validation_error(assumptions.SYNC_TEXT_FORMATS_MESSAGE)

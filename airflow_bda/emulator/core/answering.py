@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from uuid import uuid4
 
 from botocore.exceptions import ConnectionClosedError
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel
 
     from airflow_bda.emulator.aws.permissions.callers import Caller
-    from airflow_bda.emulator.core.state import Emulator
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,8 @@ class RateLimiter:
     """
     Count each operation's calls against its rate; a second's worth may come at once.
 
+    Its ``calls`` are how often each operation was called, refused calls included.
+
     :param clock: returns seconds.
     """
 
@@ -46,6 +48,7 @@ class RateLimiter:
         self._clock = clock
         self._lock = Lock()
         self._buckets: dict[str, tuple[float, float]] = {}
+        self.calls: Counter[str] = Counter()
 
     def allows(self, operation: str, rate: float | None) -> bool:
         """
@@ -53,27 +56,17 @@ class RateLimiter:
 
         :param rate: calls per second; None for no limit.
         """
-        if rate is None:
-            return True
-        burst = max(rate, 1.0)
         with self._lock:
+            self.calls[operation] += 1
+            if rate is None:
+                return True
+            burst = max(rate, 1.0)
             now = self._clock()
             tokens, filled_at = self._buckets.get(operation, (burst, now))
             tokens = min(burst, tokens + (now - filled_at) * rate)
             allowed = tokens >= 1
             self._buckets[operation] = (tokens - 1 if allowed else tokens, now)
         return allowed
-
-
-class Backend(Protocol):
-    """What a backend of either API has."""
-
-    emulator: Emulator
-    limiter: RateLimiter
-    partition: str
-
-    def count_call(self, operation: str) -> None:
-        """Count a call that arrived, whatever becomes of it."""
 
 
 @dataclass(frozen=True)
@@ -157,13 +150,17 @@ class ApiResponse(BaseResponse):
     # -- the same for both
 
     def _perform(self, call: Call) -> tuple[dict[str, Any], list[Fault]]:
-        backend = self._backend()
+        try:
+            backend = self.find_backend()
+        except KeyError:
+            raise errors.unknown_region(self.region) from None
         settings, faults = backend.emulator.settings, backend.emulator.faults
-        backend.count_call(call.operation)
         if not backend.limiter.allows(call.operation, settings.requests_per_second.get(call.operation)):
             raise errors.throttled()
         if fault := faults.before_call(call.operation):
-            self._fail(fault)
+            if fault.kind is FaultKind.DROPPED_REQUEST:
+                self._drop_connection()
+            raise errors.error_of_fault(fault.kind, fault.error_message)
         params = {**self.read_members(call), **call.path_members}
         if settings.enforce_iam:
             place = Place(self.region, self.current_account, backend.partition)
@@ -171,12 +168,6 @@ class ApiResponse(BaseResponse):
         if call.model is not None:
             errors.refuse_problems(find_problems(call.model.input_shape, params, ""))
         return self.work(backend, call, params), faults.after_call(call.operation)
-
-    def _backend(self) -> Any:
-        try:
-            return self.find_backend()
-        except KeyError:
-            raise errors.unknown_region(self.region) from None
 
     def read_members(self, call: Call) -> dict[str, Any]:  # noqa: ARG002  a subclass also reads the query
         """
@@ -194,11 +185,6 @@ class ApiResponse(BaseResponse):
         if not isinstance(pruned, dict):
             raise ApiError(self.unreadable, "The request's body must be a JSON object.")
         return pruned
-
-    def _fail(self, fault: Fault) -> NoReturn:
-        if fault.kind is FaultKind.DROPPED_REQUEST:
-            self._drop_connection()
-        raise errors.error_of_fault(fault.kind, fault.error_message)
 
     def _drop_connection(self) -> NoReturn:
         # In a process botocore takes this for a connection that broke; the server turns it into one.

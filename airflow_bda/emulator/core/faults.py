@@ -236,11 +236,14 @@ class FaultPlan:
 
     def before_call(self, operation: str) -> Fault | None:
         """Return the first fault that keeps this call from doing its work."""
-        return next(iter(self._fire(lambda fault: _is_of_call(fault, BEFORE_WORK, operation), limit=1)), None)
+        return next(
+            iter(self._fire(lambda fault: fault.kind in BEFORE_WORK and fault.operation in {None, operation}, limit=1)),
+            None,
+        )
 
     def after_call(self, operation: str) -> list[Fault]:
         """Return the faults that spoil the answer of this call, whose work is done."""
-        return self._fire(lambda fault: _is_of_call(fault, AFTER_WORK, operation))
+        return self._fire(lambda fault: fault.kind in AFTER_WORK and fault.operation in {None, operation})
 
     def course_of_job(self, key: str) -> JobCourse:
         """Settle how a new job goes, by its input's key."""
@@ -252,7 +255,10 @@ class FaultPlan:
     def course_of_event(self, key: str, status: str) -> EventCourse:
         """Settle how an event goes, by the key of its job's input and the status that it tells."""
         course: dict[str, Any] = {}
-        for fault in self._fire(lambda fault: _is_of_event(fault, key, status)):
+        kinds = OF_EVENTS if status == _FIRST_STATUS else OF_EVENTS - {FaultKind.REORDERED_EVENT}
+        for fault in self._fire(
+            lambda fault: fault.kind in kinds and fault.status in {None, status} and fnmatchcase(key, fault.key)
+        ):
             course |= _EVENT_COURSES[fault.kind](fault)
         return EventCourse(**course)
 
@@ -280,16 +286,6 @@ def _is_text(value: Any) -> bool:
     except (AttributeError, UnicodeEncodeError):
         return False
     return isinstance(value, str)
-
-
-def _is_of_call(fault: Fault, kinds: frozenset[FaultKind], operation: str) -> bool:
-    return fault.kind in kinds and fault.operation in {None, operation}
-
-
-def _is_of_event(fault: Fault, key: str, status: str) -> bool:
-    if fault.kind is FaultKind.REORDERED_EVENT and status != _FIRST_STATUS:
-        return False
-    return fault.kind in OF_EVENTS and fault.status in {None, status} and fnmatchcase(key, fault.key)
 
 
 def _failure(fault: Fault) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class InputProcessor(Protocol):
         """Tell, cheaply, what an input is taken for."""
 
     def process(self, request: ProcessingRequest) -> ProcessedInput:
-        """Read an input and give its results."""
+        """Read an input and return its results."""
 
     def known_blueprint(self, arn: str) -> bool:
         """Whether there is such a blueprint."""
@@ -80,19 +80,9 @@ class Emulator:
             return self._given_processor or _own_processor(self.settings.blueprints_dir, self.settings.answers_dir)
 
     def process(self, request: ProcessingRequest) -> ProcessedInput:
-        """Read an input and give its results; few at a time, so that calls are answered meanwhile."""
+        """Read an input and return its results; few at a time, so that calls are answered meanwhile."""
         with self._slots:
             return self.processor.process(request)
-
-    def tell_created(self, job: Job) -> None:
-        """Tell the listeners of a job that was accepted."""
-        for listener in tuple(self.listeners):
-            listener.job_created(job)
-
-    def tell_ended(self, job: Job) -> None:
-        """Tell the listeners of a job that has ended."""
-        for listener in tuple(self.listeners):
-            listener.job_ended(job)
 
 
 @lru_cache(maxsize=1)

@@ -53,7 +53,8 @@ class EventSender:
             _send(held)
 
     def _tell(self, job: Job, status: JobStatus) -> None:
-        if not wants_events(job):
+        notification = job.order.params.get("notificationConfiguration") or {}
+        if not (notification.get("eventBridgeConfiguration") or {}).get("eventBridgeEnabled"):
             return
         event = event_of(job, status)
         course = self._faults.course_of_event(job.order.input_uri.key, str(status))
@@ -65,16 +66,13 @@ class EventSender:
             _send_later(event, course.delay_seconds)
 
 
-def wants_events(job: Job) -> bool:
-    """Whether the job was started with ``eventBridgeEnabled``."""
-    notification = job.order.params.get("notificationConfiguration") or {}
-    return bool((notification.get("eventBridgeConfiguration") or {}).get("eventBridgeEnabled"))
-
-
 def event_of(job: Job, status: JobStatus) -> dict[str, Any]:
     """Return what is told of a job that has come to *status*."""
     order = job.order
     folder = job_folder(order.output_uri, order.arn.resource_id)
+    duration = {}
+    if job.ended_at is not None:
+        duration["job_duration_in_seconds"] = math.ceil((job.ended_at - job.created_at).total_seconds())
     return {
         "version": "0",
         "id": str(uuid4()),
@@ -91,15 +89,9 @@ def event_of(job: Job, status: JobStatus) -> dict[str, Any]:
             "input_s3_object": {"s3_bucket": order.input_uri.bucket, "name": order.input_uri.key},
             "output_s3_location": {"s3_bucket": folder.bucket, "name": f"{folder.key}/{_ASSET_ID}"},
             "error_message": job.error_message or "",
-            **_duration(job),
+            **duration,
         },
     }
-
-
-def _duration(job: Job) -> dict[str, int]:
-    if job.ended_at is None:
-        return {}
-    return {"job_duration_in_seconds": math.ceil((job.ended_at - job.created_at).total_seconds())}
 
 
 def _send_later(event: dict[str, Any], seconds: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from threading import Event, RLock
@@ -86,24 +85,24 @@ class Job:
         self.started_at = datetime.now(timezone.utc)
         self.status = JobStatus.IN_PROGRESS
 
-    def succeed(self, metadata_uri: S3Uri) -> None:
-        """End well."""
+    def end(
+        self,
+        status: JobStatus,
+        *,
+        metadata_uri: S3Uri | None = None,
+        error_type: str | None = None,
+        error_message: str | None = None,
+    ) -> None:
+        """End in ``Success`` with the URI of the results, or in ``ClientError`` or ``ServiceError`` with an error."""
         self.metadata_uri = metadata_uri
-        self._end(JobStatus.SUCCESS)
-
-    def fail(self, status: JobStatus, error_type: str, error_message: str) -> None:
-        """End in ``ClientError`` or ``ServiceError``."""
         self.error_type, self.error_message = error_type, error_message
-        self._end(status)
-
-    def _end(self, status: JobStatus) -> None:
         self.ended_at = datetime.now(timezone.utc)
         # The status last: a poll that sees it sees the rest too.
         self.status = status
 
 
 class JobBook:
-    """The jobs of one account in one region, and how often each operation was called there."""
+    """The jobs of one account in one region."""
 
     def __init__(self) -> None:
         self._lock = RLock()
@@ -111,12 +110,6 @@ class JobBook:
         self._by_token: dict[str, Job] = {}
         # Apart from the rest, so that an invoke does not look at all the jobs that have ended.
         self._open: list[Job] = []
-        self.calls: Counter[str] = Counter()
-
-    def count_call(self, operation: str) -> None:
-        """Count a call that arrived, whatever becomes of it."""
-        with self._lock:
-            self.calls[operation] += 1
 
     def add(self, order: JobOrder, tags: dict[str, str], *, limit: int) -> tuple[Job, bool]:
         """
@@ -180,8 +173,3 @@ class JobBook:
         """Return the jobs, oldest first."""
         with self._lock:
             return list(self._jobs.values())
-
-    def cancel(self) -> None:
-        """Tell every job that it is no longer wanted."""
-        for job in self.all():
-            job.cancelled.set()

@@ -13,8 +13,7 @@ from moto.core.base_backend import BackendDict, BaseBackend
 from airflow_bda.emulator.control_plane.models import BdaControlBackend, bedrockdataautomation_backends
 from airflow_bda.emulator.core import assumptions
 from airflow_bda.emulator.core.answering import RateLimiter
-from airflow_bda.emulator.core.errors import ApiError, access_denied, check_profile, validation_error
-from airflow_bda.emulator.core.objects import Storage, StorageError
+from airflow_bda.emulator.core.errors import ApiError, check_profile, validation_error
 from airflow_bda.emulator.core.registration import bda_regions
 from airflow_bda.emulator.core.state import EMULATOR
 from airflow_bda.emulator.documents.contract import ProcessedInput, ProcessingRequest
@@ -44,29 +43,25 @@ class BdaRuntimeBackend(BaseBackend):
         self.book = JobBook()
         self.limiter = RateLimiter()
         self._workers = WorkerPool(self.emulator)
-        self._storage = Storage(account_id, self.partition)
 
     def reset(self) -> None:
         """Forget everything, as moto's reset does; running jobs end without a trace, and faults are lifted."""
-        self.book.cancel()
+        for job in self.book.all():
+            job.cancelled.set()
         self.emulator.faults.clear()
         super().reset()
 
-    def count_call(self, operation: str) -> None:
-        """Count a call that arrived, whatever becomes of it."""
-        self.book.count_call(operation)
-
     def invoke_data_automation_async(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Start a job."""
-        self._check_profile(params)
+        check_profile(params["dataAutomationProfileArn"], region=self.region_name, account=self.account_id)
         extraction = look_up(params, self._control)
         token = params.get(_TOKEN)
         request = {name: value for name, value in params.items() if name != _TOKEN}
         if known := self.book.find_by_token(token, request):
             return {"invocationArn": known.arn}
         input_uri = S3Uri.parse(params["inputConfiguration"]["s3Uri"])
-        data = self._read_input(input_uri)
-        self._check_output(params["outputConfiguration"]["s3Uri"])
+        data = self._control.resources.read_object(params["inputConfiguration"])
+        self._control.resources.check_output(params["outputConfiguration"]["s3Uri"])
         order = JobOrder(
             arn=Arn(self.partition, self.region_name, self.account_id, INVOCATION, str(uuid4())),
             params=request,
@@ -83,7 +78,8 @@ class BdaRuntimeBackend(BaseBackend):
         )
         job, is_new = self.book.add(order, _tags(params), limit=self.emulator.settings.open_jobs)
         if is_new:
-            self.emulator.tell_created(job)
+            for listener in tuple(self.emulator.listeners):
+                listener.job_created(job)
             if not job.order.course.stuck:
                 self._workers.submit(job)
         return {"invocationArn": job.arn}
@@ -104,7 +100,7 @@ class BdaRuntimeBackend(BaseBackend):
 
     def invoke_data_automation(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Process an input while the caller waits."""
-        self._check_profile(params)
+        check_profile(params["dataAutomationProfileArn"], region=self.region_name, account=self.account_id)
         extraction = look_up(params, self._control, sync=True)
         source = params["inputConfiguration"]
         input_uri = S3Uri.parse(source["s3Uri"]) if source.get("s3Uri") else None
@@ -112,11 +108,19 @@ class BdaRuntimeBackend(BaseBackend):
             raise validation_error("inputConfiguration needs exactly one of bytes and s3Uri")
         output_uri = (params.get("outputConfiguration") or {}).get("s3Uri")
         if output_uri is not None:
-            self._check_output(output_uri)
+            self._control.resources.check_output(output_uri)
+        if input_uri is not None:
+            data = self._control.resources.read_object(source)
+        else:
+            try:
+                data = base64.b64decode(source["bytes"], validate=True)
+            except binascii.Error as error:
+                message = f"inputConfiguration.bytes is not base64: {error}"
+                raise ApiError("SerializationException", message) from error
         request = ProcessingRequest(
             bucket=input_uri.bucket if input_uri else "",
             key=input_uri.key if input_uri else "",
-            data=self._read_input(input_uri) if input_uri else _decode(source["bytes"]),
+            data=data,
             blueprint_arns=extraction.blueprint_arns,
             made_blueprints=extraction.made,
             project=extraction.project,
@@ -153,31 +157,17 @@ class BdaRuntimeBackend(BaseBackend):
         tags = self.book.get(params["resourceARN"]).tags
         return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
 
-    def _check_profile(self, params: Mapping[str, Any]) -> None:
-        check_profile(params["dataAutomationProfileArn"], region=self.region_name, account=self.account_id)
-
     @property
     def _control(self) -> BdaControlBackend:
         return bedrockdataautomation_backends[self.account_id][self.region_name]
 
-    def _read_input(self, uri: S3Uri) -> bytes:
-        try:
-            return self._storage.read(uri)
-        except StorageError as error:
-            raise access_denied() from error
-
-    def _check_output(self, uri: str) -> None:
-        try:
-            self._storage.check_bucket(S3Uri.parse(uri).bucket)
-        except StorageError as error:
-            raise access_denied() from error
-
     def _write_sync_output(self, output_uri: str, input_uri: S3Uri | None, processed: ProcessedInput) -> dict[str, Any]:
+        storage = self._control.resources.storage
         files = lay_out(output_uri=output_uri, job_id=str(uuid4()), input_uri=input_uri, processed=processed)
         for uri, content in files.files.items():
-            self._storage.write(uri, content)
+            storage.write(uri, content)
         for uri in files.files:
-            self._storage.announce(uri)
+            storage.announce(uri)
         return {
             "semanticModality": str(processed.modality),
             "outputConfiguration": {"s3Uri": str(files.metadata_uri)},
@@ -210,13 +200,6 @@ def _inline(segment: Any) -> dict[str, str]:
     if segment.standard is not None:
         inline["standardOutput"] = to_json(segment.standard).decode()
     return inline
-
-
-def _decode(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise ApiError("SerializationException", f"inputConfiguration.bytes is not base64: {error}") from error
 
 
 bedrockdataautomationruntime_backends = BackendDict(

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_bda.access.policies import BDA_PRINCIPAL
 from airflow_bda.emulator.aws.permissions.evaluation import Question
-from airflow_bda.emulator.aws.permissions.keys import key_of_bucket, key_of_object, key_question, resolve_key
 from airflow_bda.emulator.aws.permissions.resource_policies import (
+    key_of_bucket,
+    key_of_object,
+    key_question,
     may_use_bucket,
     may_use_key,
     place_of_bucket,
+    resolve_key,
     service_may_use_bucket,
 )
 from airflow_bda.emulator.core import assumptions
@@ -74,12 +77,15 @@ def _routed_profiles(profile_arn: str, place: Place) -> Iterator[str]:
 
 def _may_forward(caller: Caller, params: Mapping[str, Any], place: Place) -> bool:
     """Whether the caller may do what BDA does in its name; for another account's bucket, whether BDA may too."""
+    locations = (_location(params.get(name)) for name in ("inputConfiguration", "outputConfiguration"))
+    buckets = [location.bucket for location in locations if location]
+    list_bucket = {bucket: Question("s3:ListBucket", f"arn:{place.partition}:s3:::{bucket}") for bucket in buckets}
     return (
         all(
             may_use_bucket(caller, question, bucket, place) and _is_bda_let_in(question, bucket, place)
             for question, bucket in _on_buckets(params, place)
         )
-        and all(_is_bda_let_in(question, bucket, place) for question, bucket in _listings(params, place))
+        and all(_is_bda_let_in(question, bucket, place) for bucket, question in list_bucket.items())
         and all(may_use_key(caller, question) for question in _on_keys(params, place))
     )
 
@@ -94,17 +100,12 @@ def _is_bda_let_in(question: Question, bucket: str, place: Place) -> bool:
 def _on_buckets(params: Mapping[str, Any], place: Place) -> Iterator[tuple[Question, str]]:
     source, target = _location(params.get("inputConfiguration")), _location(params.get("outputConfiguration"))
     if source:
-        yield Question("s3:GetObject", _object_arn(place, source)), source.bucket
+        source_arn = f"arn:{place.partition}:s3:::{source.bucket}/{source.key}"
+        yield Question("s3:GetObject", source_arn), source.bucket
     if target:
         folder = f"{target.key.rstrip('/')}/" if target.key else ""
-        result = S3Uri(target.bucket, f"{folder}{assumptions.INVOCATION_BEFORE_IT_IS}/job_metadata.json")
-        yield Question("s3:PutObject", _object_arn(place, result)), target.bucket
-
-
-def _listings(params: Mapping[str, Any], place: Place) -> Iterator[tuple[Question, str]]:
-    for name in ("inputConfiguration", "outputConfiguration"):
-        if location := _location(params.get(name)):
-            yield Question("s3:ListBucket", f"arn:{place.partition}:s3:::{location.bucket}"), location.bucket
+        result = f"{target.bucket}/{folder}{assumptions.INVOCATION_BEFORE_IT_IS}/job_metadata.json"
+        yield Question("s3:PutObject", f"arn:{place.partition}:s3:::{result}"), target.bucket
 
 
 def _on_keys(params: Mapping[str, Any], place: Place) -> Iterator[Question]:
@@ -124,7 +125,3 @@ def _location(configuration: Any) -> S3Uri | None:
         return S3Uri.parse(configuration["s3Uri"])
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
-
-
-def _object_arn(place: Place, uri: S3Uri) -> str:
-    return f"arn:{place.partition}:s3:::{uri.bucket}/{uri.key}"

@@ -62,8 +62,12 @@ def look_up(params: Mapping[str, Any], control: BdaControlBackend, *, sync: bool
     arn = _check_project(named, control) if named else None
     if sync and arn is None and not params.get("blueprints"):
         raise validation_error(assumptions.SYNC_NEEDS_PROJECT_OR_BLUEPRINTS_MESSAGE)
-    project = _made_project(arn, control) if arn else None
-    if sync and arn is not None and _type_of(arn, project) != SYNC:
+    project = control.projects.get(str(arn)) if arn else None
+    if arn is not None and project is None and arn.account != AWS_ACCOUNT:
+        if control.emulator.settings.unknown_projects == REFUSE:
+            raise validation_error(assumptions.UNKNOWN_PROJECT_MESSAGE)
+    elif sync and arn is not None and (project.type if project else ASYNC) != SYNC:
+        # A project of the caller's own that nobody made here is taken for whatever the call needs.
         raise validation_error(assumptions.SYNC_PROJECT_TYPE_MESSAGE)
     stage = _ready_stage(params, project) if project else None
     extraction = _choose(params, arn, stage, control)
@@ -101,20 +105,6 @@ def _check_project(text: str, control: BdaControlBackend) -> Arn:
     if arn.resource_type != PROJECT or arn.region != control.region_name or not (is_own or is_public):
         raise validation_error(assumptions.UNKNOWN_PROJECT_MESSAGE)
     return arn
-
-
-def _made_project(arn: Arn, control: BdaControlBackend) -> Project | None:
-    made = control.projects.get(str(arn))
-    if made is None and arn.account != AWS_ACCOUNT and control.emulator.settings.unknown_projects == REFUSE:
-        raise validation_error(assumptions.UNKNOWN_PROJECT_MESSAGE)
-    return made
-
-
-def _type_of(arn: Arn, project: Project | None) -> str:
-    if project is not None:
-        return project.type
-    # One that nobody made here is taken for whatever the call needs.
-    return ASYNC if arn.account == AWS_ACCOUNT else SYNC
 
 
 def _ready_stage(params: Mapping[str, Any], project: Project) -> ProjectStage:

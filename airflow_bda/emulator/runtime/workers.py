@@ -37,7 +37,11 @@ class JobFailedError(Exception):
 
 
 class WorkerPool:
-    """The lanes of one account and region, one for each modality."""
+    """
+    The lanes of one account and region, one for each modality, in which jobs are run.
+
+    :param emulator: the settings, the processing and the listeners.
+    """
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
@@ -50,18 +54,11 @@ class WorkerPool:
         with self._lock:
             if modality not in self._lanes:
                 limit = self._emulator.settings.concurrency[modality]
-                self._lanes[modality] = Lane(f"bda-{modality}", limit, JobRunner(self._emulator).run)
+                self._lanes[modality] = Lane(f"bda-{modality}", limit, self._run)
             lane = self._lanes[modality]
         lane.submit(job)
 
-
-class JobRunner:
-    """Takes one job through its life."""
-
-    def __init__(self, emulator: Emulator) -> None:
-        self._emulator = emulator
-
-    def run(self, job: Job) -> None:
+    def _run(self, job: Job) -> None:
         """Take a job from ``Created`` to its end; it stops halfway when it is cancelled."""
         settings = self._emulator.settings
         if job.cancelled.wait(settings.created_seconds):
@@ -83,7 +80,8 @@ class JobRunner:
             written = _finish(job, files)
         for uri in written:
             _storage(job).announce(uri)
-        self._emulator.tell_ended(job)
+        for listener in tuple(self._emulator.listeners):
+            listener.job_ended(job)
 
     def _check_access(self, job: Job) -> None:
         """Write the empty object that the service writes to see whether it may."""
@@ -141,16 +139,15 @@ def _not_writable(error: StorageError) -> JobFailedError:
 
 
 def _finish(job: Job, files: OutputFiles | JobFailedError) -> tuple[S3Uri, ...]:
-    """Bring a job to its end, and give the URIs of the files that it left."""
-    if isinstance(files, JobFailedError):
-        job.fail(files.status, files.error_type, files.error_message)
-        return ()
-    try:
-        for uri, content in files.files.items():
-            _storage(job).write(uri, content)
-    except StorageError as error:
-        failure = _not_writable(error)
-        job.fail(failure.status, failure.error_type, failure.error_message)
-        return ()
-    job.succeed(files.metadata_uri)
-    return tuple(files.files)
+    """Bring a job to its end, and return the URIs of the files that it left."""
+    if isinstance(files, OutputFiles):
+        try:
+            for uri, content in files.files.items():
+                _storage(job).write(uri, content)
+        except StorageError as error:
+            files = _not_writable(error)
+        else:
+            job.end(JobStatus.SUCCESS, metadata_uri=files.metadata_uri)
+            return tuple(files.files)
+    job.end(files.status, error_type=files.error_type, error_message=files.error_message)
+    return ()

@@ -20,7 +20,7 @@ from airflow_bda.emulator.runtime.responses import TARGET_PREFIX
 from airflow_bda.emulator.server import control
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from airflow_bda.emulator.server.gate import Gate
@@ -80,8 +80,12 @@ class Dispatcher(DomainDispatcherApplication):
             return self._control_app(environ, start_response)
         if refusal := _refuse_unknown_region(environ):
             return refusal(environ, start_response)
+
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            return start_response(status, [*headers, *_HEADERS_OF_OBJECTS], *rest)
+
         try:
-            answer: Iterable[bytes] = super().__call__(environ, _without_scripts(start_response))
+            answer: Iterable[bytes] = super().__call__(environ, start)
         except ConnectionClosedError as error:
             # The server's socket: closing it without a word is what a client sees as a lost connection.
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
@@ -98,13 +102,6 @@ def _body(environ: WSGIEnvironment) -> str:
     body = environ["wsgi.input"].read(size)
     environ["wsgi.input"] = io.BytesIO(body)
     return str(body.decode(errors="replace"))
-
-
-def _without_scripts(start_response: StartResponse) -> Callable[..., Any]:
-    def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-        return start_response(status, [*headers, *_HEADERS_OF_OBJECTS], *rest)
-
-    return start
 
 
 def _refuse_unknown_region(environ: WSGIEnvironment) -> Response | None:

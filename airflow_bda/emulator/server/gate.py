@@ -71,13 +71,16 @@ class Gate:
 
         :param environ: the request, as WSGI has it.
         """
-        if not self._is_own_name(_host_name(environ.get("HTTP_HOST", ""))):
+        host = _HOST.fullmatch(environ.get("HTTP_HOST", "").strip().rstrip("/"))
+        if host is None or not self._is_own_name(host["name"].strip("[]").lower().rstrip(".")):
             allowed = ", ".join(sorted(self._names))
             return f"The Host header is not a name of this emulator ({allowed}); --allow-host NAME adds one."
         if not self._is_same_site(environ):
             return "Requests from web pages of other sites are refused."
-        if _changes_by_get(environ):
-            return "A GET with an Action needs a signature in its Authorization header; or send it as a POST."
+        if environ["REQUEST_METHOD"] in _READING and not environ.get("HTTP_AUTHORIZATION"):
+            names = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+            if any(name.lower() == "action" for name in names) or "HTTP_X_AMZ_TARGET" in environ:
+                return "A GET with an Action needs a signature in its Authorization header; or send it as a POST."
         path = str(environ.get("PATH_INFO", ""))
         if path.startswith("/moto-api") and not self.has_moto_api:
             return "moto's own endpoints are closed; --moto-api opens them."
@@ -117,18 +120,6 @@ class Gate:
         if name is not None and (address := _address(name)) is not None:
             return address.is_loopback or name == self.host
         return self._is_own_name(name)
-
-
-def _changes_by_get(environ: Mapping[str, Any]) -> bool:
-    if environ["REQUEST_METHOD"] not in _READING or environ.get("HTTP_AUTHORIZATION"):
-        return False
-    names = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
-    return any(name.lower() == "action" for name in names) or "HTTP_X_AMZ_TARGET" in environ
-
-
-def _host_name(header: str) -> str | None:
-    match = _HOST.fullmatch(header.strip().rstrip("/"))
-    return match["name"].strip("[]").lower().rstrip(".") if match else None
 
 
 def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -55,11 +55,12 @@ by a model. The same as JSON: <a href="/_bda/jobs">jobs</a>, <a href="/_bda/faul
 
 
 def _job_row(job: JobView) -> str:
+    seconds = f"{(job.ended_at - job.created_at).total_seconds():.1f}" if job.ended_at else ""
     problem = f'<br><span class="quiet">{escape(_problem(job))}</span>' if job.error_type else ""
     return (
         f"<tr><td>{_status(job)}{problem}</td>"
         f'<td><a href="/_bda/jobs/{escape(job.job_id)}">{escape(job.input_s3_uri)}</a></td>'
-        f"<td>{escape(job.modality)}</td><td>{_time(job.created_at)}</td><td>{_seconds(job)}</td>"
+        f"<td>{escape(job.modality)}</td><td>{_time(job.created_at)}</td><td>{seconds}</td>"
         f"<td>{job.polls}</td></tr>"
     )
 
@@ -82,10 +83,14 @@ def job_page(job: JobView, files: Mapping[str, str]) -> str:
     times = (("Created", job.created_at), ("Started", job.started_at), ("Ended", job.ended_at))
     rows += "".join(f"<tr><th>{name}</th><td>{_time(moment)}</td></tr>" for name, moment in times if moment)
     report = f'<p><a href="/_bda/jobs/{escape(job.job_id)}/report">Report: pages, fields and text</a></p>'
-    results = "".join(
-        f"<details open><summary>{escape(uri)}</summary><pre>{escape(_indented(text))}</pre></details>"
-        for uri, text in files.items()
-    )
+    results = ""
+    for uri, text in files.items():
+        shown = text
+        with suppress(ValueError):
+            shown = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        if len(shown) > _MOST_CHARACTERS:
+            shown = f"{shown[:_MOST_CHARACTERS]}\n… (cut here)"
+        results += f"<details open><summary>{escape(uri)}</summary><pre>{escape(shown)}</pre></details>"
     return _page(
         f"{job.status}: {job.input_s3_uri}",
         f"""<p><a href="/_bda/">All jobs</a></p><h1>{_status(job)}</h1>
@@ -114,13 +119,3 @@ def _problem(job: JobView) -> str:
 
 def _time(moment: datetime) -> str:
     return f"{moment:%H:%M:%S} UTC"
-
-
-def _seconds(job: JobView) -> str:
-    return f"{(job.ended_at - job.created_at).total_seconds():.1f}" if job.ended_at else ""
-
-
-def _indented(text: str) -> str:
-    with suppress(ValueError):
-        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}\n… (cut here)"

@@ -149,7 +149,11 @@ class EmulatorServer:
             )
         self._thread = Thread(target=self._server.serve_forever, name="bda-emulator", daemon=True)
         self._thread.start()
-        self._functions = FunctionRunner(self._client_variables) if self.run_functions else Refusal(_NO_FUNCTIONS)
+        self._functions = (
+            FunctionRunner(lambda region: client_environment(self.endpoint_url, region))
+            if self.run_functions
+            else Refusal(_NO_FUNCTIONS)
+        )
         install(self._functions)
         install_quotas(lambda: EMULATOR.settings)
         return self
@@ -180,9 +184,6 @@ class EmulatorServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-    def _client_variables(self, region: str) -> dict[str, str]:
-        return client_environment(self.endpoint_url, region)
 
     def _seed(self) -> None:
         storage = Storage(DEFAULT_ACCOUNT_ID, get_partition(self._region))

@@ -108,10 +108,10 @@ def job_views(*, newest: int | None = None) -> list[JobView]:
 
 
 def call_counts() -> dict[str, int]:
-    """Tell how often each operation was called, refused calls included."""
+    """Return how often each operation was called, refused calls included."""
     counts: Counter[str] = Counter()
     for backend in _backends():
-        counts.update(backend.book.calls)
+        counts.update(backend.limiter.calls)
     return dict(sorted(counts.items()))
 
 

@@ -17,9 +17,8 @@ import requests
 from botocore.exceptions import ClientError
 from moto.awslambda.models import LambdaFunction
 
-from airflow_bda.emulator.aws.functions import libraries, moto_lambda
-from airflow_bda.emulator.aws.functions.libraries import link_libraries
-from airflow_bda.emulator.aws.functions.running import FunctionRunner, TooManyInvocationsError
+from airflow_bda.emulator.aws.functions import moto_lambda, running
+from airflow_bda.emulator.aws.functions.running import FunctionRunner, TooManyInvocationsError, link_libraries
 from airflow_bda.emulator.server.server import EmulatorServer
 
 CODE = """
@@ -313,8 +312,8 @@ def test_motos_own_way_comes_back(bda_emulator_server, monkeypatch):
 
 def test_where_the_native_client_is_missing_ours_stands_in(function, monkeypatch):
     """AWS builds it for Linux only; the rest of its client runs everywhere."""
-    find = libraries.find_spec
-    monkeypatch.setattr(libraries, "find_spec", lambda name: None if name == "runtime_client" else find(name))
+    find = running.find_spec
+    monkeypatch.setattr(running, "find_spec", lambda name: None if name == "runtime_client" else find(name))
 
     assert function.invoke()["arn"].endswith(":function:f")
     assert function.failure(do="fail")["errorType"] == "ValueError"
@@ -322,9 +321,9 @@ def test_where_the_native_client_is_missing_ours_stands_in(function, monkeypatch
 
 
 def test_a_library_that_is_missing_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(libraries, "find_spec", lambda _: None)
+    monkeypatch.setattr(running, "find_spec", lambda _: None)
 
-    with pytest.raises(libraries.MissingLibraryError, match=r"boto3 is not installed"):
+    with pytest.raises(running.MissingLibraryError, match=r"boto3 is not installed"):
         link_libraries(tmp_path)
 
 

@@ -104,10 +104,7 @@ class ExecutionEnvironment:
         """End the process, and leave nothing behind but what it wrote so far."""
         self._kill()
         self._api.close()
-        self._remove()
-
-    def _remove(self) -> None:
-        """Again where needed: a process that the function started may have written once more before its end."""
+        # Again where needed: a process that the function started may have written once more before its end.
         for _ in range(10):
             shutil.rmtree(self._folder, ignore_errors=True)
             if not self._folder.exists():

@@ -1,4 +1,9 @@
-"""Running functions: each in processes of its own, of which some stay warm."""
+"""
+Running functions: each in processes of its own, of which some stay warm.
+
+They find the libraries that Lambda's Python runtime has, and no others, from this machine's installed ones. A function
+that imports anything else must bring it in its zip, here as on AWS.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +12,13 @@ import json
 import shutil
 import tempfile
 from collections import defaultdict
+from importlib.util import find_spec
 from pathlib import Path
 from threading import BoundedSemaphore, RLock
 from typing import TYPE_CHECKING
 
 from airflow_bda.emulator.aws.functions.configuration import FunctionConfiguration, Invocation, InvocationResult
 from airflow_bda.emulator.aws.functions.environment import CodeError, ExecutionEnvironment
-from airflow_bda.emulator.aws.functions.libraries import MissingLibraryError, link_libraries
 
 if TYPE_CHECKING:
     from airflow_bda.emulator.aws.functions.environment import ClientVariables
@@ -21,6 +26,16 @@ if TYPE_CHECKING:
 # Each is a Python process with boto3 in it, so a laptop has room for some dozens.
 MOST_AT_ONCE = 32
 MOST_WARM_OF_A_FUNCTION = 4
+# https://docs.aws.amazon.com/lambda/latest/dg/python-package.html#python-package-dependencies: the AWS SDK and what it
+# needs. Below it, the runtime client and what that needs.
+_NAMES = (
+    *("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3"),
+    *("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py"),
+)
+
+
+class MissingLibraryError(Exception):
+    """Functions cannot be run with what is installed."""
 
 
 class TooManyInvocationsError(Exception):
@@ -54,7 +69,9 @@ class FunctionRunner:
         try:
             environment = self._take(configuration)
         except (CodeError, MissingLibraryError) as error:
-            return _cannot_run(configuration, error)
+            message = f"The emulator cannot run {configuration.name}: {error}."
+            payload = json.dumps({"errorType": "Runtime.InvalidEntrypoint", "errorMessage": message})
+            return InvocationResult(payload.encode(), is_error=True, log=f"{message}\n")
         else:
             try:
                 return environment.invoke(invocation)
@@ -123,7 +140,25 @@ class FunctionRunner:
         return self._libraries
 
 
-def _cannot_run(configuration: FunctionConfiguration, error: Exception) -> InvocationResult:
-    said = f"The emulator cannot run {configuration.name}: {error}."
-    payload = json.dumps({"errorType": "Runtime.InvalidEntrypoint", "errorMessage": said})
-    return InvocationResult(payload.encode(), is_error=True, log=f"{said}\n")
+def link_libraries(folder: Path) -> None:
+    """
+    Fill *folder* with links to the libraries.
+
+    :raises MissingLibraryError: names one that is not installed.
+    """
+    for name in _NAMES:
+        source = _source(name)
+        link = folder / (source.name if source.suffix else name)
+        link.symlink_to(source, target_is_directory=source.is_dir())
+
+
+def _source(name: str) -> Path:
+    """Return a package's folder or a module's file."""
+    spec = find_spec(name)
+    if spec is not None and spec.origin is not None:
+        file = Path(spec.origin)
+        # By its file: six, a module, calls itself a package once it is imported.
+        return file.parent if file.name == "__init__.py" else file
+    if name == "runtime_client":
+        return Path(__file__).with_name("runtime_client.py")
+    raise MissingLibraryError(f"{name} is not installed; functions need: pip install 'airflow-provider-bda[local]'")

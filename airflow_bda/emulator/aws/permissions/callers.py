@@ -102,12 +102,11 @@ def _user_policies(iam: IAMBackend, user: Any) -> Iterator[Document]:
 
 def _policies(identity: Any) -> Iterator[Document]:
     """Return the policies of a user, a group or a role: those written into it, and those attached."""
-    for text in identity.policies.values():
-        yield _document(text)
-    for managed in identity.managed_policies.values():
-        yield _document(next(version.document for version in managed.versions if version.is_default))
-
-
-def _document(text: str) -> Document:
-    document: Document = json.loads(text if text.lstrip().startswith("{") else unquote(text))
-    return document
+    texts = list(identity.policies.values())
+    texts += (
+        next(version.document for version in managed.versions if version.is_default)
+        for managed in identity.managed_policies.values()
+    )
+    for text in texts:
+        # moto may keep a policy as it was sent, percent-encoded.
+        yield json.loads(text if text.lstrip().startswith("{") else unquote(text))

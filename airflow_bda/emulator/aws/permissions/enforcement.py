@@ -17,8 +17,13 @@ from moto.utilities.utils import get_partition
 
 from airflow_bda.emulator.aws.permissions.callers import Caller, Place, caller_of, principal_of
 from airflow_bda.emulator.aws.permissions.evaluation import Question
-from airflow_bda.emulator.aws.permissions.keys import key_of_object, key_question
-from airflow_bda.emulator.aws.permissions.resource_policies import may_use_bucket, may_use_key, place_of_bucket
+from airflow_bda.emulator.aws.permissions.resource_policies import (
+    key_of_object,
+    key_question,
+    may_use_bucket,
+    may_use_key,
+    place_of_bucket,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,19 +91,15 @@ def _may(caller: Caller, action: str, bucket: str | None, key: str | None, place
         return may_use_bucket(caller, Question(action, bucket_arn), bucket, place)
     if not may_use_bucket(caller, Question(action, f"{bucket_arn}/{key}"), bucket, place):
         return False
+    owner = place_of_bucket(bucket, place)
+    found = s3_backends[owner.account][owner.partition].buckets.get(bucket)
     # S3 tells that an object is missing only to those who may list its bucket.
-    if action == "s3:GetObject" and not _exists(bucket, key, place):
+    if action == "s3:GetObject" and (found is None or key not in found.keys):
         return may_use_bucket(caller, Question("s3:ListBucket", bucket_arn), bucket, place)
     kms_key = key_of_object(bucket, key, place)
     if kms_key and action in _KEY_ACTION_OF_ACTION:
         return may_use_key(caller, key_question(_KEY_ACTION_OF_ACTION[action], kms_key, "s3", place))
     return True
-
-
-def _exists(bucket: str, key: str, place: Place) -> bool:
-    owner = place_of_bucket(bucket, place)
-    found = s3_backends[owner.account][owner.partition].buckets.get(bucket)
-    return found is not None and key in found.keys
 
 
 def _simulate_principal_policy(response: Any) -> Any:

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -72,24 +73,20 @@ def _matches(pattern: str, value: str, flags: int = 0) -> bool:
 def _conditions_hold(conditions: Mapping[str, Mapping[str, Any]], context: Mapping[str, str]) -> bool:
     known = {key.lower(): value for key, value in context.items()}
     return all(
-        _condition_holds(operator, known.get(key.lower()), _listed(expected))
-        for operator, expectations in conditions.items()
+        _condition_holds(name, known.get(key.lower()), _listed(expected))
+        for name, expectations in conditions.items()
         for key, expected in expectations.items()
     )
 
 
-def _condition_holds(operator: str, actual: str | None, expected: list[Any]) -> bool:
-    name = operator.removesuffix("IfExists")
-    if name not in _OPERATORS:
-        raise NotImplementedError(f"The emulator's IAM does not know the condition operator {operator!r}.")
-    compare, is_negated = _OPERATORS[name]
+def _condition_holds(name: str, actual: str | None, expected: list[Any]) -> bool:
+    base = name.removesuffix("IfExists")
+    if base not in _OPERATORS:
+        raise NotImplementedError(f"The emulator's IAM does not know the condition operator {name!r}.")
+    compare, is_negated = _OPERATORS[base]
     if actual is None:
-        return is_negated or name != operator
+        return is_negated or base != name
     return any(compare(str(value), actual) for value in expected) != is_negated
-
-
-def _equal(expected: str, actual: str) -> bool:
-    return expected == actual
 
 
 def _equal_in_any_case(expected: str, actual: str) -> bool:
@@ -103,10 +100,10 @@ _OPERATORS: Mapping[str, tuple[Callable[[str, str], bool], bool]] = {
     "ArnNotEquals": (_matches, True),
     "ArnNotLike": (_matches, True),
     "Bool": (_equal_in_any_case, False),
-    "StringEquals": (_equal, False),
+    "StringEquals": (operator.eq, False),
     "StringEqualsIgnoreCase": (_equal_in_any_case, False),
     "StringLike": (_matches, False),
-    "StringNotEquals": (_equal, True),
+    "StringNotEquals": (operator.eq, True),
     "StringNotLike": (_matches, True),
 }
 

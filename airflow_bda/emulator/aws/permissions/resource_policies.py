@@ -1,5 +1,5 @@
 """
-What the policies of buckets and keys say, and what they and the caller's own come to together.
+What the policies of buckets and KMS keys say, what they and the caller's own come to, and which keys a call uses.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html for buckets; for
 keys, whose own policy always has a say, https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
     from airflow_bda.emulator.aws.permissions.callers import Caller, Place
     from airflow_bda.emulator.aws.permissions.evaluation import Document
+
+
+_KMS_ALGORITHMS = frozenset({"aws:kms", "aws:kms:dsse"})
+# AWS's own suffix of China's services.
+_CHINA, _CHINESE_SUFFIX, _SUFFIX = "aws-cn", "amazonaws.com.cn", "amazonaws.com"
 
 
 class _Word(Enum):
@@ -54,10 +59,13 @@ def may_use_bucket(caller: Caller, question: Question, bucket: str, place: Place
 
 def may_use_key(caller: Caller, question: Question) -> bool:
     """Whether a caller may use a key, by its own policies and the key's."""
-    own, word = caller.decide(question), _word(_policy_of_key(question.resource), caller, question)
+    key = parse_arn(question.resource)
+    found = kms_backends[key.account][key.region].keys.get(key.resource_id)
+    policy: Document | None = json.loads(found.policy) if found else None
+    own, word = caller.decide(question), _word(policy, caller, question)
     if Decision.EXPLICIT_DENY is own or word is _Word.DENIED:
         return False
-    if caller.account == parse_arn(question.resource).account and word is _Word.ALLOWED:
+    if caller.account == key.account and word is _Word.ALLOWED:
         return True
     return own is Decision.ALLOWED and word is not _Word.NOTHING
 
@@ -100,7 +108,35 @@ def _policy_of_bucket(bucket: str, owner: Place) -> Document | None:
     return json.loads(text) if text else None
 
 
-def _policy_of_key(arn: str) -> Document | None:
-    key = parse_arn(arn)
-    found = kms_backends[key.account][key.region].keys.get(key.resource_id)
-    return json.loads(found.policy) if found else None
+def key_question(action: str, key_arn: str, service: str, place: Place) -> Question:
+    """Ask for the use of a key through a service."""
+    suffix = _CHINESE_SUFFIX if place.partition == _CHINA else _SUFFIX
+    return Question(action, key_arn, {"kms:ViaService": f"{service}.{place.region}.{suffix}"})
+
+
+def resolve_key(key: str, place: Place) -> str:
+    """Return the ARN of a key named by its ARN, its id or an alias; an alias that is not there stays as it is."""
+    _, is_alias, name = key.rpartition("alias/")
+    key_id: str | None = None if key.startswith("arn:") else key
+    if is_alias:
+        key_id = kms_backends[place.account][place.region].get_key_id_from_alias(f"alias/{name}")
+    return f"arn:{place.partition}:kms:{place.region}:{place.account}:key/{key_id}" if key_id else key
+
+
+def key_of_bucket(bucket: str, place: Place) -> str | None:
+    """Return the ARN of the customer's key that a bucket encrypts with; None where it has none."""
+    owner = place_of_bucket(bucket, place)
+    found = s3_backends[owner.account][owner.partition].buckets.get(bucket)
+    rule: Any = (found.encryption or {}).get("Rule", {}) if found else {}
+    default = (rule[0] if isinstance(rule, list) else rule).get("ApplyServerSideEncryptionByDefault", {})
+    key = default.get("KMSMasterKeyID")
+    return resolve_key(key, owner) if key and default.get("SSEAlgorithm") in _KMS_ALGORITHMS else None
+
+
+def key_of_object(bucket: str, key: str, place: Place) -> str | None:
+    """Return the ARN of the customer's key that an object is encrypted with: its own, else its bucket's."""
+    owner = place_of_bucket(bucket, place)
+    found = s3_backends[owner.account][owner.partition].buckets.get(bucket)
+    stored = found.keys.get(key) if found else None
+    kms_key = getattr(stored, "kms_key_id", None)
+    return resolve_key(kms_key, owner) if kms_key else key_of_bucket(bucket, place)
