@@ -113,7 +113,7 @@ class Optimizations:
         return {"invocationArn": arn}
 
     def status(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Tell how an optimization stands."""
+        """Return the status of an optimization."""
         job = self._made.get(params["invocationArn"])
         if job is None:
             raise not_found(params["invocationArn"])

@@ -70,7 +70,7 @@ class Recommendations:
         return {"jobId": job.job_id}
 
     def status(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Tell how a recommendation stands, and what it is."""
+        """Return the status of a recommendation, and its result once it is completed."""
         job = self._made.get(params["jobId"])
         if job is None:
             raise not_found(params["jobId"])

@@ -105,13 +105,13 @@ class Fault:
             object.__setattr__(self, "kind", FaultKind(self.kind))
         except ValueError:
             known = ", ".join(FaultKind)
-            raise ValueError(f"kind {self.kind!r} is no fault; the kinds are {known}") from None
+            raise ValueError(f"kind {self.kind!r} is not a fault; use one of {known}") from None
         if not 0 <= self.share <= 1:
-            raise ValueError(f"share {self.share!r} is no share; it goes from 0 to 1")
+            raise ValueError(f"share {self.share!r} is not valid; use a number from 0 to 1")
         if self.times is not None and self.times < 1:
-            raise ValueError(f"times {self.times!r} is no count; it starts at 1, and None is without end")
+            raise ValueError(f"times {self.times!r} is not valid; use a number from 1, or None for no limit")
         if self.kind is FaultKind.FAILED_JOB and self.status not in {None, *FAILED_STATUSES}:
-            raise ValueError(f"status {self.status!r} is no failure; it is one of {', '.join(FAILED_STATUSES)}")
+            raise ValueError(f"status {self.status!r} is not a failure; use one of {', '.join(FAILED_STATUSES)}")
 
     def _check_types(self) -> None:
         for name in ("operation", "key", "status", "error_type", "error_message"):
@@ -119,15 +119,15 @@ class Fault:
             # A test may want an error text that UTF-8 cannot hold, as services send them; over HTTP none comes in.
             is_text = isinstance(value, str) if name.startswith("error_") else _is_text(value)
             if not (value is None and name != "key") and not is_text:
-                raise ValueError(f"{name} {value!r} is no text")
+                raise ValueError(f"{name} {value!r} is not a text")
         for name in ("times", "polls"):
             value = getattr(self, name)
             if not (value is None and name == "times") and (isinstance(value, bool) or not isinstance(value, int)):
-                raise ValueError(f"{name} {value!r} is no whole number")
+                raise ValueError(f"{name} {value!r} is not a whole number")
         for name in ("share", "seconds"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-                raise ValueError(f"{name} {value!r} is no number from 0")
+                raise ValueError(f"{name} {value!r} is not a number from 0")
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Fault:
@@ -219,7 +219,7 @@ class FaultPlan:
             self._left.append(fault.times)
 
     def clear(self) -> None:
-        """Let everything go right again."""
+        """Remove all faults."""
         self.set(())
 
     def to_json(self) -> dict[str, Any]:

@@ -54,4 +54,4 @@ class Lane(Generic[Item]):
             try:
                 self._run(item)
             except Exception:
-                logger.exception("The work on %s broke off", item)
+                logger.exception("The background work on %s failed", item)

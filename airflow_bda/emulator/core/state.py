@@ -25,7 +25,7 @@ class InputProcessor(Protocol):
     """What reads inputs and makes results of them: :class:`airflow_bda.emulator.documents.Processor`."""
 
     def modality_of(self, key: str, data: bytes) -> Modality:
-        """Tell, cheaply, what an input is taken for."""
+        """Guess, cheaply, the modality of an input."""
 
     def process(self, request: ProcessingRequest) -> ProcessedInput:
         """Read an input and return its results."""
@@ -41,10 +41,10 @@ class JobListener(Protocol):
     """What is told of jobs; EventBridge events will be sent from here."""
 
     def job_created(self, job: Job) -> None:
-        """Hear of a job that was accepted."""
+        """Handle a job that was accepted."""
 
     def job_ended(self, job: Job) -> None:
-        """Hear of a job that has ended, its files written."""
+        """Handle a job that has ended, its files written."""
 
 
 class Emulator:

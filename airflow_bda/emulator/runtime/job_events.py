@@ -41,11 +41,11 @@ class EventSender:
         self._held: dict[str, dict[str, Any]] = {}
 
     def job_created(self, job: Job) -> None:
-        """Tell of a job that was accepted."""
+        """Send the event of a job that was accepted."""
         self._tell(job, JobStatus.CREATED)
 
     def job_ended(self, job: Job) -> None:
-        """Tell of a job that has ended; and then that it was created, where that was held back."""
+        """Send the event of a job that has ended, then that of its creation where a fault held it back."""
         self._tell(job, job.status)
         with self._lock:
             held = self._held.pop(job.arn, None)

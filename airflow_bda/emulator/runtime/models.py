@@ -85,7 +85,7 @@ class BdaRuntimeBackend(BaseBackend):
         return {"invocationArn": job.arn}
 
     def get_data_automation_status(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Tell how a job stands."""
+        """Return the status of a job."""
         job = self.book.poll(params["invocationArn"])
         # Read once: the job may move on meanwhile.
         status = job.status

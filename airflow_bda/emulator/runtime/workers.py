@@ -59,7 +59,7 @@ class WorkerPool:
         lane.submit(job)
 
     def _run(self, job: Job) -> None:
-        """Take a job from ``Created`` to its end; it stops halfway when it is cancelled."""
+        """Run a job from ``Created`` to its final status; stop when it is cancelled."""
         settings = self._emulator.settings
         if job.cancelled.wait(settings.created_seconds):
             return
@@ -139,7 +139,7 @@ def _not_writable(error: StorageError) -> JobFailedError:
 
 
 def _finish(job: Job, files: OutputFiles | JobFailedError) -> tuple[S3Uri, ...]:
-    """Bring a job to its end, and return the URIs of the files that it left."""
+    """Write a job's files, set its final status, and return the URIs of the files."""
     if isinstance(files, OutputFiles):
         try:
             for uri, content in files.files.items():

@@ -53,7 +53,7 @@ class InvocationResult:
     How an invocation ended.
 
     :param payload: what the function returned, or what is said of its failure; JSON text.
-    :param is_error: whether the function raised, or came to grief otherwise.
+    :param is_error: whether the function raised, timed out or ended its process.
     :param log: what it wrote, and Lambda's own lines about it.
     """
 

@@ -55,7 +55,7 @@ class Refusal:
         self._reason = reason
 
     def invoke(self, configuration: FunctionConfiguration, invocation: Invocation) -> InvocationResult:  # noqa: ARG002
-        """Say why not."""
+        """Return a result that says why functions are not run."""
         payload = json.dumps({"errorType": "Emulator.FunctionsDisabled", "errorMessage": self._reason})
         return InvocationResult(payload.encode(), is_error=True, log=f"{self._reason}\n")
 
@@ -67,7 +67,7 @@ class Refusal:
 
 
 def install(runner: Runner) -> None:
-    """Let *runner* run the functions of this process's moto, from now on."""
+    """Run the functions of this process's moto with *runner* from now on."""
     with _LOCK:
         _RUNNERS.append(runner)
         _PATCHED.invoke = _invoke

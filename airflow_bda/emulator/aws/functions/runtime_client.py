@@ -20,7 +20,7 @@ def initialize_client(_user_agent: str) -> None:
 
 
 def next() -> tuple[bytes, dict[str, str]]:  # noqa: A001  the client calls it so
-    """Wait for an invocation, and give its event and what is told about it."""
+    """Wait for an invocation, and return its event and the headers that describe it."""
     return _call("GET", f"{_ROOT}/next")
 
 

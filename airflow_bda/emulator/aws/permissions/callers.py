@@ -56,7 +56,7 @@ class Caller:
         return (self.arn, self.role) if self.role else (self.arn,)
 
     def decide(self, question: Question) -> Decision:
-        """Say whether it may do something."""
+        """Return what its policies decide."""
         return Decision.ALLOWED if self.policies is None else decide(self.policies, question)
 
     def may(self, question: Question) -> bool:

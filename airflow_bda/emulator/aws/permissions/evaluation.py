@@ -38,7 +38,7 @@ class Question:
 
 
 def decide(documents: Iterable[Document], question: Question) -> Decision:
-    """Say what policy documents say to a call; one statement that denies is enough."""
+    """Decide whether policy documents allow a call; one statement that denies is enough to refuse it."""
     effects = {
         statement["Effect"]
         for document in documents
