@@ -43,13 +43,19 @@ _RESULTS_REMEDY = (
 _ACCOUNT_REMEDY = "Pass profile_arn, which makes this call unnecessary, or mend the connection's credentials."
 
 
-# What a task may return as it is: the next one gets it as a dictionary.
-allow_in_xcoms(
-    "airflow_bda.service.results.custom.ExtractedField",
-    "airflow_bda.service.results.job_result.JobResult",
-    "airflow_bda.service.results.job_result.SegmentResult",
-    "airflow_bda.service.statuses.JobState",
-)
+# What a task may return as it is: the next one gets it as a dictionary. By name: nothing here imports their modules.
+_PLAIN_DATA = {
+    "access.preflight.findings": ("Report",),
+    "service.outcomes": ("JobOutcome",),
+    "service.statuses": ("JobState",),
+    "service.results.custom": ("CustomOutput", "ExtractedField", "MatchedBlueprint"),
+    "service.results.document": ("DocumentOutput", "Element", "ImageOutput", "Page", "Representation"),
+    "service.results.job_result": ("JobResult", "SegmentResult"),
+    "service.results.media": ("AudioOutput", "AudioSegment", "Chapter", "Frame", "Shot", "Topic", "VideoOutput"),
+    "service.results.metadata": ("Asset", "JobMetadata", "SegmentPaths"),
+    "service.results.parts": ("BoundingBox", "Label", "Location", "SensitiveData", "StandardOutput", "TextSpan"),
+}
+allow_in_xcoms(*(f"airflow_bda.{module}.{name}" for module, names in _PLAIN_DATA.items() for name in names))
 
 
 class BdaHook(AsyncAwsHook):

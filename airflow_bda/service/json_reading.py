@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_bda.service.errors import BdaError
@@ -202,17 +202,18 @@ def plain(value: Any, depth: int = 0) -> Any:
         return _digits(value)
     if isinstance(value, Mapping):
         return {clean_text(str(name)): plain(item, depth + 1) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, Sequence):
         return [plain(item, depth + 1) for item in value]
-    return value
+    return plain(value.to_dict(), depth) if isinstance(value, PlainData) else value
 
 
 class PlainData:
     """What has a ``to_dict``, and passes through Airflow's XComs as what it returns."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        raise NotImplementedError
+        """Return plain data, which XComs and JSON take: every member by its name."""
+        members: dict[str, Any] = plain(vars(self))
+        return members
 
     def serialize(self) -> dict[str, Any]:
         """Return what Airflow stores as the XCom."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.service import errors
+from airflow_bda.service.json_reading import PlainData
 from airflow_bda.service.statuses import JobStatus
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _ERROR_CLASSES: dict[str, type[errors.BdaError]] = {
 
 
 @dataclass(frozen=True)
-class JobOutcome:
+class JobOutcome(PlainData):
     """
     The end of a wait: success, or the error to raise.
 
@@ -116,6 +117,10 @@ class JobOutcome:
             **facts,
         }
         return event | {"status": "error", "message": str(self.error), "error": failure}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, which XComs and JSON take: that of a trigger's event."""
+        return self.to_event()
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any] | None) -> JobOutcome:

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.service.arns import partition_of
+from airflow_bda.service.json_reading import PlainData
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def fault(name: str, text: str, remedy: str) -> Check:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(PlainData):
     """All that was looked at, in the order of looking."""
 
     checks: tuple[Check, ...]
@@ -77,6 +78,10 @@ class Report:
     def to_json(self) -> list[dict[str, Any]]:
         """Return the checks as plain data."""
         return [{**asdict(check), "level": check.level.value} for check in self.checks]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, which XComs and JSON take."""
+        return {"checks": self.to_json()}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from airflow_bda.service.results.parts import BoundingBox, Location, SensitiveDa
 
 
 @dataclass(frozen=True)
-class MatchedBlueprint:
+class MatchedBlueprint(json_reading.PlainData):
     """The blueprint that fits best, and how well (0 to 1)."""
 
     arn: str | None
@@ -95,7 +95,7 @@ class ExtractedField(json_reading.PlainData):
 
 
 @dataclass(frozen=True, repr=False)
-class CustomOutput:
+class CustomOutput(json_reading.PlainData):
     """
     The custom output of one segment.
 
@@ -160,6 +160,11 @@ class CustomOutput:
             if (below is None or (each.confidence is not None and each.confidence < below))
             and (found is None or each.found is found)
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document as the service wrote it, as plain data."""
+        document: dict[str, Any] = json_reading.plain(self.raw)
+        return document
 
     def __repr__(self) -> str:
         # What was extracted stays out of logs.

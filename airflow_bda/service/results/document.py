@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Representation:
+class Representation(json_reading.PlainData):
     """One text in the formats that the project asks for; the others are None."""
 
     text: str | None
@@ -43,7 +43,7 @@ class Representation:
 
 
 @dataclass(frozen=True)
-class Page:
+class Page(json_reading.PlainData):
     """
     One page.
 
@@ -82,7 +82,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Element:
+class Element(json_reading.PlainData):
     """
     A paragraph, table or figure.
 

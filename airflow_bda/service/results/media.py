@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class AudioSegment:
+class AudioSegment(json_reading.PlainData):
     """
     What one speaker says in one go.
 
@@ -54,7 +54,7 @@ class AudioSegment:
 
 
 @dataclass(frozen=True)
-class Topic:
+class Topic(json_reading.PlainData):
     """What a stretch of a recording is about."""
 
     index: int | None
@@ -78,7 +78,7 @@ class Topic:
 
 
 @dataclass(frozen=True)
-class Shot:
+class Shot(json_reading.PlainData):
     """A stretch of video without a cut."""
 
     index: int | None
@@ -100,7 +100,7 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class Frame:
+class Frame(json_reading.PlainData):
     """
     One picture of a video that the service looked at.
 
@@ -129,7 +129,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Chapter:
+class Chapter(json_reading.PlainData):
     """A stretch of video that belongs together."""
 
     index: int | None

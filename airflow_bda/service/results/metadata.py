@@ -32,7 +32,7 @@ _LARGEST = 1 << 25
 
 
 @dataclass(frozen=True)
-class SegmentPaths:
+class SegmentPaths(json_reading.PlainData):
     """
     Where the outputs of one segment (a part of the input that BDA took for a document of its own) are.
 
@@ -57,7 +57,7 @@ class SegmentPaths:
 
 
 @dataclass(frozen=True)
-class Asset:
+class Asset(json_reading.PlainData):
     """
     One input of a job; so far every job has one.
 
@@ -71,7 +71,7 @@ class Asset:
 
 
 @dataclass(frozen=True)
-class JobMetadata:
+class JobMetadata(json_reading.PlainData):
     """
     A job's outputs.
 

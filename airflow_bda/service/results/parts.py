@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class BoundingBox:
+class BoundingBox(json_reading.PlainData):
     """
     A rectangle, in ratios (0 to 1) of the width and height of what it is on: an image, a frame, or a page.
 
@@ -59,7 +59,7 @@ class BoundingBox:
 
 
 @dataclass(frozen=True)
-class Location:
+class Location(json_reading.PlainData):
     """
     Where something is.
 
@@ -113,7 +113,7 @@ def _points(source: Mapping[str, Any], name: str) -> tuple[tuple[float, float], 
 
 
 @dataclass(frozen=True)
-class TextSpan:
+class TextSpan(json_reading.PlainData):
     """
     A word or a line that was read.
 
@@ -170,7 +170,7 @@ class TextSpan:
 
 
 @dataclass(frozen=True)
-class Label:
+class Label(json_reading.PlainData):
     """
     A category, a logo, or a finding of content moderation.
 
@@ -214,7 +214,7 @@ class Label:
 
 
 @dataclass(frozen=True, repr=False)
-class SensitiveData:
+class SensitiveData(json_reading.PlainData):
     """
     A finding of sensitive data.
 
@@ -285,7 +285,7 @@ def _first_text(item: Mapping[str, Any], names: Sequence[str]) -> str | None:
 
 # Outputs are repr'd by logs and tracebacks, which must not hold documents: their repr is their size.
 @dataclass(frozen=True, repr=False, kw_only=True)
-class StandardOutput:
+class StandardOutput(json_reading.PlainData):
     """
     The standard output of one segment. One whose modality is not known here has no more than this.
 
@@ -309,6 +309,11 @@ class StandardOutput:
         """The findings of sensitive data, where the project asks for them."""
         name = self.modality.value.lower() if self.modality else ""
         return sensitive_data(self.raw, json_reading.mapping(self.raw, name))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document as the service wrote it, as plain data; it holds every text."""
+        document: dict[str, Any] = json_reading.plain(self.raw)
+        return document
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.raw)} members)"
