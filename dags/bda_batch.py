@@ -17,7 +17,15 @@ except ImportError:  # Airflow 2
 
 from airflow_bda.operators import BdaBatchOperator
 
-with DAG("bda_batch", schedule=None, start_date=datetime(2026, 1, 1), catchup=False, tags=["bda"], doc_md=__doc__):
+with DAG(
+    "bda_batch",
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    description="Every document under a prefix, in one task",
+    tags=["bda"],
+    doc_md=__doc__,
+):
     BdaBatchOperator(
         task_id="process",
         input_s3_prefix="s3://bda-input/",

@@ -7,6 +7,7 @@ triggerer Airflow gives it. Every shard is a batch of its own, with its own retr
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 try:  # Airflow 3
@@ -16,14 +17,23 @@ except ImportError:  # Airflow 2
 
 from airflow_bda.operators import BdaBatchOperator
 
+log = logging.getLogger(__name__)
 SHARDS = 4
 
 
-@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, tags=["bda"], doc_md=__doc__)
+@dag(
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    description="Every document under a prefix, shared out to four mapped tasks",
+    tags=["bda"],
+    doc_md=__doc__,
+)
 def bda_batch_sharded() -> None:
     """Process, merge."""
     process = BdaBatchOperator.partial(
         task_id="process",
+        map_index_template="shard {{ task.shard }}",
         input_s3_prefix="s3://bda-input/",
         output_s3_uri="s3://bda-output/sharded",
         blueprints=["arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-public-invoice"],
@@ -36,7 +46,8 @@ def bda_batch_sharded() -> None:
     @task(trigger_rule="none_failed")
     def merge(manifests: list[dict]) -> dict[str, int]:
         done = [manifest for manifest in manifests if manifest]
-        print(*(manifest["results_uri"] for manifest in done), sep="\n")
+        for manifest in done:
+            log.info("Results of shard: %s", manifest["results_uri"])
         return {name: sum(manifest["counts"][name] for manifest in done) for name in done[0]["counts"]} if done else {}
 
     merge(process.output)

@@ -2,12 +2,13 @@
 ### One document, from S3 to fields
 
 `invoke` starts one data automation job, `wait` waits for it in the triggerer without holding a worker slot, and
-`show_fields` prints what was found. Trigger it with the params of your own document; the defaults are those of the
-local emulator (`airflow-bda emulator`).
+`show_fields` logs and returns what was found. Trigger it with the params of your own document; the defaults are those
+of the local emulator (`airflow-bda emulator`).
 """
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
 try:  # Airflow 3
@@ -20,6 +21,8 @@ from airflow_bda.hooks import BdaHook
 from airflow_bda.operators import BdaInvokeOperator
 from airflow_bda.sensors import BdaStatusSensor
 
+# What is logged stands in the task's log as it happens; Airflow folds away what is printed.
+log = logging.getLogger(__name__)
 MANAGED = "arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-public-"
 
 
@@ -27,6 +30,7 @@ MANAGED = "arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-publi
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
+    description="One document, from S3 to its fields: invoke, wait without a worker slot, show",
     tags=["bda"],
     doc_md=__doc__,
     # Neither a second invoke nor a second wait starts a second job.
@@ -55,7 +59,7 @@ MANAGED = "arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-publi
     },
 )
 def bda_document() -> None:
-    """Invoke, wait, print."""
+    """Invoke, wait, show."""
     invoke = BdaInvokeOperator(
         task_id="invoke",
         input_s3_uri="{{ params.input_s3_uri }}",
@@ -65,11 +69,15 @@ def bda_document() -> None:
     wait = BdaStatusSensor(task_id="wait", invocation_arn=invoke.output, deferrable=True, timeout=3600)
 
     @task
-    def show_fields(metadata_uri: str) -> None:
+    def show_fields(metadata_uri: str) -> list[dict]:
+        """Log each field, and return them: a few of one document. BdaResultsOperator makes tables of many."""
+        rows = []
         for segment in BdaHook().get_results(metadata_uri).segments:
-            print(f"Segment {segment.index}: {segment.pages} pages, {segment.custom_status or 'no blueprint'}")
+            log.info("Segment %s: %s pages, %s", segment.index, segment.pages, segment.custom_status or "no blueprint")
             for field in segment.custom.fields() if segment.custom else ():
-                print(f"  {field.path} = {field.value!r} (confidence {field.confidence})")
+                log.info("  %s = %r (confidence %s)", field.path, field.value, field.confidence)
+                rows.append({"segment": segment.index, "field": field.path, "value": field.value})
+        return rows
 
     show_fields(wait.output)
 

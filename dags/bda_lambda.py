@@ -2,7 +2,7 @@
 ### One document, by way of a Lambda function
 
 For those whose workers may invoke a function, and not BDA itself. `invoke` has the function start one data automation
-job, `wait` waits for it in the triggerer, and `show_fields` prints what was found.
+job, `wait` waits for it in the triggerer, and `show_fields` logs what was found and returns it.
 
 Deploy the function first: `airflow-bda lambda package` makes its zip, `airflow-bda lambda template` the CloudFormation
 template. Both work with the local emulator too (`airflow-bda emulator`), where the function runs on this machine.
@@ -10,6 +10,7 @@ template. Both work with the local emulator too (`airflow-bda emulator`), where 
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
 try:  # Airflow 3
@@ -22,6 +23,8 @@ from airflow_bda.hooks import BdaHook
 from airflow_bda.operators import BdaLambdaInvokeOperator
 from airflow_bda.sensors import BdaStatusSensor
 
+# What is logged stands in the task's log as it happens; Airflow folds away what is printed.
+log = logging.getLogger(__name__)
 MANAGED = "arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-public-"
 
 
@@ -29,7 +32,8 @@ MANAGED = "arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-publi
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    tags=["bda"],
+    description="One document by way of a Lambda function. Needs the function: airflow-bda lambda template",
+    tags=["bda", "needs a Lambda function"],
     doc_md=__doc__,
     # Neither a second invoke nor a second wait starts a second job.
     default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
@@ -63,7 +67,7 @@ MANAGED = "arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-publi
     },
 )
 def bda_lambda() -> None:
-    """Invoke the function, wait for the job, print."""
+    """Invoke the function, wait for the job, show."""
     invoke = BdaLambdaInvokeOperator(
         task_id="invoke",
         function_name="{{ params.function_name }}",
@@ -74,10 +78,13 @@ def bda_lambda() -> None:
     wait = BdaStatusSensor(task_id="wait", invocation_arn=invoke.output, deferrable=True, timeout=3600)
 
     @task
-    def show_fields(metadata_uri: str) -> None:
+    def show_fields(metadata_uri: str) -> list[dict]:
+        rows = []
         for segment in BdaHook().get_results(metadata_uri).segments:
             for field in segment.custom.fields() if segment.custom else ():
-                print(f"{field.path} = {field.value!r} (confidence {field.confidence})")
+                log.info("%s = %r (confidence %s)", field.path, field.value, field.confidence)
+                rows.append({"segment": segment.index, "field": field.path, "value": field.value})
+        return rows
 
     show_fields(wait.output)
 

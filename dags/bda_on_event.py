@@ -50,6 +50,7 @@ Airflow 3.0 or later; on Airflow 2 this file has only the first DAG, and `bda_do
 from __future__ import annotations
 
 import json
+import logging
 import os
 from datetime import datetime, timedelta
 from typing import Any
@@ -70,6 +71,8 @@ from airflow_bda.triggers import BdaJobEventTrigger
 
 QUEUE_URL = os.environ.get("BDA_EVENTS_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/bda-events")
 MANAGED = "arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-public-"
+# What is logged stands in the task's log as it happens; Airflow folds away what is printed.
+log = logging.getLogger(__name__)
 RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=30)}
 
 
@@ -77,6 +80,7 @@ RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=30)}
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
+    description="Start a job that tells EventBridge of its end; bda_on_event takes up from there",
     tags=["bda"],
     doc_md=__doc__,
     default_args=RETRIES,
@@ -126,7 +130,8 @@ if AssetWatcher is not None:
         schedule=[ended_jobs],
         start_date=datetime(2026, 1, 1),
         catchup=False,
-        tags=["bda"],
+        description="Collect the fields of jobs that ended. Needs an SQS queue and an EventBridge rule: see its docs",
+        tags=["bda", "needs a queue and a rule"],
         doc_md=__doc__,
         default_args=RETRIES,
     )
@@ -139,12 +144,13 @@ if AssetWatcher is not None:
             payloads = [event.extra["payload"] for event in triggering_asset_events[ended_jobs]]
             return list({payload["key"]: payload for payload in payloads}.values())
 
-        @task
+        # In place of "0", "1", ...
+        @task(map_index_template="{{ task.op_kwargs['job']['input_s3_uri'] }}")
         def collect(job: dict) -> str | None:
             """Write one job's results where a second time would write them again."""
             if job["status"] != "Success":
                 state = BdaHook().get_status(job["invocation_arn"])
-                print(f"{job['input_s3_uri']}: {state.status}, {state.error_type}: {state.error_message}")
+                log.warning("%s: %s, %s: %s", job["input_s3_uri"], state.status, state.error_type, state.error_message)
                 return None
             segments = BdaHook().get_results(job["output_metadata_uri"]).segments
             fields = [

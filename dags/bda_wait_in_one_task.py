@@ -8,6 +8,7 @@ triggerer waits, and comes back with the result. Its XCom `return_value` is the 
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
 try:  # Airflow 3
@@ -19,6 +20,8 @@ except ImportError:  # Airflow 2
 from airflow_bda.hooks import BdaHook
 from airflow_bda.operators import BdaInvokeOperator
 
+# What is logged stands in the task's log as it happens; Airflow folds away what is printed.
+log = logging.getLogger(__name__)
 PUBLIC = "arn:aws:bedrock:us-east-1:aws:data-automation-project/public-default"
 
 
@@ -26,6 +29,7 @@ PUBLIC = "arn:aws:bedrock:us-east-1:aws:data-automation-project/public-default"
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
+    description="One document in one task, which waits in the triggerer",
     tags=["bda"],
     doc_md=__doc__,
     # A second try waits for the job of the first.
@@ -52,7 +56,7 @@ PUBLIC = "arn:aws:bedrock:us-east-1:aws:data-automation-project/public-default"
     },
 )
 def bda_wait_in_one_task() -> None:
-    """Invoke and wait in one task, then print the text."""
+    """Invoke and wait in one task, then sum up the result."""
     process = BdaInvokeOperator(
         task_id="process",
         input_s3_uri="{{ params.input_s3_uri }}",
@@ -64,9 +68,16 @@ def bda_wait_in_one_task() -> None:
     )
 
     @task
-    def show_summary(metadata_uri: str) -> None:
+    def show_summary(metadata_uri: str) -> dict[str, int]:
         result = BdaHook().get_results(metadata_uri)
-        print(f"{result.metadata.modality}: {result.segment_count} segments, {result.pages} pages, see {metadata_uri}")
+        log.info(
+            "%s: %s segments, %s pages, see %s",
+            result.metadata.modality,
+            result.segment_count,
+            result.pages,
+            metadata_uri,
+        )
+        return {"segments": result.segment_count, "pages": result.pages}
 
     show_summary(process.output["output_metadata_uri"])
 

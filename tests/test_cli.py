@@ -208,3 +208,52 @@ def test_a_reader_that_goes_away_ends_the_command_quietly():
 
     assert ended.returncode == 1
     assert ended.stderr == ""
+
+
+def test_results_takes_the_arn_too(document, output, capsys, monkeypatch):
+    assert main(["invoke", "--input", document, "--output", output, "--project", PROJECT, "--wait"]) == 0
+    arn, uri = capsys.readouterr().out.splitlines()
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+
+    assert main(["results", arn, "--json"]) == 0
+    by_arn = capsys.readouterr().out
+    assert main(["results", uri, "--json", "--region", "us-east-1"]) == 0
+    assert capsys.readouterr().out == by_arn
+
+
+def test_a_job_without_results_is_named(bda_emulator, document, output, capsys):
+    bda_emulator.faults.add("stuck_job")
+    assert main(["invoke", "--input", document, "--output", output, "--project", PROJECT]) == 0
+    arn = capsys.readouterr().out.strip()
+
+    assert main(["results", arn]) == 1
+    said = capsys.readouterr().err
+    assert "has no results" in said
+    assert arn in said
+
+
+@pytest.mark.parametrize("command", [["status", "ARN"], ["results", "s3://bda-out/job_metadata.json"]], ids=" ".join)
+def test_an_unknown_connection_is_not_another_ones_credentials(bda_emulator, command, capsys):
+    arn = "arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/11111111-2222-3333-4444-555555555555"
+    before = sum(bda_emulator.calls.values())
+
+    assert main([arn if word == "ARN" else word for word in command] + ["--conn-id", "no_such_connection"]) == 1
+
+    assert "Airflow has no connection 'no_such_connection'" in capsys.readouterr().err
+    assert sum(bda_emulator.calls.values()) == before
+
+
+@pytest.mark.parametrize("library", ["moto", "rich", "flask", "pdfplumber"])
+def test_a_demo_without_its_libraries_says_how_to_install_them(library, tmp_path):
+    code = "import sys; sys.modules[sys.argv.pop(1)] = None; from airflow_bda.cli import main; sys.exit(main())"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, library, "demo", "--state", str(tmp_path / "demo")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+    assert ended.returncode == 1
+    assert "pip install 'airflow-provider-bda[local" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import sys
 from argparse import ArgumentTypeError
@@ -49,7 +50,29 @@ def hook_of(args: Namespace) -> Iterator[BdaHook]:
             os.environ["AIRFLOW_HOME"] = stack.enter_context(TemporaryDirectory(prefix="airflow-bda-"))
         from airflow_bda.hooks import BdaHook
 
+        if args.conn_id is not None:
+            _check_connection(args.conn_id)
         yield BdaHook(aws_conn_id=args.conn_id, region_name=args.region)
+
+
+def _check_connection(conn_id: str) -> None:
+    """
+    Refuse a connection that Airflow does not have: its hook would go on with whatever credentials AWS's tools find.
+
+    :raises BdaRequestError: says how to add it.
+    """
+    from airflow.exceptions import AirflowNotFoundException
+
+    from airflow_bda.hooks import BdaHook
+    from airflow_bda.service.errors import BdaRequestError
+
+    try:
+        BdaHook.get_connection(conn_id)
+    except AirflowNotFoundException as error:
+        raise BdaRequestError(
+            f"Airflow has no connection {conn_id!r}. Add it with `airflow connections add {shlex.quote(conn_id)}"
+            " --conn-type aws`, or leave out --conn-id to use the credentials that AWS's own tools find."
+        ) from error
 
 
 def _say_if_nobody_answers() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 _USAGE_ERROR = 2
+# Those that the extra "local" brings and Airflow does not.
+_LIBRARIES = ("moto", "pdfplumber", "pypdfium2", "docx", "rapidfuzz", "PIL", "av")
 _LIBRARIES_MISSING = "{error}. The demo needs more libraries: pip install 'airflow-provider-bda[local,ocr]'"
 
 
@@ -47,19 +50,31 @@ def run(args: Namespace) -> int:
         for problem in error.problems:
             _say(problem)
         return _USAGE_ERROR
-    try:
-        from airflow_bda.demo.session import run_demo
-    except ModuleNotFoundError as error:
-        _say(_LIBRARIES_MISSING.format(error=error))
-        return 1
     workplace = Workplace(args.state.absolute())
     with ExitStack() as stack:
         try:
+            # The emulator itself is imported later, while Airflow loads.
+            _import_libraries()
+            from airflow_bda.demo.session import run_demo
+
             stack.enter_context(workplace.occupied())
+            return run_demo(files, workplace)
         except WorkplaceError as error:
             _say(str(error))
-            return 1
-        return run_demo(files, workplace)
+        except ModuleNotFoundError as error:
+            _say(_LIBRARIES_MISSING.format(error=error))
+    return 1
+
+
+def _import_libraries() -> None:
+    """
+    Check for the libraries of the extra ``local``, before anything is started.
+
+    :raises ModuleNotFoundError: names one that is missing.
+    """
+    for name in _LIBRARIES:
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(f"No module named {name!r}")
 
 
 def _say(text: str) -> None:

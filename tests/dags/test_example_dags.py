@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,8 @@ def test_all_load(dag_bag):
 def test_all_explain_themselves_and_their_params(dag_bag):
     for dag in dag_bag.dags.values():
         assert dag.doc_md
+        # The list of DAGs shows it: what it does, in half a line.
+        assert 20 < len(dag.description) < 120, dag.dag_id
         for name in dag.params:
             param = dag.params.get_param(name)
             assert param.schema.get("title"), (dag.dag_id, name)
@@ -57,6 +60,28 @@ def test_runs_to_the_end_with_one_job(dag_bag, samples, bda_emulator, dag_id):
         dag_bag.dags[dag_id].task_ids, "success"
     )
     assert [(job.input_s3_uri, str(job.status)) for job in bda_emulator.jobs] == [(samples, "Success")]
+
+
+def test_those_that_need_resources_say_so_before_they_are_triggered(dag_bag):
+    needy = {dag_id for dag_id, dag in dag_bag.dags.items() if any(tag.startswith("needs ") for tag in dag.tags)}
+
+    assert needy == {"bda_lambda", "bda_on_event"} & set(dag_bag.dags)
+    assert all("Needs" in dag_bag.dags[dag_id].description for dag_id in needy)
+
+
+def test_the_fields_are_logged_and_returned(dag_bag, samples, bda_emulator, caplog):
+    """Not printed: Airflow's log page folds printed lines away."""
+    caplog.set_level("INFO")
+    document = (resources.files("airflow_bda.emulator") / "samples" / "invoice.pdf").read_bytes()
+    bda_emulator.upload(document, "invoice.pdf", bucket="bda-input")
+
+    run = dag_bag.dags["bda_document"].test()
+
+    (shown,) = [ti for ti in run.get_task_instances() if ti.task_id == "show_fields"]
+    rows = shown.xcom_pull(task_ids="show_fields")
+    assert {"segment": 0, "field": "InvoiceNumber", "value": "TR-2026-0417"} in rows
+    for row in rows:
+        assert f"  {row['field']} = {row['value']!r} " in caplog.text
 
 
 def test_params_lead_to_another_document(dag_bag, samples, bda_emulator, sample_pdf):
@@ -78,6 +103,13 @@ def test_submits_and_waits_for_nothing(dag_bag, samples, bda_emulator):
 
     assert str(run.state) == "success"
     assert [(job.input_s3_uri, str(job.status)) for job in bda_emulator.jobs] == [(samples, "Created")]
+
+
+def test_mapped_tasks_have_names(dag_bag, samples, bda_emulator):
+    run = dag_bag.dags["bda_batch_sharded"].test()
+
+    names = {ti.rendered_map_index for ti in run.get_task_instances() if ti.task_id == "process"}
+    assert names == {"shard 0/4", "shard 1/4", "shard 2/4", "shard 3/4"}
 
 
 @pytest.mark.parametrize("dag_id", ["bda_batch", "bda_batch_sharded"])
