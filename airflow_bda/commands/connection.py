@@ -61,7 +61,7 @@ def _check_connection(conn_id: str) -> None:
 
     :raises BdaRequestError: says how to add it.
     """
-    from airflow.exceptions import AirflowNotFoundException
+    from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined]
 
     from airflow_bda.hooks import BdaHook
     from airflow_bda.service.errors import BdaRequestError
