@@ -10,7 +10,7 @@ FROM apache/airflow:3.3.2-python3.12 AS airflow
 # The wheel, apart: neither sources nor build tools get into the image.
 FROM airflow AS wheel
 COPY --chown=airflow:root constraints/build.txt /tmp/build.txt
-RUN pip install --quiet --no-cache-dir --constraint /tmp/build.txt hatchling
+RUN pip install --quiet --no-cache-dir --require-hashes --requirement /tmp/build.txt
 COPY --chown=airflow:root pyproject.toml README.md LICENSE /tmp/source/
 COPY --chown=airflow:root dags /tmp/source/dags
 COPY --chown=airflow:root airflow_bda /tmp/source/airflow_bda

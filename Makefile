@@ -68,19 +68,15 @@ bench: setup ## Run the benchmarks and print `name value` lines beside their tab
 	@.venv/bin/python benchmarks/batch.py
 	@.venv/bin/python benchmarks/results.py
 
-audit: ## Ask the advisory database about every pinned dependency; needs the network; ROWS="newest build" picks some
-	@for pins in $(or $(ROWS),$(basename $(notdir $(wildcard constraints/*.txt)))); do \
-	  echo "audit: constraints/$$pins.txt"; \
-	  tools/uv tool run --quiet pip-audit --progress-spinner off --disable-pip --no-deps \
-	    --requirement "constraints/$$pins.txt" || failed=1; \
-	done; exit $${failed:-0}
+audit: setup ## Ask the advisory database about every pinned dependency; needs the network; ROWS="newest build" picks some
+	@.venv/bin/python tools/audit.py $(ROWS)
 
 docs: setup ## Build the manual into docs/_build/html; a warning is an error
 	@# All of it anew, since the pages are made from the program as well.
 	@.venv/bin/sphinx-build -W --keep-going -E -q -b html -d docs/_build/doctrees docs docs/_build/html
 	@echo "docs: docs/_build/html/index.html"
 
-dist: setup ## Build wheel and sdist into dist/ and check them
+dist: setup ## Build wheel and sdist into dist/, check them, and list what they need (SBOM)
 	@.venv/bin/python tools/build.py
 
 mwaa: dist ## Write and try plugins.zip and requirements.txt for Amazon MWAA; AIRFLOW=3.0.6 picks its version

@@ -1,4 +1,8 @@
-"""Build the wheel and the sdist into dist/, and check that they are what users need. `make dist` runs this."""
+"""
+Build the wheel and the sdist into dist/, and check that they are what users need. `make dist` runs this.
+
+Beside them it writes a bill of materials, of what the package needs at run time.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ import zipfile
 from configparser import ConfigParser
 from pathlib import Path
 
+import sbom
 from packaging.metadata import Metadata
 from packaging.utils import parse_wheel_filename
 from rows import CONSTRAINTS, ROOT
@@ -36,6 +41,9 @@ def main() -> int:
     except CheckError as error:
         print(f"dist: {wheel.name}: {error}", file=sys.stderr)
         return 1
+    bill = DIST / f"{wheel.name.partition('-py3')[0]}.cdx.json"
+    listed = sbom.write(bill, _metadata(wheel))
+    print(f"dist: {bill.relative_to(ROOT)}, a bill of materials of {listed} packages")
     for file in (wheel, sdist):
         print(f"dist: {file.relative_to(ROOT)} ({file.stat().st_size // 1024} KiB)")
     return 0
@@ -65,6 +73,11 @@ def check_wheel(wheel: Path) -> None:
     declared.read_string(entry_points)
     if not set(declared.sections()) >= SCRIPTS:
         raise CheckError(f"lacks entry points: {', '.join(sorted(SCRIPTS - set(declared.sections())))}")
+
+
+def _metadata(wheel: Path) -> bytes:
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.read(next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA")))
 
 
 def _expected() -> set[str]:

@@ -6,7 +6,8 @@ Write the pins in constraints/ anew. For maintainers; `make` only reads them.
     .venv/bin/python tools/lock.py --mwaa FOLDER      when MWAA's constraint files have changed
 
 FOLDER holds MWAA's files as `<airflow version>.constraints.txt`. They are not ours to keep here; without them a row
-keeps the pins that it has and only adds what is missing. Pins are held unless `--upgrade` is given.
+keeps the pins that it has and only adds what is missing. Pins are held unless `--upgrade` is given. Every pin has the
+hashes of all its files, and whatever installs from these lists requires them.
 """
 
 from __future__ import annotations
@@ -25,8 +26,14 @@ if TYPE_CHECKING:
 
 # moto is a test tool here and no part of what runs on MWAA: the emulator needs a newer one than MWAA pins.
 OURS = frozenset({"moto", "py-partiql-parser"})
-# What looks at the Lambda template, which fits into no environment of ours, and what looks at Airflow's UI.
-TOOLS = {"browser": "selenium>=4.30", "checkov": "checkov>=3.2"}
+# What fits into no environment of ours, or is no part of one: it looks at the pins, at Airflow's UI, at the Lambda
+# template, and lists what the package needs.
+TOOLS = {
+    "audit": "pip-audit>=2.9",
+    "browser": "selenium>=4.30",
+    "checkov": "checkov>=3.2",
+    "sbom": "cyclonedx-bom>=7.0",
+}
 
 
 def main() -> None:
@@ -119,7 +126,7 @@ def _compile(output: Path, *arguments: str, upgrade: bool) -> None:
     subprocess.run(
         [
             *(str(ROOT / "tools" / "uv"), "pip", "compile", "--quiet"),
-            *("--no-header", "--no-annotate", "--no-emit-index-url"),
+            *("--no-header", "--no-annotate", "--no-emit-index-url", "--generate-hashes"),
             *(f"--output-file={output}", *arguments),
             *(["--upgrade"] if upgrade else []),
         ],

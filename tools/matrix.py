@@ -166,8 +166,11 @@ def _install(environment: Environment, wheel: Path) -> None:
     _uv("venv", f"--python={python.stdout.strip()}", str(environment.folder))
     _uv(
         *("pip", "install", f"--python={environment.python}"),
-        *(f"--constraints={environment.row.file}", f"{wheel}[local,ocr]", "--group=test"),
+        *("--require-hashes", f"--requirements={environment.row.file}"),
     )
+    _uv("pip", "install", f"--python={environment.python}", "--no-deps", str(wheel))
+    # The wheel's own word about what it needs, which the list of pins must not stand in for.
+    _uv("pip", "check", f"--python={environment.python}")
     stamp.write_text(made_from)
 
 

@@ -20,7 +20,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from rows import PYTHON, ROOT, ROWS, Row
+from rows import PYTHON, ROOT, ROWS, Row, pins
 
 from airflow_bda.mwaa.files import PLUGINS_FOLDER, WEB_SERVERS
 from airflow_bda.mwaa.wheel import DISTRIBUTION
@@ -173,7 +173,10 @@ def _install(image: Image, row: Row, files: Path) -> None:
     essential = files / "essential.txt"
     essential.write_text(f"apache-airflow=={image.airflow}\n")
     # Where the file names no constraints, MWAA adds its own list.
-    own_list = () if "--constraint " in text else (f"--constraint={row.file}",)
+    listed = files / "list.txt"
+    # Without hashes, as MWAA's own list is: pip would ask for one of the wheel too.
+    listed.write_text("".join(f"{name}=={version}\n" for name, version in pins(row.file).items()))
+    own_list = () if "--constraint " in text else (f"--constraint={listed}",)
     image.run(
         *("-m", "pip", "install", "--quiet", f"--constraint={essential}", f"--requirement={requirements}", *own_list),
         PIP_NO_INDEX="1",

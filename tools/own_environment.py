@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def make(name: str) -> Path:
     """
-    Make ``.venvs/<name>`` at the pins of ``constraints/<name>.txt``, unless it is there, made from the same pins.
+    Make ``.venvs/<name>`` of what ``constraints/<name>.txt`` lists, unless it is there, made from the same list.
 
     :return: its folder of programs.
     """
@@ -22,7 +22,8 @@ def make(name: str) -> Path:
     made_from = environment / "made-from.txt"
     if not made_from.exists() or made_from.read_text() != pins.read_text():
         _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(environment))
-        _uv("pip", "install", "--quiet", "--python", str(environment / "bin" / "python"), "--requirements", str(pins))
+        python = str(environment / "bin" / "python")
+        _uv("pip", "install", "--quiet", "--python", python, "--require-hashes", "--requirements", str(pins))
         # Written last, so that what was interrupted is made anew.
         made_from.write_text(pins.read_text())
     return environment / "bin"

@@ -71,11 +71,13 @@ PRE_RELEASES = {
 
 
 def pins(file: Path, python: str = PYTHON) -> dict[str, str]:
-    """Read a constraints file: canonical name to version, of the lines that hold for a Python version."""
+    """Read a file of pins: canonical name to version, of the lines that hold for a Python version."""
     environment = {**default_environment(), "python_version": python, "python_full_version": f"{python}.0"}
     pinned = {}
     for line in file.read_text().splitlines():
-        requirement = Requirement(line)
+        if line.lstrip().startswith("--hash="):
+            continue
+        requirement = Requirement(line.rstrip(" \\"))
         if requirement.marker is None or requirement.marker.evaluate(environment):
             (specifier,) = requirement.specifier
             pinned[canonicalize_name(requirement.name)] = specifier.version

@@ -3,6 +3,9 @@ Write what the package needs in an image that has Airflow already: requirements.
 
 What the image has keeps its version, which Airflow's maintainers tested with all the rest of it. What it lacks gets the
 version of our own tests, and so does the AWS SDK, whose parts fit only one another.
+
+Hashes are left out. pip checks them for all that it installs or for nothing, and the parts of Celery, which the image
+needs besides our pins, have none here.
 """
 
 from __future__ import annotations
@@ -28,8 +31,13 @@ def main() -> None:
     _write("requirements.txt", requirements)
     present = {_canonical(found.name): found.version for found in metadata.distributions() if found.name}
     kept = {name: version for name, version in present.items() if name not in AWS_SDK | CELERYS_OWN}
-    ours = [line for line in (FOLDER / "newest.txt").read_text().splitlines() if _name(line) not in kept]
+    ours = [pin for pin in _pins(FOLDER / "newest.txt") if _name(pin) not in kept]
     _write("constraints.txt", [*(f"{name}=={version}" for name, version in sorted(kept.items())), *ours])
+
+
+def _pins(file: Path) -> list[str]:
+    lines = file.read_text().splitlines()
+    return [line.rstrip(" \\") for line in lines if not line.lstrip().startswith("--hash=")]
 
 
 def _name(pin: str) -> str:
