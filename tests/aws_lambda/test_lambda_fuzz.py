@@ -171,6 +171,7 @@ def test_no_input_breaks_it(name, data):
 
 
 @pytest.mark.fuzz
+@pytest.mark.timeout(0)
 @pytest.mark.parametrize("name", CHECKS)
 @settings(max_examples=EXAMPLES, **_SHARED)
 @given(data=st.data())

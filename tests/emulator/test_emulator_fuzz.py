@@ -130,6 +130,7 @@ def test_no_request_breaks_it(known, url, data):
 
 
 @pytest.mark.fuzz
+@pytest.mark.timeout(0)
 @settings(max_examples=EXAMPLES, **_SHARED)
 @given(data=st.data())
 def test_no_request_breaks_it_for_long(known, url, data):

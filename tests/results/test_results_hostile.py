@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import pickle
 import threading
 import tracemalloc
@@ -19,6 +20,8 @@ from airflow_bda.service.results.job_result import assemble_result
 from airflow_bda.service.results.json_file import WINDOW, BytesContent, JsonFile
 from airflow_bda.service.results.metadata import JobMetadata
 
+# Longer by `make test-fuzz`.
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "3000"))
 FOLDER = "s3://bda-results/out/job"
 URI = f"{FOLDER}/job_metadata.json"
 STANDARD, CUSTOM = f"{FOLDER}/0/standard_output/0/result.json", f"{FOLDER}/0/custom_output/0/result.json"
@@ -159,9 +162,7 @@ json_values = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
-@given(st.dictionaries(st.text(max_size=4), json_values, max_size=5), st.sampled_from([None, 0, 3]))
-def test_a_file_is_read_as_the_json_module_reads_it(document, indent):
+def check_like_the_json_module(document, indent):
     content = json.dumps(document, indent=indent).encode()
     read = opened(content)
     assert dict(read) == json.loads(json_text(content))
@@ -188,16 +189,12 @@ MEMBERS = (
 documents = st.fixed_dictionaries({}, optional=dict.fromkeys(MEMBERS, json_values))
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
-@given(documents, documents, st.sampled_from(["DOCUMENT", "IMAGE", "AUDIO", "VIDEO", "", "HOLOGRAM"]))
-def test_any_json_is_read(standard, custom, modality):
+def check_any_json(standard, custom, modality):
     read = JobMetadata.parse(metadata(standard=STANDARD, custom=CUSTOM) | {"semantic_modality": modality}, URI)
     assert use(assemble_result(read, {STANDARD: json.dumps(standard), CUSTOM: json.dumps(custom)}))
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
-@given(st.binary(max_size=200) | st.text(max_size=200) | json_values.map(json.dumps))
-def test_anything_is_read_or_refused_by_name(content):
+def check_anything(content):
     try:
         read = JobMetadata.parse(metadata(standard=STANDARD), URI)
         outcome = use(assemble_result(read, {STANDARD: content}))
@@ -205,6 +202,77 @@ def test_anything_is_read_or_refused_by_name(content):
         outcome = str(error)
         assert STANDARD in outcome
     assert outcome
+
+
+def check_metadata(content):
+    """Whatever the list of a job's files holds, it is read or refused by name."""
+    try:
+        read = JobMetadata.parse(content, URI)
+        outcome = use(assemble_result(read, dict.fromkeys(read.own_output_uris(), "{}")))
+    except BdaError as error:
+        outcome = str(error)
+        assert "s3://" in outcome
+    assert outcome
+
+
+@st.composite
+def spoiled(draw):
+    """Draw JSON of which a part was taken out, doubled or overwritten."""
+    content = json.dumps(draw(documents)).encode()
+    start, end = sorted((draw(st.integers(0, len(content))), draw(st.integers(0, len(content)))))
+    between = draw(st.sampled_from([b"", content[start:end] * 2, b"\xff", b"NaN", b"1e999", b"[" * 3000]))
+    return content[:start] + between + content[end:]
+
+
+segments = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("standard_output_path", "custom_output_path", "custom_output_status"), json_values),
+        "standard_output_path": st.sampled_from([STANDARD, f"{FOLDER}/../x", "s3://", "\ud800", FOLDER]) | json_values,
+    },
+)
+lists_of_files = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("job_id", "job_status", "semantic_modality"), json_values),
+        "output_metadata": json_values
+        | st.lists(json_values | st.fixed_dictionaries({"segment_metadata": st.lists(segments | json_values)})),
+    },
+)
+CHECKS = {
+    "like the json module": (
+        st.tuples(st.dictionaries(st.text(max_size=4), json_values, max_size=5), st.sampled_from([None, 0, 3])),
+        check_like_the_json_module,
+    ),
+    "any JSON": (
+        st.tuples(documents, documents, st.sampled_from(["DOCUMENT", "IMAGE", "AUDIO", "VIDEO", "", "HOLOGRAM"])),
+        check_any_json,
+    ),
+    "anything": (
+        st.tuples(st.binary(max_size=200) | st.text(max_size=200) | json_values.map(json.dumps) | spoiled()),
+        check_anything,
+    ),
+    "metadata": (st.tuples(lists_of_files | json_values.map(json.dumps) | st.binary(max_size=200)), check_metadata),
+}
+_SHARED = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
+
+
+@pytest.mark.parametrize("name", CHECKS)
+@settings(max_examples=100, derandomize=True, **_SHARED)
+@given(data=st.data())
+def test_no_file_breaks_the_reader(name, data):
+    values, check = CHECKS[name]
+    check(*data.draw(values))
+
+
+@pytest.mark.fuzz
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("name", CHECKS)
+@settings(max_examples=EXAMPLES, **_SHARED)
+@given(data=st.data())
+def test_no_file_breaks_the_reader_for_long(name, data):
+    values, check = CHECKS[name]
+    check(*data.draw(values))
 
 
 def large_document(megabytes):
