@@ -2,22 +2,21 @@
 ### A batch over many workers
 
 Four mapped tasks share the documents of one prefix: each takes those that fall to its shard, on whatever worker or
-triggerer Airflow gives it. Every shard is a batch of its own, with its own retries; `merge` counts them together.
+triggerer Airflow gives it. Every shard is a batch of its own, with its own retries; `merge` writes the results of all
+of them as one table.
 """
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
 
 try:  # Airflow 3
-    from airflow.sdk import dag, task
+    from airflow.sdk import dag
 except ImportError:  # Airflow 2
-    from airflow.decorators import dag, task
+    from airflow.decorators import dag
 
-from airflow_bda.operators import BdaBatchOperator
+from airflow_bda.operators import BdaBatchOperator, BdaResultsOperator
 
-log = logging.getLogger(__name__)
 SHARDS = 4
 
 
@@ -43,14 +42,13 @@ def bda_batch_sharded() -> None:
         retries=3,
     ).expand(shard=[f"{number}/{SHARDS}" for number in range(SHARDS)])
 
-    @task(trigger_rule="none_failed")
-    def merge(manifests: list[dict]) -> dict[str, int]:
-        done = [manifest for manifest in manifests if manifest]
-        for manifest in done:
-            log.info("Results of shard: %s", manifest["results_uri"])
-        return {name: sum(manifest["counts"][name] for manifest in done) for name in done[0]["counts"]} if done else {}
-
-    merge(process.output)
+    BdaResultsOperator(
+        task_id="merge",
+        # The manifests of all shards; a shard without documents is skipped, and has none.
+        metadata_uris=process.output,
+        output_s3_uri="s3://bda-output/tables",
+        trigger_rule="none_failed",
+    )
 
 
 bda_batch_sharded()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from airflow_bda.service.s3 import S3Uri
 from airflow_bda.service.statuses import UnexpectedAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from airflow_bda.engine.waiter import WaitLimits
     from airflow_bda.hooks.bda import BdaHook
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _ABSENT_CODES = frozenset({"404", "NoSuchKey", "NotFound"})
 # 412: the condition does not hold. 409: it cannot be told yet, because another write is under way.
 _CONDITION_FAILED, _CONDITION_UNDECIDED = "PreconditionFailed", "ConditionalRequestConflict"
+# An upload in parts cannot be completed again after either: its parts must be sent anew.
+_UPLOAD_OVER = frozenset({_CONDITION_UNDECIDED, "NoSuchUpload"})
 
 
 class _Client:
@@ -96,18 +98,15 @@ class HookStore:
     async def put(self, uri: str, body: bytes, *, if_absent: bool = False, if_etag: str | None = None) -> str:
         """Write an object and return its ETag."""
         place = S3Uri.parse(uri)
-        condition = {"IfNoneMatch": "*"} if if_absent else {"IfMatch": if_etag} if if_etag else {}
-        try:
+        with _conflicts(uri, if_etag):
             response = await self._client.call(
-                "put_object", Bucket=place.bucket, Key=place.key, Body=body, ContentType="application/json", **condition
+                "put_object",
+                Bucket=place.bucket,
+                Key=place.key,
+                Body=body,
+                ContentType="application/json",
+                **_condition(if_absent=if_absent, if_etag=if_etag),
             )
-        except ClientError as error:
-            code = error_code(error)
-            if code == _CONDITION_FAILED or (if_etag and code in _ABSENT_CODES):
-                raise ConflictError(uri) from error
-            if code == _CONDITION_UNDECIDED:
-                raise TimeoutError(uri) from error
-            raise
         return str(response["ETag"])
 
     async def head(self, uri: str) -> Document | None:
@@ -218,13 +217,36 @@ class HookUpload:
             answer = await self._patient_call("upload_part", UploadId=self._id, PartNumber=number, Body=piece)
             self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
 
-    async def finish(self) -> None:
+    async def finish(self, *, if_absent: bool = False, if_etag: str | None = None) -> None:
         """Make the object visible."""
-        if self._id is None:
-            await self._patient_call("put_object", Body=self._small, ContentType="application/json")
-        else:
-            parts = {"Parts": self._parts}
-            await self._patient_call("complete_multipart_upload", UploadId=self._id, MultipartUpload=parts)
+        condition = _condition(if_absent=if_absent, if_etag=if_etag)
+        try:
+            if self._id is None:
+                await self._conditional_call(
+                    "put_object", if_etag, Body=self._small, ContentType="application/json", **condition
+                )
+            else:
+                parts = {"Parts": self._parts}
+                await self._conditional_call(
+                    "complete_multipart_upload", if_etag, UploadId=self._id, MultipartUpload=parts, **condition
+                )
+        except ConflictError:
+            await self._abort()
+            raise
+
+    async def _conditional_call(self, operation: str, if_etag: str | None, **arguments: Any) -> None:
+        async def once() -> None:
+            with _conflicts(self._place["Key"], if_etag):
+                await self._client.call(operation, **self._place, **arguments)
+
+        await patiently(once, operation=f"Writing {self._place['Key']}")
+
+    async def _abort(self) -> None:
+        """Drop the pieces, which are paid for as long as they lie there."""
+        if self._id is not None:
+            # Completed by a call whose answer was lost, or not ours to drop: neither concerns the batch.
+            with suppress(ClientError, BotoCoreError):
+                await self._client.call("abort_multipart_upload", **self._place, UploadId=self._id)
 
     async def _patient_call(self, operation: str, **arguments: Any) -> Any:
         return await patiently(
@@ -273,6 +295,28 @@ async def batch_clients(hook: BdaHook, identity: str) -> AsyncIterator[tuple[Hoo
     finally:
         await s3.close()
         await bda.close()
+
+
+def _condition(*, if_absent: bool, if_etag: str | None) -> dict[str, str]:
+    if if_absent:
+        return {"IfNoneMatch": "*"}
+    # As S3 sends it: other stores compare the quotes as well.
+    return {"IfMatch": f'"{if_etag.strip(chr(34))}"'} if if_etag else {}
+
+
+@contextmanager
+def _conflicts(uri: str, if_etag: str | None) -> Iterator[None]:
+    """Turn S3's refusals of a condition into what they mean: too late, or to be tried again."""
+    try:
+        yield
+    except ClientError as error:
+        code = error_code(error)
+        is_over = error.operation_name == "CompleteMultipartUpload" and code in _UPLOAD_OVER
+        if is_over or code == _CONDITION_FAILED or (if_etag and code in _ABSENT_CODES):
+            raise ConflictError(uri) from error
+        if code == _CONDITION_UNDECIDED:
+            raise TimeoutError(uri) from error
+        raise
 
 
 def _document(bucket: str, item: dict[str, Any], version: str | None) -> Document:

@@ -81,18 +81,30 @@ def test_other_dates_hours_and_mapped_tasks_keep_theirs(tables, stored_job):
 
 
 @pytest.fixture
-def batch(bda_emulator, stored_job):
+def put_batch(bda_emulator):
+    """Put a batch's files: one row for each of its results, None for a document that failed."""
+
+    def put(batch_id, outputs):
+        rows = [
+            {"input": f"s3://in/{place}", "status": "succeeded", "arn": f"arn:{place}", "output": output}
+            if output
+            else {"input": f"s3://in/{place}", "status": "failed", "arn": f"arn:{place}", "output": None}
+            for place, output in zip("abcdef", outputs, strict=False)
+        ]
+        folder = f"out/_batch/{batch_id}"
+        lines = "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+        results = bda_emulator.upload(lines, f"{folder}/results.jsonl", bucket="bda-results")
+        manifest = {"format": 1, "batch_id": batch_id, "results_uri": results, "counts": {"total": len(rows)}}
+        uri = bda_emulator.upload(json.dumps(manifest).encode(), f"{folder}/manifest.json", bucket="bda-results")
+        return {"xcom": manifest | {"manifest_uri": uri}, "manifest": uri, "results": results}
+
+    return put
+
+
+@pytest.fixture
+def batch(put_batch, stored_job):
     """Put a batch's files: two documents with a result and one without."""
-    rows = [
-        {"input": "s3://in/a", "status": "succeeded", "arn": "arn:a", "output": stored_job("packet")},
-        {"input": "s3://in/b", "status": "failed", "arn": "arn:b", "output": None, "error": "unreadable"},
-        {"input": "s3://in/c", "status": "skipped", "arn": "arn:c", "output": stored_job("film")},
-    ]
-    lines = "".join(f"{json.dumps(row)}\n" for row in rows).encode()
-    results = bda_emulator.upload(lines, "out/_batch/b/results.jsonl", bucket="bda-results")
-    manifest = {"format": 1, "batch_id": "b", "results_uri": results, "counts": {"total": 3}}
-    uri = bda_emulator.upload(json.dumps(manifest).encode(), "out/_batch/b/manifest.json", bucket="bda-results")
-    return {"xcom": manifest | {"manifest_uri": uri}, "manifest": uri, "results": results}
+    return put_batch("b", [stored_job("packet"), None, stored_job("film")])
 
 
 @pytest.mark.parametrize("given", ["xcom", "manifest", "results"])
@@ -101,6 +113,21 @@ def test_a_batch_is_read_by_its_manifest(tables, batch, given):
 
     assert written["jobs"] == 2
     assert {row["invocation_arn"] for row in tables.rows(written["fields_uri"])} == {"arn:a", "arn:c"}
+
+
+@pytest.mark.parametrize("given", ["xcom", "manifest", "results"])
+def test_the_manifests_of_shards_become_one_table(tables, stored_job, put_batch, given):
+    """One row a job of every shard; a shard that was skipped has no manifest, and one may have no result at all."""
+    shards = [
+        put_batch("0", [stored_job("packet"), None]),
+        put_batch("1", [stored_job("film")]),
+        put_batch("2", [None]),
+    ]
+    written = tables.write([None, *(shard[given] for shard in shards)])
+
+    assert written["jobs"] == 2
+    assert {row["job_id"] for row in tables.rows(written["segments_uri"])} == {"packet", "film"}
+    assert len(tables.stored()) == 2
 
 
 def test_what_mapped_tasks_return_is_read_and_skipped_ones_are_passed_over(tables, stored_job):

@@ -83,6 +83,7 @@ class Process:
 
     :param dies_at: the step (of S3 or BDA) at which it is killed; None for none.
     :param dies_after_effect: whether that step still takes effect.
+    :param stalls_for: how long it stands still just before ``results.jsonl`` is there, in seconds; 0 for not at all.
     """
 
     model: Model
@@ -92,6 +93,19 @@ class Process:
     steps: int = 0
     is_dead: bool = False
     root: asyncio.Task[Any] | None = None
+    stalls_for: float = 0.0
+    stalled_until: float = 0.0
+    is_taken_for_dead: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def stall(self) -> None:
+        """Stand still from now on, so long that Airflow takes the process for dead and starts another one."""
+        self.stalled_until = self.model.loop.time() + self.stalls_for
+        self.stalls_for = 0.0
+        self.is_taken_for_dead.set()
+
+    async def _stand_still(self) -> None:
+        while self.stalled_until > self.model.loop.time() and not self.is_dead:
+            await asyncio.sleep(self.stalled_until - self.model.loop.time())
 
     def kill(self) -> None:
         self.is_dead = True
@@ -106,6 +120,7 @@ class Process:
         is_last = self.steps == self.dies_at
         model, rng, weather = self.model, self.model.rng, self.model.weather
         await asyncio.sleep(rng.random() * weather.latency)
+        await self._stand_still()
         if self.is_dead:
             raise Killed
         if is_last and not self.dies_after_effect:
@@ -124,6 +139,7 @@ class Process:
         if rng.random() < weather.lost_answers:
             raise ReadTimeoutError(endpoint_url="http://simulated")
         await asyncio.sleep(rng.random() * weather.latency)
+        await self._stand_still()
         if self.is_dead:
             raise Killed
         return result
@@ -276,9 +292,14 @@ class ModelUpload:
     async def write(self, piece: bytes) -> None:
         self.body += piece
 
-    async def finish(self) -> None:
+    async def finish(self, *, if_absent: bool = False, if_etag: str | None = None) -> None:
+        model = self.process.model
+        if self.process.stalls_for:
+            # Exactly where an earlier check of who owns the batch is oldest.
+            self.process.stall()
+
         async def once() -> None:
-            await self.process.step(lambda: self.process.model.write(self.uri, self.body))
+            await self.process.step(lambda: model.put(self.uri, self.body, if_absent=if_absent, if_etag=if_etag))
 
         from airflow_bda.engine.batch.store import patiently
 

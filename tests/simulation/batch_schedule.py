@@ -119,7 +119,9 @@ class Schedule:
         self.is_new_run = True
         self.job = dict(JOB)
         self.force = False
+        self.is_calm = False
         self.rounds = 0
+        self.stalled: list[tuple[Process, asyncio.Task[Any]]] = []
         self.max_in_flight = self.rng.choice((1, 2, 4, 8))
         self.deferrable = self.rng.random() < 0.6
         self.kills = self.rng.choice((0, 0, 1, 2, 4))
@@ -184,10 +186,21 @@ class Schedule:
         self.calm()
         failed, epoch = self.failed_for_good(), self.model.epoch
         await self.live()
+        await self.wake_the_stalled()
         self.check_end()
         for uri, jobs in failed.items() if epoch == self.model.epoch else ():
             if sum(job.uri == uri for job in self.model.jobs) == jobs:
                 self.violations.append(f"a clear did not take {uri} up, which had failed")
+
+    async def wake_the_stalled(self) -> None:
+        """Let the processes go on that Airflow has given up: they must not spoil what others did meanwhile."""
+        for process, task in self.stalled:
+            process.stalled_until = min(process.stalled_until, self.loop.time() + 1.0)
+            await asyncio.wait([task])
+            ended = "is killed" if process.is_dead or task.cancelled() else repr(task.exception() or "ended well")
+            self.tell(f"{process.name} goes on after its stall: {ended}")
+            if not process.is_dead and not isinstance(task.exception(), (BdaError, type(None))):
+                self.violations.append(f"{process.name} ended in {task.exception()!r} after its stall")
 
     def failed_for_good(self) -> dict[str, int]:
         """Return the documents that only a clear takes up, and how many jobs each has had."""
@@ -199,6 +212,7 @@ class Schedule:
     def calm(self) -> None:
         self.model.weather = Weather(latency=0.05)
         self.model.service_error = 0.0
+        self.is_calm = True
         self.kills = 0
 
     # -- Airflow
@@ -226,7 +240,9 @@ class Schedule:
 
     async def one_try(self) -> dict[str, Any] | None:
         key = f"try {self.tries}"
-        deadline = timedelta(seconds=self.rng.choice((86400.0, 86400.0, 90.0)) if self.kills else 86400.0)
+        # A later round has less to do, and starts at once: its deadline comes while jobs of taken-up documents run.
+        shortest = 90.0 if self.tries == 1 else self.rng.uniform(2.0, 90.0)
+        deadline = timedelta(seconds=86400.0 if self.is_calm else self.rng.choice((86400.0, 86400.0, shortest)))
         until = self.until = self.model.now() + deadline
         life = f"life {self.incarnation}.{self.clears}"
         attempt = Attempt("task", life, key, f"run {self.incarnation}", 0 if self.is_new_run else self.clears)
@@ -306,6 +322,9 @@ class Schedule:
             self.kills -= 1
             process.dies_at = self.rng.choice((self.rng.randint(1, 15), self.rng.randint(1, 120)))
             process.dies_after_effect = self.rng.random() < 0.5
+        elif self.kills and self.rng.random() < 0.3:
+            self.kills -= 1
+            process.stalls_for = self.rng.choice((60.0, 600.0, 5000.0))
         return process
 
     async def to_its_end(self, process: Process, work: Coroutine[Any, Any, Any]) -> Any:
@@ -314,6 +333,10 @@ class Schedule:
         try:
             while not task.done():
                 await asyncio.wait([task], timeout=self.rng.uniform(20, 200))
+                if process.is_taken_for_dead.is_set() and not task.done():
+                    self.tell(f"{process.name} stalls, and is taken for dead")
+                    self.stalled.append((process, task))
+                    return "killed"
                 if self.kills and self.rng.random() < 0.05:
                     jump = self.rng.choice((-30.0, 20.0, 3600.0))
                     self.tell(f"the clock jumps by {jump}")
@@ -382,8 +405,26 @@ class Schedule:
             self.violations.append(f"the rows are not one a document, in order: {inputs}")
         if len(rows) != manifest["counts"]["total"]:
             self.violations.append(f"{len(rows)} rows for {manifest['counts']['total']} documents")
+        known = self.jobs_in_the_ledger()
         for row in rows:
             self.check_row(row)
+            last = known.get(row["input"])
+            had_none = row["arn"] is None and row["status"] == FAILED  # vanished or refused after it was taken up again
+            if last is not None and row["arn"] != last and not had_none:
+                self.violations.append(f"a row tells of an earlier job than the ledger, which has {last}: {row}")
+
+    def jobs_in_the_ledger(self) -> dict[str, str]:
+        """Return the last job of each document that the ledger has had since the batch last began."""
+        known: dict[str, str] = {}
+        for uri in sorted(uri for uri in self.model.objects if uri.startswith(f"{OUTPUT}/_batch/batch/ledger/")):
+            for line in self.model.objects[uri][0].splitlines():
+                entry = json.loads(line)
+                if entry.get("t") == "begin":
+                    known = {}
+                elif entry.get("t") == "job":
+                    number = int(entry["arn"].rpartition("/")[2][:8])
+                    known[self.model.jobs[number].uri] = entry["arn"]
+        return known
 
     def check_row(self, row: dict[str, Any]) -> None:
         if row["status"] not in STATUSES:

@@ -40,6 +40,7 @@ def test_the_schedules_hold_what_they_are_for():
         "created anew",
         "up again",
         "taken the batch",
+        "goes on after its stall: TakenOverError",
         "Starting fewer jobs",
     ):
         assert what in stories, what

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_bda.engine.batch.documents import FAILED, NOT_STARTED, RUNNING, STATUSES, new_row, skipped_row
 from airflow_bda.engine.batch.planning import read_part
 from airflow_bda.engine.batch.state import PART_SIZE
-from airflow_bda.engine.batch.store import UPLOAD_PART_BYTES, patiently, to_line
+from airflow_bda.engine.batch.store import UPLOAD_PART_BYTES, ConflictError, patiently, to_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_bda.engine.batch.documents import Row
     from airflow_bda.engine.batch.ledger import Ledger
     from airflow_bda.engine.batch.state import State
+    from airflow_bda.engine.batch.store import Folder
 
 FORMAT = 1
 RESULTS = "results.jsonl"
@@ -47,6 +48,8 @@ async def all_rows(ledger: Ledger) -> AsyncIterator[Row]:
             elif progress is not None and progress.arn is not None:
                 jobs = progress.generation + 1
                 yield new_row(planned.document, RUNNING, jobs=jobs, round_number=number, arn=progress.arn)
+            elif progress is not None and progress.earlier is not None:
+                yield progress.earlier
             elif earlier:
                 yield earlier[place]
             else:
@@ -91,11 +94,48 @@ def _cause(row: Row) -> str:
 async def conclude(
     ledger: Ledger, *, output_s3_uri: str, batch_id: str, digest: str, now: Callable[[], datetime]
 ) -> dict[str, Any]:
-    """Write ``results.jsonl`` and ``manifest.json``, and return the manifest."""
-    # Nothing may be pending: rows are told from what is written.
-    await ledger.check_ownership()
+    """
+    Write ``results.jsonl`` and ``manifest.json``, and return the manifest.
+
+    Each replaces only what was there before the last check that the batch is ours. A runner that stalls behind that
+    check, for however long, finds its successor's file in place of the one it knew, and leaves it.
+
+    :raises TakenOverError: when another runner owns the batch now.
+    """
+    while True:
+        before = {name: await _etag(ledger.folder, name) for name in (RESULTS, MANIFEST)}
+        # Nothing may be pending, too: rows are told from what is written.
+        await ledger.check_ownership()
+        try:
+            tally = await _write_results(ledger, before[RESULTS])
+            manifest = _manifest(ledger, tally) | {
+                "batch_id": batch_id,
+                "output_s3_uri": output_s3_uri,
+                "request_digest": digest,
+                "ended_at": now().isoformat(timespec="seconds"),
+            }
+            await ledger.folder.write(MANIFEST, [manifest], **_replacing(before[MANIFEST]))
+        except ConflictError:
+            # A predecessor was as late as that, or the answer to our own write was lost; or we were taken over, which
+            # the next check finds.
+            continue
+        return manifest
+
+
+async def _etag(folder: Folder, name: str) -> str | None:
+    uri = folder.of(name)
+    found = await patiently(lambda: folder.store.head(uri), operation=f"Looking {uri} up")
+    return found.etag if found else None
+
+
+def _replacing(etag: str | None) -> dict[str, Any]:
+    """Return the condition of a write that replaces what had an ETag, or nothing."""
+    return {"if_etag": etag} if etag else {"if_absent": True}
+
+
+async def _write_results(ledger: Ledger, replaced: str | None) -> _Tally:
     tally = _Tally()
-    folder, state = ledger.folder, ledger.state
+    folder = ledger.folder
     upload = await patiently(lambda: folder.store.upload(folder.of(RESULTS)), operation=f"Writing {RESULTS}")
     piece = bytearray()
     async for row in all_rows(ledger):
@@ -105,16 +145,16 @@ async def conclude(
             await upload.write(bytes(piece))
             piece.clear()
     await upload.write(bytes(piece))
-    # A runner that was taken over meanwhile must not write over what its successor wrote.
-    await ledger.check_ownership()
-    await upload.finish()
-    manifest = {
+    await upload.finish(**_replacing(replaced))
+    return tally
+
+
+def _manifest(ledger: Ledger, tally: _Tally) -> dict[str, Any]:
+    folder, state = ledger.folder, ledger.state
+    return {
         "format": FORMAT,
-        "batch_id": batch_id,
         "manifest_uri": folder.of(MANIFEST),
         "results_uri": folder.of(RESULTS),
-        "output_s3_uri": output_s3_uri,
-        "request_digest": digest,
         "round": state.round.number if state.round else 0,
         "counts": {"total": state.documents, **{status: tally.counts[status] for status in STATUSES}},
         "left_out": {reason: state.left_out.get(reason, 0) for reason in ("pattern", "format", "empty")},
@@ -122,7 +162,4 @@ async def conclude(
         "failed": tally.failed,
         "again": {name: tally.again[name] for name in ("retry", "clear")},
         "started_at": state.began_at,
-        "ended_at": now().isoformat(timespec="seconds"),
     }
-    await folder.write(MANIFEST, [manifest])
-    return manifest

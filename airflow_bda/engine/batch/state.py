@@ -25,6 +25,7 @@ class Progress:
     :param etag: the object's, as it was when the job's request was made.
     :param arn: None while it is not known that the job was started.
     :param row: its row, once it has ended.
+    :param earlier: the row of the job before this one, which counts until this one is known to have been started.
     """
 
     generation: int = 0
@@ -33,6 +34,7 @@ class Progress:
     arn: str | None = None
     submitted_at: str | None = None
     row: Row | None = None
+    earlier: Row | None = None
 
 
 @dataclass
@@ -124,7 +126,9 @@ class State:
         """Take one entry in."""
         kind = entry["t"]
         if kind == "start":
-            self.open[entry["i"]] = Progress(entry["g"], entry["etag"], entry.get("version"))
+            before = self.open.get(entry["i"], Progress())
+            earlier = before.row or before.earlier
+            self.open[entry["i"]] = Progress(entry["g"], entry["etag"], entry.get("version"), earlier=earlier)
         elif kind == "job":
             progress = self.open.setdefault(entry["i"], Progress())
             progress.arn, progress.submitted_at = entry["arn"], entry["at"]

@@ -36,8 +36,12 @@ class Upload(Protocol):
     async def write(self, piece: bytes) -> None:
         """Add a piece, of 5 MiB at least unless it is the last one."""
 
-    async def finish(self) -> None:
-        """Make the object visible."""
+    async def finish(self, *, if_absent: bool = False, if_etag: str | None = None) -> None:
+        """
+        Make the object visible, on the conditions of :meth:`Store.put`.
+
+        :raises ConflictError: when the condition does not hold; the pieces are gone.
+        """
 
 
 class Store(Protocol):
