@@ -65,8 +65,9 @@ class BdaResultsOperator(SafeLogging, AwsBaseOperator[BdaHook]):
 
     :param metadata_uris: what to read: the URI of a ``job_metadata.json`` (as the sensor returns it), several of them,
         the output of a mapped task, or the manifest of a batch (the output of ``BdaBatchOperator``, or the URI of its
-        ``manifest.json`` or ``results.jsonl``), or several, as the shards of a batch have. Items may be dictionaries with
-        ``output_metadata_uri`` and ``invocation_arn``. None in a list, as a skipped task leaves it, is passed over. (templated)
+        ``manifest.json`` or ``results.jsonl``), or several, as the shards of a batch have. Items may be dictionaries
+        with ``output_metadata_uri`` and ``invocation_arn``. None in a list, as a skipped task leaves it, is passed
+        over. (templated)
     :param output_s3_uri: where the tables are, ``s3://bucket/prefix``. (templated)
     :param format: ``jsonl`` (default) or ``parquet``, which needs the extra ``parquet``.
     :param min_confidence: leave out fields with a confidence below this, 0 to 1; one without a confidence stays, and

@@ -123,8 +123,9 @@ def test_a_batch_has_one_job_for_each_document(dag_bag, samples, bda_emulator, s
     assert sorted(job.input_s3_uri for job in bda_emulator.jobs) == sorted([samples, other])
     if dag_id == "bda_batch_sharded":
         # One table of all shards' results.
-        (stored,) = bda_emulator.client("s3").list_objects_v2(Bucket="bda-output", Prefix="tables/segments/")["Contents"]
-        rows = bda_emulator.client("s3").get_object(Bucket="bda-output", Key=stored["Key"])["Body"].read().splitlines()
+        s3 = bda_emulator.client("s3")
+        (stored,) = s3.list_objects_v2(Bucket="bda-output", Prefix="tables/segments/")["Contents"]
+        rows = s3.get_object(Bucket="bda-output", Key=stored["Key"])["Body"].read().splitlines()
         assert {json.loads(row)["input_s3_uri"] for row in rows} == {samples, other}
 
 

@@ -104,7 +104,8 @@ class Process:
         self.is_taken_for_dead.set()
 
     async def _stand_still(self) -> None:
-        while self.stalled_until > self.model.loop.time() and not self.is_dead:
+        # The clock moves, and nothing happens: there is no event to wait for.
+        while self.stalled_until > self.model.loop.time() and not self.is_dead:  # noqa: ASYNC110
             await asyncio.sleep(self.stalled_until - self.model.loop.time())
 
     def kill(self) -> None:
