@@ -56,6 +56,37 @@ def caller_permissions(workload: Workload) -> tuple[Permission, ...]:
     return (*function_permissions(workload), *_reading(workload))
 
 
+def batch_permissions(workload: Workload) -> tuple[Permission, ...]:
+    """Return what a batch needs beyond the permissions of its single jobs: to list, and to keep its own files."""
+    source, output = workload.input_uri, workload.output_uri
+    folder = f"{output.key}/_batch" if output.key else "_batch"
+    return (
+        Permission("ListBatch", (LIST,), buckets(workload), "A batch lists its documents and its own files."),
+        Permission(
+            "TellVersionsOfBatchInput",
+            ("s3:GetBucketVersioning", "s3:ListBucketVersions"),
+            (bucket_arn(workload, source.bucket),),
+            "In a bucket with versions, documents are told apart by them; without the first, by their ETags.",
+            is_needed=False,
+        ),
+        Permission(
+            "KeepBatchFiles",
+            (READ, WRITE, "s3:AbortMultipartUpload"),
+            (_object_arn(workload, output.bucket, f"{folder}/*"),),
+            "A batch keeps its plan, its ledger and its rows below the output.",
+            wildcard="a batch's files have numbers and random names",
+        ),
+        Permission(
+            "RemoveOldBatchIndex",
+            ("s3:DeleteObject",),
+            (_object_arn(workload, output.bucket, f"{folder}/_finished/*"),),
+            "A batch removes old copies of the index of what is finished; without this they stay.",
+            wildcard="the index's files have random names",
+            is_needed=False,
+        ),
+    )
+
+
 def function_permissions(workload: Workload) -> tuple[Permission, ...]:
     """Return all that a Lambda function needs that starts jobs and asks for their statuses; it reads no results."""
     return (*_bedrock(workload), *_storage(workload), *_keys(workload))

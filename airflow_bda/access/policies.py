@@ -17,6 +17,7 @@ from airflow_bda.access.permissions import (
     READ,
     WRITE,
     Permission,
+    batch_permissions,
     bucket_arn,
     caller_permissions,
     function_permissions,
@@ -43,15 +44,22 @@ class PolicyOptions:
 
     :param principal: the ARN of the role or user that makes the calls, where the policy must name it.
     :param function: the Lambda function's name.
+    :param is_batch: whether the caller runs batches too.
     """
 
     principal: str | None = None
     function: str = DEFAULT_FUNCTION
+    is_batch: bool = False
 
 
-def caller_policy(workload: Workload, _options: PolicyOptions | None = None) -> Document:
+def caller_policy(workload: Workload, options: PolicyOptions | None = None) -> Document:
     """Return the policy of the identity that makes the calls: an Airflow worker's and triggerer's role."""
-    return _document(map(_statement, caller_permissions(workload)))
+    return _document(map(_statement, _of_caller(workload, options)))
+
+
+def _of_caller(workload: Workload, options: PolicyOptions | None) -> tuple[Permission, ...]:
+    single = caller_permissions(workload)
+    return (*single, *batch_permissions(workload)) if options and options.is_batch else single
 
 
 def lambda_policy(workload: Workload, options: PolicyOptions | None = None) -> Document:
@@ -138,7 +146,7 @@ def explain(kind: str, workload: Workload, options: PolicyOptions) -> tuple[str,
     if kind == "lambda":
         permissions = (*function_permissions(workload), _function_log(workload, options))
     else:
-        permissions = look_permissions(workload) if kind == "doctor" else caller_permissions(workload)
+        permissions = look_permissions(workload) if kind == "doctor" else _of_caller(workload, options)
     return tuple(
         f"{each.sid}: {each.reason}" + (f" The wildcard stays: {each.wildcard}." if each.wildcard else "")
         for each in permissions

@@ -34,6 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--principal", metavar="ARN", help="the role or user that makes the calls, for buckets' and keys' policies"
     )
     parser.add_argument("--function", metavar="NAME", default="airflow-bda", help="the Lambda function (%(default)s)")
+    parser.add_argument("--batch", action="store_true", help="the caller runs batches too (BdaBatchOperator)")
     parser.add_argument("--explain", action="store_true", help="say on standard error why each statement is there")
 
 
@@ -96,7 +97,10 @@ def run(args: Namespace) -> int:
     """
     from airflow_bda.access.policies import POLICIES, PolicyOptions, explain
 
-    options = PolicyOptions(principal=args.principal, function=args.function)
+    options = PolicyOptions(principal=args.principal, function=args.function, is_batch=args.batch)
+    if args.batch and args.kind != "caller":
+        sys.stderr.write(f"airflow-bda policy: --batch is for the caller's policy; the kind is {args.kind}.\n")
+        return 2
     try:
         check_uris(args)
         workload = _workload(args)

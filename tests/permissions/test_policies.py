@@ -190,3 +190,29 @@ def test_an_endpoint_that_refuses_is_told_of_at_once(capsys, monkeypatch):
         pass
 
     assert "nothing answers at http://127.0.0.1:9" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("output", "folder"), [("s3://out/results/", "out/results/_batch"), ("s3://out", "out/_batch")]
+)
+def test_a_batch_keeps_its_files_below_the_output_and_deletes_only_old_indexes(output, folder, capsys):
+    arguments = ["--input", "s3://in/docs/", "--output", output, "--region", "us-east-1", "--account", ACCOUNT]
+    single = main(["policy", "caller", *arguments]) or statements(json.loads(capsys.readouterr().out))
+
+    assert main(["policy", "caller", "--batch", "--explain", *arguments]) == 0
+
+    printed = capsys.readouterr()
+    policy = statements(json.loads(printed.out))
+    assert single.items() <= policy.items()
+    assert set(policy["ListBatch"]["Resource"]) == {"arn:aws:s3:::in", "arn:aws:s3:::out"}
+    assert {"s3:GetObject", "s3:PutObject"} <= set(policy["KeepBatchFiles"]["Action"])
+    assert policy["KeepBatchFiles"]["Resource"] == f"arn:aws:s3:::{folder}/*"
+    assert policy["TellVersionsOfBatchInput"]["Resource"] == "arn:aws:s3:::in"
+    deleting = [each["Resource"] for each in policy.values() if "s3:DeleteObject" in listed(each["Action"])]
+    assert deleting == [f"arn:aws:s3:::{folder}/_finished/*"]
+    assert "RemoveOldBatchIndex: " in printed.err
+
+
+def test_only_the_callers_policy_knows_batches(capsys):
+    assert main(["policy", "kms", "--batch", "--input", "s3://in/a", "--output", "s3://out"]) == 2
+    assert "--batch is for the caller's policy" in capsys.readouterr().err
