@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_bda._compat import BaseOperator
 from airflow_bda.hooks.settings import seconds_of
@@ -21,6 +21,7 @@ from airflow_bda.service.model import Rule, shorten
 from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT, root, to_members
 from airflow_bda.service.request.rules import find_request_problems, sentence
 from airflow_bda.service.request.templates import as_text, explain, holds_template
+from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -30,6 +31,10 @@ _SYNCHRONOUS = "RequestResponse"
 
 class TaskArguments(BaseOperator):
     """Base class of operators and sensors whose arguments are checked by :meth:`check_arguments`."""
+
+    # The checks of the arguments that only this class has, or that mean something else to it. Each returns the value in
+    # the form that it is used in, or raises a ValueError that says what the value must be.
+    argument_checks: ClassVar[Mapping[str, Callable[[Any], Any]]] = MappingProxyType({})
 
     def render_template(self, content: Any, context: Context, *args: Any, **kwargs: Any) -> Any:
         """
@@ -56,7 +61,7 @@ class TaskArguments(BaseOperator):
         :raises BdaRequestError: lists all that is wrong, each with the argument's name.
         """
         problems = []
-        for name, check in _CHECKS.items():
+        for name, check in {**_CHECKS, **self.argument_checks}.items():
             # Airflow's sensors have a max_wait of their own, for the pauses between pokes.
             if hasattr(self, name) and not (name == "max_wait" and hasattr(self, "poke_interval")):
                 value = getattr(self, name)
@@ -99,8 +104,66 @@ def _text(value: Any) -> str:
     return text
 
 
-def _optional_text(value: Any) -> str | None:
+def optional_text(value: Any) -> str | None:
+    """Check a text that may be None."""
     return None if value is None else _text(value)
+
+
+def s3_uri(value: Any, *, of_object: bool = False) -> str:
+    """
+    Check an S3 URI.
+
+    :param of_object: whether it must name an object; else a bucket or a prefix will do.
+    """
+    text = _text(value)
+    try:
+        place = S3Uri.parse(text)
+    except ValueError:
+        place = None
+    if place is None or (of_object and not place.key):
+        raise ValueError("it is not an S3 URI; expected s3://bucket/key")
+    return text
+
+
+def list_of(value: Any, check: Callable[[Any], Any]) -> list[Any]:
+    """
+    Check each item of a list, or of the output of a mapped task, and return them as a list.
+
+    Airflow fetches the output of a mapped task one XCom at a time, and again each time that it is gone through.
+    """
+    is_list = isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping))
+    if not is_list or explain(value, "list"):
+        raise ValueError(with_cause("it must be a list", value, "list"))
+    position, item, checked = 0, None, []
+    try:
+        for position, item in enumerate(value):  # noqa: B007  the error tells of the one that it stopped at
+            checked.append(check(item))
+    except ValueError as error:
+        raise ValueError(f"item {position} is {shorten(item)}: {error}") from None
+    return checked
+
+
+def one_of(*words: str) -> Callable[[Any], str]:
+    """Return the check of an argument that takes one of a few words."""
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise ValueError(with_cause(f"it must be one of {', '.join(words)}", value, "word"))
+        return value
+
+    return check
+
+
+def number(value: Any, wanted: str, *, fits: Callable[[float], bool]) -> Any:
+    """
+    Check a number; a boolean is none.
+
+    :param wanted: what it must be, for the error.
+    :param fits: whether a number is such a one. NaN, which compares to nothing, should not be.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not fits(value):
+        raise ValueError(with_cause(f"it must be {wanted}", value, "number"))
+    return value
 
 
 def _path_as_text(value: Any) -> Any:
@@ -138,13 +201,14 @@ def _botocore_config(value: Any) -> dict[str, Any] | None:
     # botocore's Config keeps what it was made from; a task that is deferred needs it as plain data.
     options = getattr(value, "_user_provided_options", None)
     if not isinstance(options, Mapping):
-        raise ValueError(_with_cause("it must be a dictionary of botocore's options", value, "mapping"))  # noqa: TRY004
+        raise ValueError(with_cause("it must be a dictionary of botocore's options", value, "mapping"))  # noqa: TRY004
     return dict(options)
 
 
-def _flag(value: Any) -> bool:
+def flag(value: Any) -> bool:
+    """Check a boolean; a text or a number is none."""
     if not isinstance(value, bool):
-        raise ValueError(_with_cause("it must be True or False", value, "flag"))  # noqa: TRY004  as above
+        raise ValueError(with_cause("it must be True or False", value, "flag"))  # noqa: TRY004  as above
     return value
 
 
@@ -153,22 +217,19 @@ def _poll_interval(value: Any) -> float | None:
 
 
 def _max_wait(value: Any) -> timedelta:
-    return timedelta(seconds=_seconds(value, may_be_zero=True))
+    return timedelta(seconds=_seconds(value))
 
 
-def _timeout(value: Any) -> float:
-    return _seconds(value, may_be_zero=True)
-
-
-def _seconds(value: Any, *, may_be_zero: bool = False) -> float:
+def _seconds(value: Any) -> float:
     try:
-        return seconds_of("it", value, may_be_zero=may_be_zero)
+        return seconds_of("it", value)
     except BdaRequestError:
-        wanted = "it must be seconds, as a number or a timedelta, of " + ("0 or more" if may_be_zero else "more than 0")
-        raise ValueError(_with_cause(f"{wanted}, and of less than a hundred years", value, "number")) from None
+        wanted = "it must be seconds, as a number or a timedelta, of more than 0 and less than a hundred years"
+        raise ValueError(with_cause(wanted, value, "number")) from None
 
 
-def _with_cause(wanted: str, value: Any, kind: str) -> str:
+def with_cause(wanted: str, value: Any, kind: str) -> str:
+    """Say what a value must be, and what probably became of it where that is known."""
     explained = explain(value, kind)
     return f"{wanted}. {explained}" if explained else wanted
 
@@ -185,22 +246,22 @@ def _invocation_type(value: Any) -> None:
 
 _CHECKS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {
-        "aws_conn_id": _optional_text,
-        "region_name": _optional_text,
+        "aws_conn_id": optional_text,
+        "region_name": optional_text,
         "verify": _verify,
         "botocore_config": _botocore_config,
         "input_s3_uri": _path_as_text,
         "output_s3_uri": _path_as_text,
         "video_segment": _segment,
-        "reattach": _flag,
-        "wait_for_completion": _flag,
-        "deferrable": _flag,
-        "write_probe": _flag,
+        "reattach": flag,
+        "wait_for_completion": flag,
+        "deferrable": flag,
+        "write_probe": flag,
         "poll_interval": _poll_interval,
         "max_wait": _max_wait,
-        "timeout": _timeout,
+        "timeout": _seconds,
         "function_name": _text,
-        "qualifier": _optional_text,
+        "qualifier": optional_text,
         "invocation_type": _invocation_type,
         "payload": _unused_payload,
     }

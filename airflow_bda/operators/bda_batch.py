@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_bda._compat import AirflowSkipException, AwsBaseOperator, conf
@@ -14,22 +17,72 @@ from airflow_bda.engine.batch.session import Attempt, Order, World, batch_folder
 from airflow_bda.engine.tasks import run_to_the_end
 from airflow_bda.exceptions import task_errors
 from airflow_bda.hooks.bda import DEFAULT_MAX_WAIT, BdaHook
+from airflow_bda.hooks.settings import deadline_after
+from airflow_bda.hooks.task_arguments import flag, list_of, number, optional_text, s3_uri
 from airflow_bda.operators.job_operator import BdaRequestOperator
 from airflow_bda.operators.task_life import task_identity
 from airflow_bda.service.errors import BdaClientError, BdaRequestError, BdaServiceError, BdaTimeoutError
 from airflow_bda.service.outcomes import JobOutcome
+from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT
+from airflow_bda.service.request.templates import holds_template
 from airflow_bda.service.s3 import S3Uri
 from airflow_bda.triggers.bda import belongs_to_an_earlier_try, check_storable
 from airflow_bda.triggers.bda_batch import JOBS_GO_ON, BdaBatchTrigger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import timedelta
 
     from airflow.sdk import Context
 
 MANIFEST = "manifest"
 _BATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SHARD = re.compile(r"(\d+)/(\d+)")
+
+
+def _check_uris(value: Any) -> list[str] | None:
+    return None if value is None else list_of(value, partial(s3_uri, of_object=True))
+
+
+def _check_prefix(value: Any) -> str | None:
+    return None if value is None else s3_uri(value)
+
+
+def _check_pattern(value: Any) -> str | None:
+    """Tell a glob that begins with a set, as ``[ab]*.pdf``, from a list that a template made a text of."""
+    if not isinstance(value, str) or not value.startswith("[") or holds_template(value):
+        return optional_text(value)
+    try:
+        ast.literal_eval(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return value
+    return optional_text(value)
+
+
+def _check_batch_id(value: Any) -> str | None:
+    text = optional_text(value)
+    if text is not None and not _BATCH_ID.fullmatch(text):
+        raise ValueError("use letters, digits and ._-, 128 at most")
+    return text
+
+
+def _check_shard(value: Any) -> str | None:
+    text = optional_text(value)
+    shard = _SHARD.fullmatch(text) if text is not None else None
+    if text is not None and (shard is None or int(shard[1]) >= int(shard[2])):
+        raise ValueError("write '0/8' to '7/8' for eight shards")
+    return text
+
+
+def _check_in_flight(value: Any) -> int:
+    return int(number(value, "a whole number, at least one", fits=lambda jobs: isinstance(jobs, int) and jobs > 0))
+
+
+def _check_failures(value: Any) -> float:
+    """Refuse floats from 1: 1.0 could be meant as all documents, or as one."""
+    wanted = "a whole number of documents, 0 or more, or a share below 1"
+    failures: float = number(value, wanted, fits=lambda it: it >= 0 if isinstance(it, int) else 0 <= it < 1)
+    return failures
 
 
 class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
@@ -62,8 +115,8 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
     :param shard: ``"2/8"`` takes the documents of the third of eight shards only, counted from 0; for tasks that are
         mapped over shards. (templated)
     :param force: whether clearing the task starts the batch over: it lists anew, and runs finished documents again.
-    :param max_wait: how long one try may take; the default is one day. Jobs that are open by then go on, and the next
-        try takes them up.
+    :param max_wait: how long one try may take, as a timedelta or in seconds; the default is one day. Jobs that are open
+        by then go on, and the next try takes them up.
     :param deferrable: whether to run in the triggerer instead of in a worker slot; the default is Airflow's
         ``[operators] default_deferrable``. Documents are listed in the worker in either case.
     :param aws_conn_id: the Airflow connection with AWS credentials, ``aws_default`` by default. (templated)
@@ -94,6 +147,19 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
         "input_s3_uris": "json",
         **BdaRequestOperator.template_fields_renderers,
     }
+    argument_checks: ClassVar[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
+        {
+            "input_s3_uris": _check_uris,
+            "input_s3_prefix": _check_prefix,
+            "pattern": _check_pattern,
+            "max_in_flight": _check_in_flight,
+            "max_failures": _check_failures,
+            "only_changed": flag,
+            "batch_id": _check_batch_id,
+            "shard": _check_shard,
+            "force": flag,
+        }
+    )
 
     def __init__(  # noqa: PLR0913  what makes a batch
         self,
@@ -107,7 +173,7 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
         batch_id: str | None = None,
         shard: str | None = None,
         force: bool = False,
-        max_wait: timedelta = DEFAULT_MAX_WAIT,
+        max_wait: float | timedelta = DEFAULT_MAX_WAIT,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
@@ -128,6 +194,7 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
     def execute(self, context: Context) -> dict[str, Any]:
         """List the documents, or take up what an earlier try listed; then run the batch here or in the triggerer."""
         with task_errors():
+            self.check_arguments()
             if self.deferrable:
                 check_storable(self.botocore_config)
             attempt = _attempt(context)
@@ -180,21 +247,11 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
 
     def _order(self, attempt: Attempt) -> Order:
         """Check the arguments, all at once, and return what they ask for."""
-        source, problems = _source(self.input_s3_uris, self.input_s3_prefix, self.pattern, self.shard)
-        batch_id = self.batch_id or _default_batch_id(self.dag_id, self.task_id, attempt.owner)
-        if not _BATCH_ID.fullmatch(batch_id):
-            problems.append(f"batch_id={batch_id!r}: use letters, digits and ._-, 128 at most.")
-        if isinstance(self.max_in_flight, bool) or self.max_in_flight < 1:
-            problems.append(f"max_in_flight={self.max_in_flight!r}: at least one job must be allowed.")
-        if self.max_failures < 0:
-            problems.append(f"max_failures={self.max_failures!r}: a number from 0, or a share below 1.")
-        if problems:
-            raise BdaRequestError("The batch was not begun.", problems=problems)
         return Order(
-            batch_id=batch_id,
+            batch_id=self.batch_id or _default_batch_id(self.dag_id, self.task_id, attempt.owner),
             job=job_arguments(self.hook, self.request_arguments()),
-            source=source,
-            deadline=datetime.now(timezone.utc) + self.max_wait,
+            source=_source(self.input_s3_uris, self.input_s3_prefix, self.pattern, self.shard),
+            deadline=deadline_after("max_wait", self.max_wait),
             only_changed=self.only_changed,
             force=self.force,
         )
@@ -237,12 +294,12 @@ def job_arguments(hook: BdaHook, arguments: dict[str, Any]) -> dict[str, Any]:
     output = arguments["output_s3_uri"]
     try:
         bucket = S3Uri.parse(output).bucket
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, TypeError):  # build_request says what is wrong with it
         bucket = "bucket"
     request = hook.build_request(input_s3_uri=f"s3://{bucket}/document.pdf", **arguments)
-    known = {name: value for name, value in arguments.items() if value is not None}
-    filled: dict[str, Any] = json.loads(json.dumps(known))
-    return {**filled, "output_s3_uri": request.output_s3_uri, "profile_arn": request.profile_arn}
+    # As the API takes them: what users may write, a timedelta or the output of a mapped task, is not always JSON.
+    common = {name: request.argument(name) for name in MEMBER_OF_ARGUMENT if name != "input_s3_uri"}
+    return {name: value for name, value in common.items() if value is not None}
 
 
 def check_manifest(manifest: dict[str, Any], max_failures: float) -> None:
@@ -273,28 +330,18 @@ def check_manifest(manifest: dict[str, Any], max_failures: float) -> None:
     raise BdaClientError(message, remedy="Mend the documents or the request, then clear the task.")
 
 
-def _source(uris: Any, prefix: Any, pattern: str | None, shard: Any) -> tuple[Source, list[str]]:
+def _source(uris: list[str] | None, prefix: str | None, pattern: str | None, shard: str | None) -> Source:
+    """Return where the documents are, from arguments of which each is valid by itself."""
     problems = []
     if (uris is None) == (prefix is None):
         problems.append("input_s3_uris, input_s3_prefix: pass exactly one of them.")
-    if uris is not None and (isinstance(uris, (str, bytes)) or not all(isinstance(uri, str) for uri in uris)):
-        problems.append(
-            f"input_s3_uris: pass a list of texts, not {type(uris).__name__}. A template renders to a list only with "
-            "render_template_as_native_obj=True."
-        )
-        uris = ()
-    for name, value in (*(("input_s3_uris", uri) for uri in uris or ()), ("input_s3_prefix", prefix)):
-        if value is not None and not str(value).startswith("s3://"):
-            problems.append(f"{name}: {value!r} is not an S3 URI; expected s3://bucket/key.")
     if pattern is not None and prefix is None:
         problems.append("pattern: it is for input_s3_prefix.")
-    number = _SHARD.fullmatch(str(shard)) if shard is not None else None
-    if shard is not None and (number is None or int(number[1]) >= int(number[2])):
-        problems.append(f"shard={shard!r}: write '0/8' to '7/8' for eight shards.")
-        number = None
-    place = (int(number[1]), int(number[2])) if number else None
-    listed = tuple(sorted(set(uris or ())))
-    return Source(uris=listed, prefix=prefix, pattern=pattern, shard=place), problems[:20]
+    if problems:
+        raise BdaRequestError("The batch was not begun.", problems=problems)
+    number_and_count = _SHARD.fullmatch(shard) if shard else None
+    place = (int(number_and_count[1]), int(number_and_count[2])) if number_and_count else None
+    return Source(uris=tuple(sorted(set(uris or ()))), prefix=prefix, pattern=pattern, shard=place)
 
 
 def _attempt(context: Mapping[str, Any]) -> Attempt:

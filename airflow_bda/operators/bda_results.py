@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,8 +19,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from airflow_bda._compat import AwsBaseOperator, aws_template_fields
 from airflow_bda.exceptions import BdaRequestFailException, task_errors
 from airflow_bda.hooks.bda import BdaHook
+from airflow_bda.hooks.task_arguments import TaskArguments, list_of, number, one_of, optional_text, s3_uri
 from airflow_bda.service import json_reading
 from airflow_bda.service.aws_errors import call_error
+from airflow_bda.service.request.templates import as_text
 from airflow_bda.service.results.metadata import NO_MATCH
 from airflow_bda.service.results.rows import FIELDS, SEGMENTS, rows_of_job
 from airflow_bda.service.s3 import S3Uri
@@ -48,7 +51,33 @@ class _Job:
     invocation_arn: str | None = None
 
 
-class BdaResultsOperator(SafeLogging, AwsBaseOperator[BdaHook]):
+def _check_result_uri(value: Any) -> str | dict[str, Any]:
+    """Check one item of *metadata_uris*: a URI, or a mapping that has one."""
+    if not isinstance(value, Mapping):
+        return s3_uri(value, of_object=True)
+    name = "results_uri" if value.get("results_uri") else "output_metadata_uri"
+    try:
+        checked = {name: s3_uri(value.get(name), of_object=True)}
+    except ValueError as error:
+        raise ValueError(f"it names no job_metadata.json as {name}: {error}") from None
+    return {**value, **checked, "invocation_arn": optional_text(value.get("invocation_arn"))}
+
+
+def _check_result_uris(value: Any) -> list[Any]:
+    value = as_text(value)
+    if isinstance(value, Mapping) or (isinstance(value, str) and not value.strip().startswith("[")):
+        return [_check_result_uri(value)]
+    return list_of(value, lambda item: None if item is None else _check_result_uri(item))
+
+
+def _check_confidence(value: Any) -> float | None:
+    if value is None:
+        return None
+    confidence: float = number(value, "a number from 0 to 1, or None", fits=lambda it: 0 <= it <= 1)
+    return confidence
+
+
+class BdaResultsOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook]):
     """
     Write the results of data automation jobs as two tables on S3.
 
@@ -90,6 +119,16 @@ class BdaResultsOperator(SafeLogging, AwsBaseOperator[BdaHook]):
 
     aws_hook_class = BdaHook
     template_fields: Sequence[str] = aws_template_fields("metadata_uris", "output_s3_uri", "partition")
+    argument_checks: ClassVar[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
+        {
+            "metadata_uris": _check_result_uris,
+            "output_s3_uri": s3_uri,
+            "format": one_of(*_FORMATS),
+            "min_confidence": _check_confidence,
+            "on_no_match": one_of(*_ON_NO_MATCH),
+            "partition": optional_text,
+        }
+    )
     ui_color = "#dcebf9"
 
     def __init__(  # noqa: PLR0913  what a table can be asked for
@@ -113,9 +152,9 @@ class BdaResultsOperator(SafeLogging, AwsBaseOperator[BdaHook]):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Write both tables into local files, and put these where an earlier try or run put its own."""
-        self._check()
-        partition, name = self._place(context)
         with task_errors(), ExitStack() as stack:
+            self.check_arguments()
+            partition, name = self._place(context)
             files = {table: stack.enter_context(TemporaryFile(prefix="bda-table-")) for table in (SEGMENTS, FIELDS)}
             counts = self._write(files)
             uris = {table: self._put(file, table, partition, name) for table, file in files.items()}
@@ -123,28 +162,6 @@ class BdaResultsOperator(SafeLogging, AwsBaseOperator[BdaHook]):
         self.log.info("Wrote %s fields to %s.", counts["fields"], uris[FIELDS])
         places = {f"{table}_uri": uri for table, uri in uris.items()}
         return {**places, "partition": partition, "format": self.format, **counts}
-
-    def _check(self) -> None:
-        problems = []
-        if self.format not in _FORMATS:
-            problems.append(f"format: {self.format!r} is none of {', '.join(_FORMATS)}.")
-        if self.on_no_match not in _ON_NO_MATCH:
-            problems.append(f"on_no_match: {self.on_no_match!r} is none of {', '.join(_ON_NO_MATCH)}.")
-        lowest = self.min_confidence
-        if lowest is not None and (not isinstance(lowest, (int, float)) or not 0 <= lowest <= 1):
-            problems.append(f"min_confidence: {lowest!r} is not a number from 0 to 1.")
-        try:
-            S3Uri.parse(str(self.output_s3_uri))
-        except ValueError as error:
-            problems.append(f"output_s3_uri: {error}")
-        uris = self.metadata_uris
-        if isinstance(uris, str) and not uris.startswith("s3://"):
-            problems.append(
-                f"metadata_uris: {uris!r:.80} is not an S3 URI. A list comes through a template as text: pass the "
-                "task's output (task.output), or set render_template_as_native_obj=True on the DAG."
-            )
-        if problems:
-            raise BdaRequestFailException("The tables cannot be written; nothing was read.", problems=problems)
 
     def _place(self, context: Context) -> tuple[str, str]:
         """Return the partition and the files' name: the same for every try, and for every run of the same date."""
@@ -158,7 +175,7 @@ class BdaResultsOperator(SafeLogging, AwsBaseOperator[BdaHook]):
         if ti.map_index is not None and ti.map_index >= 0:
             parts.append(str(ti.map_index))
         day = self.partition or (moment.strftime("%Y-%m-%d") if moment else "unknown")
-        return _UNSAFE.sub("-", str(day)), _UNSAFE.sub("-", "-".join(parts))
+        return _UNSAFE.sub("-", day), _UNSAFE.sub("-", "-".join(parts))
 
     def _write(self, files: Mapping[str, Any]) -> dict[str, int]:
         """Write every row of every job, and return the counts."""
@@ -217,18 +234,17 @@ class BdaResultsOperator(SafeLogging, AwsBaseOperator[BdaHook]):
                 del result
 
     def _jobs(self) -> Iterator[_Job]:
-        uris = self.metadata_uris
-        for item in [uris] if isinstance(uris, (str, Mapping)) else uris:
+        for item in self.metadata_uris:
             if isinstance(item, Mapping) and item.get("results_uri"):
                 yield from self._jobs_of_batch(str(item["results_uri"]))
             elif isinstance(item, Mapping):
-                yield _job(item, "output_metadata_uri")
+                yield _Job(item["output_metadata_uri"], item["invocation_arn"])
             elif isinstance(item, str) and item.endswith("/manifest.json"):
                 yield from self._jobs_of_batch(self._results_of_manifest(item))
             elif isinstance(item, str) and item.endswith("/results.jsonl"):
                 yield from self._jobs_of_batch(item)
-            elif item is not None:
-                yield _job({"output_metadata_uri": item}, "output_metadata_uri")
+            elif isinstance(item, str):
+                yield _Job(item)
 
     def _jobs_of_batch(self, results_uri: str) -> Iterator[_Job]:
         """Go through the documents of a batch that have a result; those that failed have no rows here."""
@@ -283,13 +299,3 @@ class BdaResultsOperator(SafeLogging, AwsBaseOperator[BdaHook]):
         except ClientError:  # not there, or not ours to see
             return False
         return True
-
-
-def _job(item: Mapping[str, Any], name: str) -> _Job:
-    uri = item.get(name)
-    if not isinstance(uri, str) or not uri.startswith("s3://"):
-        raise BdaRequestFailException(
-            "The tables cannot be written.",
-            problems=[f"metadata_uris: {item!r:.200} names no job_metadata.json; expected an S3 URI as {name}."],
-        )
-    return _Job(uri, item.get("invocation_arn"))

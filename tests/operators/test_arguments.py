@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +16,13 @@ from hypothesis import strategies as st
 from airflow_bda._compat import AirflowFailException
 from airflow_bda.exceptions import BdaRequestError
 from airflow_bda.hooks.task_arguments import TaskArguments
-from airflow_bda.operators import BdaInvokeOperator, BdaLambdaInvokeOperator, BdaPreflightOperator
+from airflow_bda.operators import (
+    BdaBatchOperator,
+    BdaInvokeOperator,
+    BdaLambdaInvokeOperator,
+    BdaPreflightOperator,
+    BdaResultsOperator,
+)
 from airflow_bda.sensors import BdaStatusSensor
 from airflow_bda.service.request.request import build_request
 
@@ -29,10 +36,15 @@ ARN = "arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/4e36a3f
 PROJECT = "arn:aws:bedrock:us-east-1:123456789012:data-automation-project/0123456789ab"
 BLUEPRINT = "arn:aws:bedrock:us-east-1:123456789012:blueprint/0123456789ab"
 PLACES = {"input_s3_uri": "s3://bda-test/a.pdf", "output_s3_uri": "s3://bda-test/out"}
+DOCUMENTS = {"input_s3_prefix": "s3://bda-test/in", "output_s3_uri": "s3://bda-test/out"}
+LISTED = {"input_s3_prefix": None, "input_s3_uris": ["s3://bda-test/a.pdf"]}
+RESULTS = {"metadata_uris": "s3://bda-test/out/job_metadata.json", "output_s3_uri": "s3://bda-test/lake"}
 GOOD = {
+    BdaBatchOperator: DOCUMENTS,
     BdaInvokeOperator: PLACES,
     BdaLambdaInvokeOperator: {"function_name": "bda", **PLACES},
     BdaPreflightOperator: PLACES,
+    BdaResultsOperator: RESULTS,
     BdaStatusSensor: {"invocation_arn": ARN},
 }
 OPERATORS = [
@@ -42,8 +54,17 @@ OPERATORS = [
 ]
 
 
-class Mapped(list):
-    """Stands for the output of a mapped task: Airflow's lazy sequence of XComs."""
+class Mapped(Sequence):
+    """Stands for the output of a mapped task: Airflow's lazy sequence of XComs, which is no list."""
+
+    def __init__(self, items):
+        self.items = items
+
+    def __getitem__(self, index):
+        return self.items[index]
+
+    def __len__(self):
+        return len(self.items)
 
 
 # What a template, or the lack of one, makes of a value; and the same with what is a text to the argument's type.
@@ -81,7 +102,9 @@ def execute(task):
         dag_id="d", run_id="r", task_id="t", map_index=-1, try_number=1, max_tries=0, task=task,
         xcom_push=lambda key, value: None, xcom_pull=lambda **_: None, get_first_reschedule_date=lambda _: None,
     )  # fmt: skip
-    return task.execute({"ti": ti, "task": task, "params": {}})
+    return task.execute(
+        {"ti": ti, "task": task, "params": {}, "dag_run": SimpleNamespace(run_id="r", logical_date=None)}
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +121,9 @@ def nothing_is_sent(monkeypatch):
     monkeypatch.setattr("airflow_bda.hooks.bda.BdaHook.account_id", property(lambda _: "123456789012"))
     monkeypatch.setattr(BdaLambdaInvokeOperator, "_ask", send)
     monkeypatch.setattr("airflow_bda.hooks.bda.BdaHook.preflight", send)
+    monkeypatch.setattr("airflow_bda.hooks.bda.BdaHook.identity", property(lambda _: "123456789012"))
+    monkeypatch.setattr("airflow_bda.operators.bda_batch.run_to_the_end", send)
+    monkeypatch.setattr(BdaResultsOperator, "_write", send)
     monkeypatch.setattr("airflow_bda.sensors.bda.link_like_upstream", send)
     monkeypatch.setattr("airflow_bda.hooks.bda.BdaHook.conn_region_name", property(lambda _: "us-east-1"))
     return SentError
@@ -108,18 +134,26 @@ def test_every_public_operator_and_sensor_is_here():
     assert all(issubclass(operator, TaskArguments) for operator in OPERATORS)
 
 
-@pytest.mark.parametrize("spoiled", SPOILED)
-@pytest.mark.parametrize(("operator", "field"), FIELDS)
-def test_a_spoiled_value_is_refused_by_the_arguments_name(operator, field, spoiled, nothing_is_sent):
-    if (field, spoiled) in TAKEN:
-        with pytest.raises(nothing_is_sent):
-            run(operator, **{field: SPOILED[spoiled]})
-        return
-    with pytest.raises(BdaRequestError) as refused:
-        run(operator, **{field: SPOILED[spoiled]})
+def judged(operator, field, value, sent):
+    """Run a task with one argument spoiled, and say what became of the value."""
+    try:
+        run(operator, **{field: value})
+    except sent:
+        return "taken"
+    except BdaRequestError as refused:
+        named = field in "".join(refused.problems or [str(refused)])
+        return "refused" if named and isinstance(refused, AirflowFailException) else repr(refused)
+    except Exception as error:  # noqa: BLE001  whatever it is, it is the test's result
+        return repr(error)
+    return "nothing was raised"
 
-    assert isinstance(refused.value, AirflowFailException)
-    assert field in str(refused.value)
+
+@pytest.mark.parametrize(("operator", "field"), FIELDS)
+def test_a_spoiled_value_is_refused_by_the_arguments_name(operator, field, nothing_is_sent):
+    """One test for all the values of a field: a test for each would take longer to set up than to run."""
+    assert {name: judged(operator, field, value, nothing_is_sent) for name, value in SPOILED.items()} == {
+        name: "taken" if (field, name) in TAKEN else "refused" for name in SPOILED
+    }
 
 
 @pytest.mark.parametrize(
@@ -144,6 +178,35 @@ def test_a_spoiled_value_is_refused_by_the_arguments_name(operator, field, spoil
         (BdaInvokeOperator, "event_bridge_enabled", "True"),
         (BdaLambdaInvokeOperator, "reattach", "False"),
         (BdaPreflightOperator, "write_probe", "yes"),
+        (BdaInvokeOperator, "max_wait", 0),
+        (BdaInvokeOperator, "max_wait", timedelta(0)),
+        *((BdaBatchOperator, "max_wait", value) for value in ("{{ params.x }}", "an hour", None, True, 0, [1])),
+        *((BdaBatchOperator, "max_in_flight", value) for value in ("100", None, True, 0, -1, 1.5, [1], float("nan"))),
+        *((BdaBatchOperator, "max_failures", value) for value in ("0.1", None, True, -1, -0.1, 1.0, 1.5, float("nan"))),
+        *((BdaBatchOperator, name, value) for name in ("only_changed", "force") for value in ("False", 0, None, [])),
+        *((BdaBatchOperator, "batch_id", value) for value in ("a/b", "-a", "a" * 129, "a\n")),
+        *((BdaBatchOperator, "shard", value) for value in ("8/8", "1/0", "-1/8", "1", "1/8\n", (0, 8))),
+        (BdaBatchOperator, "pattern", "[1, 2]"),
+        (BdaBatchOperator, "deferrable", "True"),
+        (BdaBatchOperator, "botocore_config", "x"),
+        (BdaBatchOperator, "event_bridge_enabled", "True"),
+        *((BdaResultsOperator, "format", value) for value in ("csv", "JSONL", None, True, ["jsonl"], "None")),
+        *((BdaResultsOperator, "on_no_match", value) for value in ("error", None, False, {}, "{{ params.x }}")),
+        *((BdaResultsOperator, "min_confidence", value) for value in ("0.5", True, -0.1, 1.1, 50, [0.5], float("nan"))),
+        *(
+            (BdaResultsOperator, "metadata_uris", value)
+            for value in (
+                None,
+                [[]],
+                "s3://bda-test",
+                {"results_uri": 1},
+                {"output_metadata_uri": None},
+                ["s3://bda-test/a/job_metadata.json", "None"],
+                [{"output_metadata_uri": "s3://bda-test/a/job_metadata.json", "invocation_arn": 1.5}],
+            )
+        ),
+        (BdaResultsOperator, "botocore_config", "x"),
+        (BdaStatusSensor, "timeout", 0),
         (BdaStatusSensor, "poll_interval", "{{ params.x }}"),
         (BdaStatusSensor, "timeout", None),
         (BdaStatusSensor, "timeout", float("inf")),
@@ -183,6 +246,53 @@ def test_what_has_one_meaning_only_is_taken(argument, value, kept, nothing_is_se
         execute(task)
 
     assert getattr(task, argument) == kept
+
+
+@pytest.mark.parametrize(
+    ("operator", "arguments", "kept"),
+    [
+        (BdaBatchOperator, LISTED | {"input_s3_uris": Mapped(LISTED["input_s3_uris"])}, LISTED),
+        (BdaBatchOperator, LISTED | {"input_s3_uris": [ObjectStoragePath("s3://bda-test/a.pdf")]}, LISTED),
+        (BdaBatchOperator, LISTED | {"input_s3_uris": []}, {"input_s3_uris": []}),
+        (BdaBatchOperator, {"input_s3_prefix": ObjectStoragePath("s3://bda-test/in")}, DOCUMENTS),
+        (BdaBatchOperator, {"blueprints": Mapped([BLUEPRINT]), "tags": Mapped([{"key": "a", "value": "b"}])}, {}),
+        (BdaBatchOperator, {"video_segment": (timedelta(0), timedelta(minutes=6))}, {}),
+        (BdaBatchOperator, {"pattern": "[ab]*.pdf"}, {"pattern": "[ab]*.pdf"}),
+        (BdaBatchOperator, {"batch_id": 2026, "shard": "7/8"}, {"batch_id": "2026", "shard": "7/8"}),
+        (BdaBatchOperator, {"max_failures": 0.5, "max_in_flight": 1}, {"max_failures": 0.5, "max_in_flight": 1}),
+        (BdaBatchOperator, {"max_wait": 60}, {"max_wait": timedelta(minutes=1)}),
+        (BdaResultsOperator, {"metadata_uris": Mapped([None, RESULTS["metadata_uris"]])}, {}),
+        (BdaResultsOperator, {"metadata_uris": ObjectStoragePath(RESULTS["metadata_uris"])}, {}),
+        (BdaResultsOperator, {"metadata_uris": {"output_metadata_uri": RESULTS["metadata_uris"]}}, {}),
+        (BdaResultsOperator, {"metadata_uris": {"results_uri": "s3://bda-test/out/results.jsonl"}}, {}),
+        (BdaResultsOperator, {"metadata_uris": ["s3://bda-test/out/manifest.json"]}, {}),
+        (BdaResultsOperator, {"metadata_uris": []}, {}),
+        (BdaResultsOperator, {"partition": 20260101}, {"partition": "20260101"}),
+        (BdaResultsOperator, {"min_confidence": 1, "format": "parquet"}, {"min_confidence": 1}),
+    ],
+)
+def test_what_batches_and_tables_take(operator, arguments, kept, nothing_is_sent):
+    task = operator(task_id="t", **GOOD[operator])
+    for name, value in arguments.items():
+        setattr(task, name, value)
+
+    with pytest.raises(nothing_is_sent):
+        execute(task)
+
+    assert {name: getattr(task, name) for name in kept} == kept
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"input_s3_prefix": None}, "exactly one"),
+        ({"input_s3_uris": ["s3://bda-test/a.pdf"]}, "exactly one"),
+        (LISTED | {"pattern": "*.pdf"}, "pattern: it is for input_s3_prefix"),
+    ],
+)
+def test_arguments_of_a_batch_that_exclude_each_other_are_refused(arguments, named):
+    with pytest.raises(BdaRequestError, match=named):
+        run(BdaBatchOperator, **arguments)
 
 
 def test_a_qualifier_that_became_a_number_is_its_digits():
