@@ -330,7 +330,7 @@ def check_manifest(manifest: dict[str, Any], max_failures: float) -> None:
     raise BdaClientError(message, remedy="Mend the documents or the request, then clear the task.")
 
 
-def _source(uris: list[str] | None, prefix: str | None, pattern: str | None, shard: str | None) -> Source:
+def _source(uris: Sequence[str] | None, prefix: str | None, pattern: str | None, shard: str | None) -> Source:
     """Return where the documents are, from arguments of which each is valid by itself."""
     problems = []
     if (uris is None) == (prefix is None):
