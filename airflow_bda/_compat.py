@@ -2,7 +2,7 @@
 Where Airflow 2 differs from 3, and one amazon provider from another. No other module asks for a version.
 
 ``airflow.providers.common.compat.sdk`` would do most of this, but the provider versions of Airflow 3.0.6 on MWAA do not
-have it. The amazon provider's base classes are marked "for internal usage": a change in them is mended here.
+have it. The amazon provider's base classes are marked "for internal usage": a change in them is dealt with here.
 """
 
 from __future__ import annotations

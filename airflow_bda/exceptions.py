@@ -1,7 +1,7 @@
 """
 The exceptions that tasks raise, in the classes that tell Airflow whether to retry.
 
-An error that a retry cannot mend fails the task at once, whatever ``retries`` says; a sensor that times out raises
+An error that a retry would repeat fails the task at once, whatever ``retries`` says; a sensor that times out raises
 Airflow's own sensor time-out. Each is also the plain error that it stands for: ``except BdaClientError`` catches both.
 """
 

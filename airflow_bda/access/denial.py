@@ -19,7 +19,6 @@ from airflow_bda.service.s3 import S3Uri
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_bda.access.iam import Missing
     from airflow_bda.access.workload import Workload
     from airflow_bda.service.request.request import InvocationRequest
 
@@ -33,16 +32,21 @@ def explain_denial(request: InvocationRequest, client: Callable[[str], Any]) -> 
     :param client: makes a boto3 client of a service, with the credentials that the invoke was signed with.
     """
     s3 = client("s3")
-    absent = _absent_input(s3, request.input_s3_uri) or _absent_output(s3, request.output_s3_uri)
-    if absent:
+    if absent := _explain_absence(request, s3):
         return absent
     profile = Arn.parse(request.profile_arn or "")
     workload = with_keys_of_buckets(workload_of(request, region=profile.region, account=profile.account), s3)
-    missing = answer_or_refusal(lambda: _ask_iam(workload, client))
+    missing = answer_or_refusal(
+        lambda: find_missing(
+            client("iam"),
+            client("sts").get_caller_identity()["Arn"],
+            caller_permissions(workload),
+            region=workload.region,
+        )
+    )
     if missing and not isinstance(missing, Refusal):
         return f"The identity's policies do not allow: {'; '.join(map(str, missing))}. {_WHOLE_POLICY}"
-    unreadable = _unreadable_input(s3, request.input_s3_uri)
-    if unreadable:
+    if unreadable := _unreadable_input(s3, request.input_s3_uri):
         return unreadable
     return _other_causes(workload) if isinstance(missing, Refusal) else _BEYOND_IAM
 
@@ -67,11 +71,6 @@ _INVOKE_RESOURCES = (
 )
 
 
-def _ask_iam(workload: Workload, client: Callable[[str], Any]) -> tuple[Missing, ...]:
-    caller = client("sts").get_caller_identity()["Arn"]
-    return find_missing(client("iam"), caller, caller_permissions(workload), region=workload.region)
-
-
 def _other_causes(workload: Workload) -> str:
     keys = [f"the use of {key}, through BDA and S3 (kms:ViaService)" for key in workload.key_arns]
     causes = [
@@ -88,20 +87,17 @@ def _other_causes(workload: Workload) -> str:
     )
 
 
-def _absent_input(s3: Any, uri: str) -> str | None:
-    location = S3Uri.parse(uri)
-    found = answer_or_refusal(lambda: s3.head_object(Bucket=location.bucket, Key=location.key))
-    if not _is_not_found(found):
-        return None
-    if _is_not_found(answer_or_refusal(lambda: s3.head_bucket(Bucket=location.bucket))):
-        return f"The input bucket {location.bucket!r} does not exist: correct input_s3_uri."
-    return f"The input object {uri} does not exist: correct input_s3_uri (mind the extension) or upload it first."
-
-
-def _absent_output(s3: Any, uri: str) -> str | None:
-    bucket = S3Uri.parse(uri).bucket
-    if _is_not_found(answer_or_refusal(lambda: s3.head_bucket(Bucket=bucket))):
-        return f"The output bucket {bucket!r} does not exist: correct output_s3_uri or create the bucket."
+def _explain_absence(request: InvocationRequest, s3: Any) -> str | None:
+    source, output = S3Uri.parse(request.input_s3_uri), S3Uri.parse(request.output_s3_uri)
+    if _is_not_found(answer_or_refusal(lambda: s3.head_object(Bucket=source.bucket, Key=source.key))):
+        if _is_not_found(answer_or_refusal(lambda: s3.head_bucket(Bucket=source.bucket))):
+            return f"The input bucket {source.bucket!r} does not exist: correct input_s3_uri."
+        return (
+            f"The input object {request.input_s3_uri} does not exist: correct input_s3_uri (mind the extension) or "
+            "upload it first."
+        )
+    if _is_not_found(answer_or_refusal(lambda: s3.head_bucket(Bucket=output.bucket))):
+        return f"The output bucket {output.bucket!r} does not exist: correct output_s3_uri or create the bucket."
     return None
 
 

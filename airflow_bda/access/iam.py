@@ -18,7 +18,7 @@ from airflow_bda.service.aws_errors import error_code
 from airflow_bda.service.profiles import ANY_REGION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from airflow_bda.access.permissions import Permission
 
@@ -47,32 +47,26 @@ class Missing:
         return f"{self.action} on {self.resource}"
 
 
-def policy_source(caller_arn: str) -> str:
-    """
-    Return the user or the role whose policies a caller has.
-
-    :param caller_arn: as STS gives it. The path of a role is not in it; by this ARN IAM does not find such a role.
-    """
-    session = _SESSION.fullmatch(caller_arn)
-    return f"arn:{session['partition']}:iam::{session['account']}:role/{session['role']}" if session else caller_arn
-
-
 def find_missing(iam: Any, caller_arn: str, permissions: Iterable[Permission], *, region: str) -> tuple[Missing, ...]:
     """
     Ask IAM what a caller lacks.
 
     :param iam: a boto3 client of IAM, with credentials that may simulate the caller's policies.
+    :param caller_arn: as STS returns it.
     :param region: what stands for any region.
     :raises ClientError: when IAM refuses to say, or does not know the caller.
     """
     asked = tuple(permissions)
+    session = _SESSION.fullmatch(caller_arn)
+    # The path of a role is not in a session's ARN; without it IAM does not find a role that has one.
+    source = f"arn:{session['partition']}:iam::{session['account']}:role/{session['role']}" if session else caller_arn
     try:
-        return _missing(iam, policy_source(caller_arn), asked, region)
+        return _find_missing(iam, source, asked, region)
     except ClientError as error:
-        source = _role_with_its_path(iam, caller_arn) if error_code(error) == _NO_SUCH_ENTITY else None
-        if source is None:
+        role = _role_with_its_path(iam, caller_arn) if error_code(error) == _NO_SUCH_ENTITY else None
+        if role is None:
             raise
-    return _missing(iam, source, asked, region)
+    return _find_missing(iam, role, asked, region)
 
 
 def _role_with_its_path(iam: Any, caller_arn: str) -> str | None:
@@ -86,27 +80,23 @@ def _role_with_its_path(iam: Any, caller_arn: str) -> str | None:
         return None
 
 
-def _missing(iam: Any, source: str, permissions: Iterable[Permission], region: str) -> tuple[Missing, ...]:
-    return tuple(
-        missing for permission in permissions for missing in _missing_of(iam, source, permission, region=region)
-    )
-
-
-def _missing_of(iam: Any, source: str, permission: Permission, *, region: str) -> Iterator[Missing]:
-    named = {_one_case(resource, region): resource for resource in permission.resources}
-    via = [{"ContextKeyName": "kms:ViaService", "ContextKeyValues": [permission.via], "ContextKeyType": "string"}]
-    answer = iam.simulate_principal_policy(
-        PolicySourceArn=source,
-        ActionNames=list(permission.actions),
-        ResourceArns=list(named),
-        ContextEntries=via if permission.via else [],
-    )
-    for result in answer["EvaluationResults"]:
-        if result["EvalDecision"] != ALLOWED:
-            resource = result.get("EvalResourceName", "*")
-            yield Missing(result["EvalActionName"], named.get(resource, resource), permission.is_needed)
-
-
-def _one_case(resource: str, region: str) -> str:
-    """Return one resource that a pattern covers: asking about the pattern itself would ask for a policy like it."""
-    return resource.replace(f":{ANY_REGION}:", f":{region}:").replace("*", _ANY)
+def _find_missing(iam: Any, source: str, permissions: Iterable[Permission], region: str) -> tuple[Missing, ...]:
+    found = []
+    for permission in permissions:
+        # IAM is asked about one resource of each pattern: asking about the pattern would ask for a policy like it.
+        named = {
+            resource.replace(f":{ANY_REGION}:", f":{region}:").replace("*", _ANY): resource
+            for resource in permission.resources
+        }
+        via = [{"ContextKeyName": "kms:ViaService", "ContextKeyValues": [permission.via], "ContextKeyType": "string"}]
+        answer = iam.simulate_principal_policy(
+            PolicySourceArn=source,
+            ActionNames=list(permission.actions),
+            ResourceArns=list(named),
+            ContextEntries=via if permission.via else [],
+        )
+        for result in answer["EvaluationResults"]:
+            if result["EvalDecision"] != ALLOWED:
+                resource = result.get("EvalResourceName", "*")
+                found.append(Missing(result["EvalActionName"], named.get(resource, resource), permission.is_needed))
+    return tuple(found)

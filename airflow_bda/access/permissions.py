@@ -72,14 +72,14 @@ def batch_permissions(workload: Workload) -> tuple[Permission, ...]:
         Permission(
             "KeepBatchFiles",
             (READ, WRITE, "s3:AbortMultipartUpload"),
-            (_object_arn(workload, output.bucket, f"{folder}/*"),),
+            (f"{bucket_arn(workload, output.bucket)}/{folder}/*",),
             "A batch keeps its plan, its ledger and its rows below the output.",
             wildcard="a batch's files have numbers and random names",
         ),
         Permission(
             "RemoveOldBatchIndex",
             ("s3:DeleteObject",),
-            (_object_arn(workload, output.bucket, f"{folder}/_finished/*"),),
+            (f"{bucket_arn(workload, output.bucket)}/{folder}/_finished/*",),
             "A batch removes old copies of the index of what is finished; without this they stay.",
             wildcard="the index's files have random names",
             is_needed=False,
@@ -214,13 +214,13 @@ def _keys(workload: Workload) -> Iterator[Permission]:
 def input_objects(workload: Workload) -> str:
     """Return the ARN of the input, or the pattern of all inputs below a prefix."""
     uri = workload.input_uri
-    return _object_arn(workload, uri.bucket, uri.key if _is_object(uri) else f"{uri.key}*")
+    return f"{bucket_arn(workload, uri.bucket)}/{uri.key if _is_object(uri) else f'{uri.key}*'}"
 
 
 def output_objects(workload: Workload) -> str:
     """Return the pattern of all that jobs write."""
     uri = workload.output_uri
-    return _object_arn(workload, uri.bucket, f"{uri.key}/*" if uri.key else "*")
+    return f"{bucket_arn(workload, uri.bucket)}/{f'{uri.key}/*' if uri.key else '*'}"
 
 
 def buckets(workload: Workload) -> tuple[str, ...]:
@@ -241,7 +241,3 @@ def via_service(service: str, workload: Workload) -> str:
 
 def _is_object(uri: S3Uri) -> bool:
     return bool(uri.key) and not uri.key.endswith("/")
-
-
-def _object_arn(workload: Workload, bucket: str, key: str) -> str:
-    return f"{bucket_arn(workload, bucket)}/{key}"

@@ -98,11 +98,13 @@ def plan_workload(  # noqa: PLR0913  one argument for each thing that a job touc
     account = account or next((arn.account for arn in arns if arn.account != AWS_OWNED), None)
     if not account:
         raise ValueError("The account is not known: pass --account (aws sts get-caller-identity tells it).")
+    output = _location("output", output_uri)
     return Workload(
         region=region,
         account=account,
         input_uri=_location("input", input_uri),
-        output_uri=_folder(_location("output", output_uri)),
+        # The service writes <prefix>/<job id>/, and requests have their trailing slashes stripped.
+        output_uri=S3Uri(output.bucket, output.key.rstrip("/")),
         profile_arns=profile_destinations(profile_arn, region=region, account=account),
         project_arn=project_arn,
         blueprint_arns=tuple(blueprint_arns),
@@ -158,18 +160,15 @@ def with_keys_of_buckets(workload: Workload, s3: Any) -> Workload:
 
     :param s3: a boto3 client of S3.
     """
-    source = workload.input_uri
-    input_key = workload.input_key_arn
+    source, input_key = workload.input_uri, workload.input_key_arn
+    if input_key is None and source.key:
+        found = answer_or_refusal(lambda: s3.head_object(Bucket=source.bucket, Key=source.key))
+        key = None if isinstance(found, Refusal) else found.get("SSEKMSKeyId")
+        input_key = key if key and key.startswith("arn:") else None
     if input_key is None:
-        input_key = (_key_of_object(s3, source) if source.key else None) or _key_of_bucket(s3, source.bucket)
+        input_key = _key_of_bucket(s3, source.bucket)
     output_key = workload.output_key_arn or _key_of_bucket(s3, workload.output_uri.bucket)
     return replace(workload, input_key_arn=input_key, output_key_arn=output_key)
-
-
-def _key_of_object(s3: Any, uri: S3Uri) -> str | None:
-    found = answer_or_refusal(lambda: s3.head_object(Bucket=uri.bucket, Key=uri.key))
-    key: str | None = None if isinstance(found, Refusal) else found.get("SSEKMSKeyId")
-    return key if key and key.startswith("arn:") else None
 
 
 def _key_of_bucket(s3: Any, bucket: str) -> str | None:
@@ -191,11 +190,6 @@ def _location(name: str, uri: str) -> S3Uri:
             "and no wildcards."
         )
     return location
-
-
-def _folder(location: S3Uri) -> S3Uri:
-    # The service writes <prefix>/<job id>/, and requests have their trailing slashes stripped.
-    return S3Uri(location.bucket, location.key.rstrip("/"))
 
 
 def _is_alias(key: str) -> bool:

@@ -103,7 +103,7 @@ class AllowLists:
 
     def check_output(self, output_uri: str | None) -> None:
         """
-        Refuse to tell of a job that writes elsewhere.
+        Refuse the status of a job that writes elsewhere.
 
         :param output_uri: where it writes; None where that is not known (yet).
         :raises NotAllowedError: names the prefixes that are allowed.
@@ -199,5 +199,5 @@ def _values(environment: Mapping[str, str], variable: str) -> tuple[str, ...]:
 def _unreadable(variable: str, why: str) -> AllowListError:
     return AllowListError(
         f"The function's variable {variable} cannot be read: {why}.",
-        remedy="Until it is mended, nothing is allowed.",
+        remedy="Correct it; until then nothing is allowed.",
     )

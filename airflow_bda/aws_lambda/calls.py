@@ -1,4 +1,4 @@
-"""Calling BDA within the time that Lambda gives: what passes by itself is tried again while that makes sense."""
+"""Call BDA within the time that Lambda gives: retry transient errors while there is time."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def call_in_time(
     :param call: must be safe to repeat: a status, or an invoke with a client token.
     :param context: tells how long the function may still run.
     :param on_retry: is told what went wrong, and the seconds until the next try.
-    :raises Exception: the last try's own, when waiting does not mend it or no time is left.
+    :raises Exception: the last try's own, when it would fail again or no time is left.
     """
     tries = 0
     while True:
@@ -74,19 +74,12 @@ def call_in_time(
             return call()
         except Exception as error:
             kind = classify(error)
-            pause = _pause(tries)
-            if kind not in {Failure.BUSY, Failure.UNREACHABLE} or not _is_time_for(pause, context):
+            # Any time up to a limit that doubles: functions that were throttled together must not stay in step.
+            limit = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(tries, 16))
+            pause = random.uniform(0.0, limit)  # noqa: S311  spreads calls over time, keeps no secret
+            is_time_left = context.get_remaining_time_in_millis() / 1000 > pause + RESERVE_SECONDS
+            if kind not in {Failure.BUSY, Failure.UNREACHABLE} or not is_time_left:
                 raise
         on_retry(kind, pause)
         sleep(pause)
         tries += 1
-
-
-def _pause(tries: int) -> float:
-    """Return any time up to a limit that doubles: functions that were throttled together must not stay in step."""
-    limit = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(tries, 16))
-    return random.uniform(0.0, limit)  # noqa: S311  spreads calls over time, keeps no secret
-
-
-def _is_time_for(pause: float, context: Context) -> bool:
-    return context.get_remaining_time_in_millis() / 1000 > pause + RESERVE_SECONDS

@@ -39,7 +39,10 @@ def handle(event: Any, context: Context) -> dict[str, Any]:
     telemetry = Telemetry(context)
     try:
         _check_boto3()
-        caller = _caller(context)
+        # arn:aws:lambda:<region>:<account>:function:<name>
+        _, _, _, arn_region, account, *_ = context.invoked_function_arn.split(":")
+        region = os.environ.get("AWS_REGION") or arn_region
+        caller = Caller(region, account, partition_of(region), context.aws_request_id)
         asked = read_event(event, caller)
         if isinstance(asked, StatusEvent):
             answer = _status(asked, context, telemetry)
@@ -114,10 +117,3 @@ def _tell(answer: dict[str, Any], telemetry: Telemetry) -> None:
     facts = {"statusCode": code, "errorType": body["errorType"], "problems": body.get("problems")}
     (telemetry.warning if is_callers else telemetry.error)(body["error"], **facts)
     telemetry.count([Metric("RequestsRefused" if is_callers else "RequestsFailed", 1)], errorType=body["errorType"])
-
-
-def _caller(context: Context) -> Caller:
-    # arn:aws:lambda:<region>:<account>:function:<name>
-    _, _, _, arn_region, account, *_ = context.invoked_function_arn.split(":")
-    region = os.environ.get("AWS_REGION") or arn_region
-    return Caller(region, account, partition_of(region), context.aws_request_id)

@@ -38,23 +38,16 @@ def handle(event: Any, context: Context) -> dict[str, Any]:
     :raises BdaError: when nothing of it can be read, so that Lambda counts it as failed.
     """
     telemetry = Telemetry(context)
-    if isinstance(event, Mapping) and _is_from_a_queue(event):
-        return _note_messages(json_reading.mappings(event, "Records"), telemetry)
+    records = json_reading.mappings(event, "Records") if isinstance(event, Mapping) else ()
+    if any(record.get("eventSource") == "aws:sqs" for record in records):
+        unread = [record.get("messageId") for record in records if not _could_note(record, telemetry)]
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in unread]}
     read = parse_records(event if isinstance(event, Mapping) else {})
     noted = [one for one in read if _is_noted(one, telemetry)]
     if not noted:
         raise next((one for one in read if isinstance(one, BdaError)), BdaError("The event holds no job's event."))
     told = [one.to_dict() for one in noted if isinstance(one, JobEvent)]
     return told[0] if len(read) == 1 else {"events": told}
-
-
-def _is_from_a_queue(event: Mapping[str, Any]) -> bool:
-    return any(record.get("eventSource") == "aws:sqs" for record in json_reading.mappings(event, "Records"))
-
-
-def _note_messages(records: tuple[Mapping[str, Any], ...], telemetry: Telemetry) -> dict[str, Any]:
-    unread = [record.get("messageId") for record in records if not _could_note(record, telemetry)]
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in unread]}
 
 
 def _could_note(record: Mapping[str, Any], telemetry: Telemetry) -> bool:
@@ -66,7 +59,7 @@ def _could_note(record: Mapping[str, Any], telemetry: Telemetry) -> bool:
 
 
 def _is_noted(read: JobEvent | BdaError, telemetry: Telemetry, **facts: Any) -> bool:
-    """Take note of one record; one that cannot be read, or tells of another account, fails alone."""
+    """Take note of one record; one that cannot be read, or is about another account, fails alone."""
     if isinstance(read, JobEvent) and telemetry.is_own(read.account, read.region):
         _note(read, telemetry)
         return True

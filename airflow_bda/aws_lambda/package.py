@@ -56,15 +56,22 @@ def build_package(*, with_boto3: bool = False) -> Package:
     :param with_boto3: whether to put in the installed boto3, with BDA's service model alone: for a runtime whose own
         is older than 1.37.4, or than a member of the request that is used.
     """
-    files = {_path_of(name): _file_of(name) for name in packaged_modules()}
+    files: dict[str, Path] = {}
+    boto3_version = None
+    for name in packaged_modules():
+        file, folders = _file_of(name), name.replace(".", "/")
+        files[f"{folders}/__init__.py" if file.name == "__init__.py" else f"{folders}.py"] = file
     if with_boto3:
+        import boto3
+
+        boto3_version = str(boto3.__version__)
         files |= dict(_boto3_files())
     contents = {path: file.read_bytes() for path, file in files.items()}
     sizes: dict[str, int] = {}
     for path, content in contents.items():
         top = path.partition("/")[0]
         sizes[top] = sizes.get(top, 0) + len(content)
-    return Package(build_zip(contents), sizes, _boto3_version() if with_boto3 else None)
+    return Package(build_zip(contents), sizes, boto3_version)
 
 
 def packaged_modules() -> tuple[str, ...]:
@@ -86,9 +93,11 @@ def _imports(name: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.partition(".")[0] == _PACKAGE)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == _PACKAGE:
-            module = str(node.module)
+            module, file = str(node.module), _file_of(str(node.module))
             yield module
-            yield from (f"{module}.{alias.name}" for alias in node.names if _is_module(f"{module}.{alias.name}"))
+            if file.name == "__init__.py":
+                names = [alias.name for alias in node.names if (file.parent / f"{alias.name}.py").exists()]
+                yield from (f"{module}.{name}" for name in names)
 
 
 def _running_nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -99,22 +108,11 @@ def _running_nodes(tree: ast.AST) -> Iterator[ast.AST]:
         yield from _running_nodes(node)
 
 
-def _is_module(name: str) -> bool:
-    parent, _, last = name.rpartition(".")
-    folder = _file_of(parent).parent
-    return _file_of(parent).name == "__init__.py" and (folder / f"{last}.py").exists()
-
-
 def _file_of(name: str) -> Path:
     spec = find_spec(name)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"{name} is not installed as a file")
     return Path(spec.origin)
-
-
-def _path_of(name: str) -> str:
-    folders = name.replace(".", "/")
-    return f"{folders}/__init__.py" if _file_of(name).name == "__init__.py" else f"{folders}.py"
 
 
 def _boto3_files() -> Iterator[tuple[str, Path]]:
@@ -136,9 +134,3 @@ def _is_needed(library: str, path: str) -> bool:
     if folder != "data" or library not in {"boto3", "botocore"}:
         return True
     return library == "botocore" and (rest in _DATA_OF_BOTOCORE or path.startswith(f"{_SERVICE_DATA}/"))
-
-
-def _boto3_version() -> str:
-    import boto3
-
-    return str(boto3.__version__)

@@ -1,4 +1,4 @@
-"""What callers get back: a status code, and a body of JSON text. What a caller can mend is a 4xx, the rest a 500."""
+"""What callers get back: a status code, and a body of JSON text. What a caller can correct is a 4xx, the rest a 500."""
 
 from __future__ import annotations
 
@@ -93,15 +93,11 @@ def failed(error: Exception, *, operation: str, **facts: Any) -> dict[str, Any]:
     remedy = _REMEDY_OF_FAILURE.get(kind)
     explained = call_error(error, operation=operation, remedy=remedy and remedy.format(operation=operation), **facts)
     code = _CODE_OF_FAILURE.get(kind, FAILED)
-    if kind is Failure.BUSY and _is_services_fault(error):
-        code = FAILED
+    if kind is Failure.BUSY and isinstance(error, ClientError):
+        # Throttling is an answer of its own; a fault on the service's side is not.
+        http_status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        code = FAILED if http_status >= FAILED else code
     return _answer(code, {"error": str(explained), "errorType": explained.error_type})
-
-
-def _is_services_fault(error: Exception) -> bool:
-    if not isinstance(error, ClientError):
-        return False
-    return bool(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= FAILED)
 
 
 def _answer(code: int, body: dict[str, Any]) -> dict[str, Any]:

@@ -24,8 +24,6 @@ from airflow_bda.service.s3 import S3Uri
 from airflow_bda.service.safe_values import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from airflow_bda.service.request.request import InvocationRequest
 
 _KEY_OF_ARGUMENT = {argument: key for key, argument in ARGUMENT_OF_KEY.items()}
@@ -101,7 +99,7 @@ def read_event(event: Any, caller: Caller) -> InvokeEvent | StatusEvent:
 
 
 def _uri_of_notification(event: Mapping[str, Any]) -> str | None:
-    """Return the object that S3 tells of, by a notification of its own or by EventBridge; None for other events."""
+    """Return the object that S3 reports, by a notification of its own or by EventBridge; None for other events."""
     records = mappings(event, "Records")
     if records and records[0].get("eventSource") == "aws:s3":
         place = mapping(records[0], "s3")
@@ -118,13 +116,20 @@ def _uri_of_notification(event: Mapping[str, Any]) -> str | None:
 
 def _read_invoke(event: Mapping[str, Any], caller: Caller) -> InvokeEvent:
     unknown = [safe_text(key, _LONGEST_KEY) for key in event if key not in ARGUMENT_OF_KEY]
-    problems = list(_slips(unknown))
+    spellings = {_letters(key): key for key in ARGUMENT_OF_KEY}
+    problems = [
+        f"{key} is not known: write {spellings[near]}."
+        for key in unknown[:_MOST_COMPARED]
+        for near in get_close_matches(_letters(key), spellings, n=1, cutoff=0.85)
+    ]
     arguments: dict[str, Any] = {argument: event.get(key) for key, argument in ARGUMENT_OF_KEY.items()}
     if arguments["client_token"] is None:
         arguments["client_token"] = caller.request_id
     if arguments["profile_arn"] is None:
         try:
-            arguments["profile_arn"] = _own_profile(caller)
+            arguments["profile_arn"] = derive_profile_arn(
+                region=caller.region, account=caller.account, partition=caller.partition
+            )
         except UnknownRegionError as error:
             problems.append(f"profileArn is missing: {error}")
     try:
@@ -142,19 +147,8 @@ def in_keys(sentence: str) -> str:
     return _ARGUMENT.sub(lambda argument: _KEY_OF_ARGUMENT[argument.group()], sentence)
 
 
-def _slips(unknown: Iterable[str]) -> Iterable[str]:
-    spellings = {_letters(key): key for key in ARGUMENT_OF_KEY}
-    for key in list(unknown)[:_MOST_COMPARED]:
-        for near in get_close_matches(_letters(key), spellings, n=1, cutoff=0.85):
-            yield f"{key} is not known: write {spellings[near]}."
-
-
 def _letters(key: str) -> str:
     return "".join(filter(str.isalnum, key)).lower()
-
-
-def _own_profile(caller: Caller) -> str:
-    return derive_profile_arn(region=caller.region, account=caller.account, partition=caller.partition)
 
 
 def _invocation_arn(value: Any) -> str:

@@ -62,7 +62,7 @@ class Telemetry:
         self._out = out
 
     def is_own(self, account: str | None, region: str | None) -> bool:
-        """Whether an event tells of the function's own account and region; one that names none is taken to."""
+        """Whether an event is about the function's own account and region; one that names none is taken to."""
         _, _, _, own_region, own_account, *_ = self._context.invoked_function_arn.split(":")
         return account in {None, own_account} and region in {None, own_region}
 
@@ -71,11 +71,11 @@ class Telemetry:
         self._log("INFO", message, facts)
 
     def warning(self, message: str, **facts: Any) -> None:
-        """Write what is odd, or may be in vain."""
+        """Write what is unusual, or may have no effect."""
         self._log("WARN", message, facts)
 
     def error(self, message: str, **facts: Any) -> None:
-        """Write what did not go."""
+        """Write what failed."""
         self._log("ERROR", message, facts)
 
     def count(self, metrics: Sequence[Metric], **facts: Any) -> None:

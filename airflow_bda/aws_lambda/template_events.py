@@ -38,7 +38,7 @@ PARAMETERS: Part = {
         "Whether requests and events that cannot be worked on are kept", "yes", AllowedValues=["yes", "no"]
     ),
     "AlarmTopicArn": text(
-        "The SNS topic that hears of trouble; empty for no alarms", "", AllowedPattern="^(arn:aws.*)?$"
+        "The SNS topic that gets the alarms; empty for no alarms", "", AllowedPattern="^(arn:aws.*)?$"
     ),
 }
 CONDITIONS: Part = {
@@ -149,10 +149,10 @@ def _alarms() -> Part:
     of_queue = [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["DeadLetterQueue", "QueueName"]}}]
     return {
         "FunctionAlarm": _alarm(
-            "The function was cut off or fell over", "AWS/Lambda", "Errors", of_function, "HasAlarms"
+            "The function timed out or raised an error", "AWS/Lambda", "Errors", of_function, "HasAlarms"
         ),
         "RequestAlarm": _alarm(
-            "Requests failed for no fault of the caller's",
+            "Requests failed, and not by the caller's error",
             DEFAULT_NAMESPACE,
             "RequestsFailed",
             of_function,

@@ -54,7 +54,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     batch.add_argument("--force", action="store_true", help="start over, even if a batch was interrupted")
     batch.add_argument("--batch-id", metavar="NAME", help="the batch's name (default: made of what is asked for)")
     batch.add_argument(
-        "--max-wait", type=_seconds, default=timedelta(days=1), metavar="SECONDS", help="how long at most (a day)"
+        "--max-wait",
+        type=connection.seconds,
+        default=timedelta(days=1),
+        metavar="SECONDS",
+        help="how long at most (a day)",
     )
     request = parser.add_argument_group("the request of each document")
     request.add_argument("--project", dest="project_arn", metavar="ARN", help="the data automation project")
@@ -72,7 +76,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     request.add_argument("--kms-key-id", metavar="KEY", help="the key to encrypt results with")
     request.add_argument(
-        "--tag", dest="tags", type=_pair, action="append", metavar="KEY=VALUE", help="a tag; may be given again"
+        "--tag",
+        dest="tags",
+        type=connection.pair,
+        action="append",
+        metavar="KEY=VALUE",
+        help="a tag; may be given again",
     )
     parser.add_argument("--json", action="store_true", help="print the whole manifest as JSON")
     connection.add_arguments(parser)
@@ -92,7 +101,8 @@ def run(args: Namespace) -> int:
     source = _source(args)
     with connection.hook_of(args) as hook:
         job = job_arguments(hook, members)
-        batch_id = args.batch_id or _batch_id(source.to_json(), job)
+        asked = json.dumps([source.to_json(), job], sort_keys=True)
+        batch_id = args.batch_id or f"command-{hashlib.sha256(asked.encode()).hexdigest()[:12]}"
         try:
             manifest = asyncio.run(_stop_when_asked(lambda: _run(args, hook, source, job, batch_id)))
         except (KeyboardInterrupt, asyncio.CancelledError):
@@ -212,11 +222,6 @@ def _source(args: Namespace) -> Any:
     return Source(uris=tuple(sorted(uris)))
 
 
-def _batch_id(source: dict[str, Any], job: dict[str, Any]) -> str:
-    text = json.dumps([source, job], sort_keys=True)
-    return f"command-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-
-
 def _print(manifest: dict[str, Any], *, as_json: bool) -> None:
     for error in manifest["errors"]:
         sys.stderr.write(f"{error['count']} failed: {error['cause']}. For example {error['example']['input']}\n")
@@ -225,16 +230,9 @@ def _print(manifest: dict[str, Any], *, as_json: bool) -> None:
     sys.stdout.write(f"{json.dumps(manifest) if as_json else manifest['results_uri']}\n")
 
 
-def _pair(text: str) -> tuple[str, str]:
-    key, separator, value = text.partition("=")
-    if not separator:
-        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
-    return key, value
-
-
 def _count(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of jobs")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of jobs")
     return int(text)
 
 
@@ -243,10 +241,3 @@ def _share(text: str) -> float:
         return float(text) if "." in text else int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number of documents nor a share") from None
-
-
-def _seconds(text: str) -> timedelta:
-    try:
-        return timedelta(seconds=float(text))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from None

@@ -1,4 +1,4 @@
-"""The hook that a command works through, and the options that choose it."""
+"""The hook that a command works through, the options that choose it, and the types of arguments that commands share."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import sys
 from argparse import ArgumentTypeError
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from datetime import timedelta
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -39,10 +40,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 @contextmanager
 def hook_of(args: Namespace) -> Iterator[BdaHook]:
     """Return the hook; what is printed meanwhile goes to standard error, where Airflow's log lines belong."""
-    # Airflow and the AWS libraries tell of each credential and endpoint that they find.
+    # Airflow and the AWS libraries log each credential and endpoint that they find.
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
     _lead(args)
-    _say_if_nobody_answers()
+    _warn_if_unreachable()
     with ExitStack() as stack:
         stack.enter_context(redirect_stdout(sys.stderr))
         if args.conn_id is None and "airflow" not in sys.modules:
@@ -75,7 +76,7 @@ def _check_connection(conn_id: str) -> None:
         ) from error
 
 
-def _say_if_nobody_answers() -> None:
+def _warn_if_unreachable() -> None:
     """Say at once that nothing listens at the endpoint: the AWS libraries try again for a while, in silence."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     address = urlsplit(endpoint or "")
@@ -107,3 +108,27 @@ def _lead(args: Namespace) -> None:
 def _forget(prefixes: tuple[str, ...]) -> None:
     for name in [name for name in os.environ if name.startswith(prefixes)]:
         del os.environ[name]
+
+
+def pair(text: str) -> tuple[str, str]:
+    """
+    Read an argument that is ``KEY=VALUE``.
+
+    :raises ArgumentTypeError: when it has no equals sign.
+    """
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return key, value
+
+
+def seconds(text: str) -> timedelta:
+    """
+    Read an argument that is a number of seconds.
+
+    :raises ArgumentTypeError: when it is no number.
+    """
+    try:
+        return timedelta(seconds=float(text))
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds") from None

@@ -12,7 +12,7 @@ from airflow_bda.commands.policy import add_workload_arguments, check_uris
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from airflow_bda.access.preflight.findings import Report, Subject
+    from airflow_bda.access.preflight.findings import Subject
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -46,7 +46,11 @@ def run(args: Namespace) -> int:
             sys.stderr.write(f"airflow-bda doctor: {error}\n")
             return 2
         report = hook.preflight(subject)
-    _print(report, as_json=args.json)
+    lines = [json.dumps(report.to_json(), indent=2)] if args.json else [str(check) for check in report.checks]
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    counts = [(len(report.faults), "fault"), (len(report.hints), "hint")]
+    found = ", ".join(f"{number} {noun}" if number == 1 else f"{number} {noun}s" for number, noun in counts)
+    sys.stderr.write(f"{len(report.checks)} checks: {found}\n")
     return 1 if report.faults else 0
 
 
@@ -66,14 +70,3 @@ def _subject(args: Namespace) -> Subject:
         write_probe=args.write_probe,
         jobs_at_once=args.jobs_at_once,
     )
-
-
-def _print(report: Report, *, as_json: bool) -> None:
-    lines = [json.dumps(report.to_json(), indent=2)] if as_json else [str(check) for check in report.checks]
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    counts = [_counted(len(report.faults), "fault"), _counted(len(report.hints), "hint")]
-    sys.stderr.write(f"{len(report.checks)} checks: {', '.join(counts)}\n")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from datetime import timedelta
@@ -52,13 +51,22 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     request.add_argument("--kms-key-id", metavar="KEY", help="the key to encrypt results with")
     request.add_argument(
-        "--tag", dest="tags", type=_pair, action="append", metavar="KEY=VALUE", help="a tag; may be given again"
+        "--tag",
+        dest="tags",
+        type=connection.pair,
+        action="append",
+        metavar="KEY=VALUE",
+        help="a tag; may be given again",
     )
     request.add_argument("--client-token", metavar="TOKEN", help="calls with the same token start one job between them")
     waiting = parser.add_argument_group("waiting")
     waiting.add_argument("--wait", action="store_true", help="wait for the end, and print the results' URI as well")
     waiting.add_argument(
-        "--max-wait", type=_seconds, default=timedelta(days=1), metavar="SECONDS", help="how long at most (a day)"
+        "--max-wait",
+        type=connection.seconds,
+        default=timedelta(days=1),
+        metavar="SECONDS",
+        help="how long at most (a day)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     connection.add_arguments(parser)
@@ -87,17 +95,3 @@ def run(args: Namespace) -> int:
 def _print(facts: dict[str, str | None], *, as_json: bool) -> None:
     text = json.dumps(facts) if as_json else "\n".join(filter(None, facts.values()))
     sys.stdout.write(f"{text}\n")
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, separator, value = text.partition("=")
-    if not separator:
-        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
-    return key, value
-
-
-def _seconds(text: str) -> timedelta:
-    try:
-        return timedelta(seconds=float(text))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from None

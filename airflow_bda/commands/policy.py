@@ -83,12 +83,6 @@ def check_uris(args: Namespace) -> None:
             )
 
 
-def _warn_of_wildcards(args: Namespace) -> None:
-    for option, uri in (("--input", args.input), ("--output", args.output)):
-        if set("*?") & set(uri):
-            sys.stderr.write(f"note: {option} is {uri!r}: in a policy * and ? stand for anything, not for themselves\n")
-
-
 def run(args: Namespace) -> int:
     """
     Print the policy.
@@ -108,7 +102,9 @@ def run(args: Namespace) -> int:
     except ValueError as error:
         sys.stderr.write(f"airflow-bda policy: {error}\n")
         return 2
-    _warn_of_wildcards(args)
+    for option, uri in (("--input", args.input), ("--output", args.output)):
+        if set("*?") & set(uri):
+            sys.stderr.write(f"note: {option} is {uri!r}: in a policy * and ? stand for anything, not for themselves\n")
     if args.explain:
         sys.stderr.write("".join(f"{line}\n" for line in explain(args.kind, workload, options)))
         sys.stderr.write(_STAGES_SHARE if args.stage else "")

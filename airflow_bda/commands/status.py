@@ -6,15 +6,13 @@ import json
 import sys
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_bda.commands import connection
 from airflow_bda.service.invocations import check_invocation_arn, region_of
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-
-    from airflow_bda.service.statuses import JobState
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -35,18 +33,14 @@ def run(args: Namespace) -> int:
     args.region = args.region or region_of(args.invocation_arn)
     with connection.hook_of(args) as hook:
         state = hook.get_status(args.invocation_arn)
-    facts = _facts(state)
+    # What is known of the job, with the status as the service writes it.
+    known = {**asdict(state), "status": state.status_text}
+    del known["status_text"]
+    facts = {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in known.items()
+        if value is not None
+    }
     text = json.dumps(facts) if args.json else "\n".join(f"{name}: {value}" for name, value in facts.items())
     sys.stdout.write(f"{text}\n")
     return 0
-
-
-def _facts(state: JobState) -> dict[str, Any]:
-    """Return what is known of the job, with the status as the service writes it."""
-    facts = {**asdict(state), "status": state.status_text}
-    del facts["status_text"]
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in facts.items()
-        if value is not None
-    }

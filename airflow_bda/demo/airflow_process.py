@@ -60,10 +60,10 @@ class AirflowProcess:
 
     def run(self, confs: Sequence[Mapping[str, Any]], *, environment: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         """
-        Run the DAG once for each configuration, one after the other, and give the news as they come.
+        Run the DAG once for each configuration, one after the other, and yield the news as they come.
 
         :param environment: what leads Airflow to the emulator.
-        :raises AirflowFailedError: when Airflow ends early; what was given until then holds.
+        :raises AirflowFailedError: when Airflow ends early; what was yielded until then holds.
         """
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:

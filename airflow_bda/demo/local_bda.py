@@ -62,18 +62,14 @@ class LocalBda:
         return call_counts()
 
     def upload(self, file: DemoFile) -> dict[str, Any]:
-        """Put a file into S3, and give the DAG's params for it."""
+        """Put a file into S3, and return the DAG's params for it."""
         content_type = mimetypes.guess_type(file.key)[0] or "application/octet-stream"
         uri = S3Uri(_INPUT, file.key)
         self.storage.write(uri, file.path.read_bytes(), content_type)
+        # Of most blueprints that AWS manages, the emulator knows only the name: documents cannot match them.
+        managed = {arn: managed_blueprint(arn) for arn, _ in EMULATOR.processor.blueprints(region=DEFAULT_REGION)}
         return {
             "input_s3_uri": str(uri),
             "output_s3_uri": str(S3Uri(_OUTPUT, "results")),
-            "blueprints": [arn for arn, _ in EMULATOR.processor.blueprints(region=DEFAULT_REGION) if _has_schema(arn)],
+            "blueprints": [arn for arn, found in managed.items() if found is None or found.schema is not None],
         }
-
-
-def _has_schema(arn: str) -> bool:
-    """Whether documents can match a blueprint: of most that AWS manages, the emulator knows only the name."""
-    managed = managed_blueprint(arn)
-    return managed is None or managed.schema is not None

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console, Group
@@ -52,12 +52,16 @@ def report(outcomes: Sequence[Outcome], jobs: Sequence[JobView], calls: Mapping[
     """
     modalities = {job.invocation_arn: job.modality for job in jobs}
     notes = {job.invocation_arn: job.notes for job in jobs}
-    shown = ((outcome, notes.get(outcome.invocation_arn or "", ())) for outcome in outcomes if outcome.result)
-    return Group(
-        *(part for outcome, left_out in shown for part in (_heading(outcome), _details(outcome, left_out))),
-        _table(outcomes, modalities),
-        _jobs(jobs, calls),
-    )
+    parts: list[RenderableType] = []
+    for outcome in outcomes:
+        if outcome.result:
+            where = f"{shown_path(outcome.folder)}/" if outcome.folder else ""
+            parts.append(Text.assemble((outcome.file.name, "bold"), "  ", (where, "dim")))
+            parts.append(_details(outcome, notes.get(outcome.invocation_arn or "", ())))
+    statuses = ", ".join(f"{count} {status}" for status, count in Counter(job.status for job in jobs).items())
+    asked = ", ".join(f"{operation} {count}" for operation, count in calls.items())
+    last = f"Jobs in the emulator: {len(jobs)} ({statuses}); calls: {asked}" if jobs else "No job was started."
+    return Group(*parts, _table(outcomes, modalities), Text(last))
 
 
 def last_line(outcomes: Sequence[Outcome]) -> str:
@@ -73,11 +77,6 @@ def shown_path(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def _heading(outcome: Outcome) -> Text:
-    where = f"{shown_path(outcome.folder)}/" if outcome.folder else ""
-    return Text.assemble((outcome.file.name, "bold"), "  ", (where, "dim"))
-
-
 def _details(outcome: Outcome, notes: Sequence[str]) -> Table:
     """Show what was found in one document, and what the emulator left out."""
     lines = findings(outcome.result) if outcome.result else []
@@ -85,17 +84,13 @@ def _details(outcome: Outcome, notes: Sequence[str]) -> Table:
     table = Table("Field", "Value", box=box.SIMPLE_HEAD)
     table.add_column("Confidence", justify="right")
     for line in lines[:_MOST_LINES]:
-        table.add_row(Text(line.name), Text(line.value), _confidence(line.confidence))
+        sure = line.confidence
+        style = "green" if (sure or 0) >= _CONFIDENT else "yellow" if (sure or 0) >= _DOUBTFUL else "red"
+        confidence = Text("") if sure is None else Text(f"{sure:.2f}", style)
+        table.add_row(Text(line.name), Text(line.value), confidence)
     if len(lines) > _MOST_LINES:
         table.add_row(Text(f"and {len(lines) - _MOST_LINES} more", "dim"), Text("in the files named above", "dim"))
     return table
-
-
-def _confidence(confidence: float | None) -> Text:
-    if confidence is None:
-        return Text("")
-    style = "green" if confidence >= _CONFIDENT else "yellow" if confidence >= _DOUBTFUL else "red"
-    return Text(f"{confidence:.2f}", style)
 
 
 def _table(outcomes: Sequence[Outcome], modalities: Mapping[str, str]) -> Table:
@@ -105,21 +100,17 @@ def _table(outcomes: Sequence[Outcome], modalities: Mapping[str, str]) -> Table:
     table.add_column("Seconds", justify="right")
     table.add_column("Found", overflow="fold")
     for outcome in outcomes:
+        # Where no job was started, the file's name tells.
+        by_name = MODALITIES_OF_EXTENSION.get(extension(outcome.file.key), ("",))[0]
         table.add_row(
             Text(outcome.file.name),
-            modalities.get(outcome.invocation_arn or "") or _by_name(outcome),
+            modalities.get(outcome.invocation_arn or "") or str(by_name),
             str(outcome.result.pages or "") if outcome.result else "",
             Text(outcome.state, "green" if outcome.succeeded else "red"),
             "" if outcome.seconds is None else f"{outcome.seconds:.1f}",
             _found(outcome) if outcome.succeeded else Text(outcome.error or "see Airflow's log", "red"),
         )
     return table
-
-
-def _by_name(outcome: Outcome) -> str:
-    """Guess the modality where no job was started."""
-    known = MODALITIES_OF_EXTENSION.get(extension(outcome.file.key))
-    return str(known[0]) if known else ""
 
 
 def _found(outcome: Outcome) -> Text:
@@ -130,12 +121,6 @@ def _found(outcome: Outcome) -> Text:
         return Text("no blueprint matches", "dim")
     found, asked = found_and_asked(outcome.result)
     return Text(f"{found} of {asked} fields, {', '.join(names)}")
-
-
-def _jobs(jobs: Sequence[JobView], calls: Mapping[str, int]) -> Text:
-    statuses = ", ".join(f"{count} {status}" for status, count in Counter(job.status for job in jobs).items())
-    asked = ", ".join(f"{operation} {count}" for operation, count in calls.items())
-    return Text(f"Jobs in the emulator: {len(jobs)} ({statuses}); calls: {asked}" if jobs else "No job was started.")
 
 
 _ITEM = re.compile(r"(?P<item>[^.]+\[\d+\])\.")
@@ -191,8 +176,11 @@ def _fields(segment: SegmentResult) -> Iterator[Finding]:
             items.setdefault(part_of["item"] if part_of else field.path, []).append(field)
     for name, parts in items.items():
         confidences = [part.confidence for part in parts if part.confidence is not None]
-        value = ", ".join(_text(part.value) for part in parts)
-        yield Finding(name, value, min(confidences, default=None))
+        values = [
+            " ".join(part.value.split()) if isinstance(part.value, str) else json.dumps(part.value, ensure_ascii=False)
+            for part in parts
+        ]
+        yield Finding(name, ", ".join(values), min(confidences, default=None))
 
 
 def _standard(output: StandardOutput | None) -> Iterator[Finding]:
@@ -211,7 +199,3 @@ def _standard(output: StandardOutput | None) -> Iterator[Finding]:
 def _excerpt(text: str | None) -> str:
     line = " ".join((text or "").split())
     return line if len(line) <= _EXCERPT else f"{line[:_EXCERPT]}..."
-
-
-def _text(value: Any) -> str:
-    return " ".join(value.split()) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -34,17 +34,21 @@ def main() -> None:
     Thread(target=_end_with_standard_input, daemon=True).start()
     os.environ.update(order["environment"])
     for number, conf in enumerate(order["confs"]):
-        tell_of_run = partial(_tell_of_run, tell, number)
+        tell_of_run = partial(tell, number)
         tell_of_run({"news": "finished"} | _run(dag, conf, tell_of_run))
 
 
-def _take_standard_output() -> Tell:
-    """Reserve standard output for progress: Airflow, tasks and libraries print to it as well."""
+def _take_standard_output() -> Callable[[int, Mapping[str, Any]], None]:
+    """
+    Reserve standard output for progress: Airflow, tasks and libraries print to it as well.
+
+    :return: writes facts about a run, by the run's number.
+    """
     news = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    def tell(facts: Mapping[str, Any]) -> None:
-        news.write(f"{json.dumps(facts)}\n")
+    def tell(number: int, facts: Mapping[str, Any]) -> None:
+        news.write(f"{json.dumps({**facts, 'number': number})}\n")
         news.flush()
 
     return tell
@@ -89,10 +93,6 @@ def _run(dag: Any, conf: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
         "metadata_uri": _returned(instances, "wait"),
         "error": "; ".join(errors) or None,
     }
-
-
-def _tell_of_run(tell: Tell, number: int, news: Mapping[str, Any]) -> None:
-    tell({**news, "number": number})
 
 
 def _tell_of_task(tell: Tell, news: str, context: Mapping[str, Any]) -> None:

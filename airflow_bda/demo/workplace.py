@@ -61,7 +61,10 @@ class Workplace:
             self.dag_file.parent.mkdir(parents=True, exist_ok=True)
             # Nothing in here belongs into the repository of whoever tries the demo.
             (self.root / ".gitignore").write_text("*\n")
-            shutil.copyfile(_example_dags() / DAG_FILE, self.dag_file)
+            # Inside an installed wheel, or beside the package in a checkout.
+            packaged = _PACKAGE / "example_dags"
+            examples = packaged if packaged.is_dir() else _PACKAGE.parent / "dags"
+            shutil.copyfile(examples / DAG_FILE, self.dag_file)
             self.log.write_bytes(b"")
             lock = (self.root / "lock").open("w")
         except OSError as error:
@@ -118,9 +121,3 @@ def _bytecode_cache(airflow_home: Path) -> dict[str, str]:
     if not sys.dont_write_bytecode or airflow is None or airflow.cached is None or Path(airflow.cached).exists():
         return {}
     return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(airflow_home / "pycache")}
-
-
-def _example_dags() -> Path:
-    """Return the folder of example DAGs: inside an installed wheel, or beside the package in a checkout."""
-    packaged = _PACKAGE / "example_dags"
-    return packaged if packaged.is_dir() else _PACKAGE.parent / "dags"

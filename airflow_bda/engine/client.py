@@ -1,4 +1,4 @@
-"""One client for many: opened when it is needed, replaced when its credentials fail, closed when nobody is left."""
+"""One client for many: opened when it is needed, replaced when its credentials fail, closed when no wait is left."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SharedClient:
     """
     Holds at most one source that is good for use, and those before it until their last request has ended.
 
-    :param identity: whom the source must belong to.
+    :param identity: the identity that the source must have.
     :param owner: is told how an opening went, always in exactly one of three ways unless the client was closed
         meanwhile: ``opened``, ``opened_for_another`` or ``failed_to_open``.
     """
@@ -77,12 +77,11 @@ class SharedClient:
     def _opened(self, waiter: Waiter, opening: asyncio.Task[StatusSource]) -> None:
         self._opening = None
         error = error_of(opening)
-        if error is None:
-            self._take(waiter, opening.result())
-        elif not self._is_closed:
-            self._owner.failed_to_open(waiter, error)
-
-    def _take(self, waiter: Waiter, source: StatusSource) -> None:
+        if error is not None:
+            if not self._is_closed:
+                self._owner.failed_to_open(waiter, error)
+            return
+        source = opening.result()
         if source.identity != self._identity:
             self._close(source)
             self._owner.opened_for_another(waiter, source.identity)
@@ -99,7 +98,8 @@ class SharedClient:
     def give_back(self, lease: Lease) -> None:
         """End the use of a source."""
         lease.users -= 1
-        self._close_if_idle(lease)
+        if lease.is_retired and not lease.users:
+            self._close(lease.source)
 
     def answered(self) -> None:
         """Note that the source works."""
@@ -120,10 +120,6 @@ class SharedClient:
             pause = 1.0 + full_jitter(tries, first=_REOPEN_FIRST_SECONDS, longest=_REOPEN_LONGEST_SECONDS)
         self._opening_in_vain += 1
         self._open_at = self._loop.time() + pause
-
-    def _close_if_idle(self, lease: Lease) -> None:
-        if lease.is_retired and not lease.users:
-            self._close(lease.source)
 
     def _close(self, source: StatusSource) -> None:
         closing = start_apart(_close_quietly(source))

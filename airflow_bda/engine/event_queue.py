@@ -57,7 +57,7 @@ class Delivery:
 
     @property
     def is_kept(self) -> bool:
-        """Whether somebody wanted the event, and all who did have it."""
+        """Whether the event was given to at least one watcher, and all of those have kept it."""
         return self.offered > 0 and self.offered == self.taken
 
 
@@ -66,8 +66,8 @@ class EventQueue:
     One queue, read for as long as it takes: whatever AWS answers, neither receiving nor deleting raises.
 
     :param url: the queue's URL.
-    :param open_client: makes an async client of SQS; called again after every trouble, for the connection may have been
-        mended meanwhile.
+    :param open_client: makes an async client of SQS; called again after every trouble, as the connection may have been
+        corrected meanwhile.
     :param log: the standard library's logger or Airflow's: it is told of troubles once per change, and of messages that
         are none of BDA's once each.
     """
@@ -96,7 +96,10 @@ class EventQueue:
 
         Messages that hold no event of BDA's are left in the queue.
         """
-        messages = await self._receive(wait_seconds)
+        while (messages := await self._try_to_receive(wait_seconds)) is None:
+            pause = full_jitter(self._tries_in_vain, first=_FIRST_PAUSE_SECONDS, longest=_LONGEST_PAUSE_SECONDS)
+            self._tries_in_vain += 1
+            await asyncio.sleep(pause)
         read = [(message, self._count(message), self._read(message)) for message in messages]
         await self._put_aside(
             [message for message, receives, found in read if found is None and receives >= MOST_RECEIVES]
@@ -120,7 +123,7 @@ class EventQueue:
         return max(receives, int(counted) if counted.isdecimal() and len(counted) < 10 else 0)  # noqa: PLR2004
 
     async def _put_aside(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        """Hide messages that nobody can read, so that they take no place from others; they are not deleted."""
+        """Hide messages that cannot be read, so that others are received; they are not deleted."""
         for message in messages:
             self._log.warning(
                 "Message %s of queue %s was received %d times and cannot be read: it is hidden for 12 hours.",
@@ -152,25 +155,27 @@ class EventQueue:
         except Exception:  # noqa: BLE001  whatever it is, this client is not used again
             self._log.debug("A client of SQS could not be closed properly.", exc_info=True)
 
-    async def _receive(self, wait_seconds: float) -> list[Mapping[str, Any]]:
-        while (messages := await self._try_to_receive(wait_seconds)) is None:
-            await self._pause()
-        return messages
-
     async def _try_to_receive(self, wait_seconds: float) -> list[Mapping[str, Any]] | None:
         try:
             client = await self._opened()
+            # Not so long that the client's own timeout comes first.
+            longest = min(LONGEST_POLL_SECONDS, int(client.meta.config.read_timeout) // 2)
             answer = await client.receive_message(
                 QueueUrl=self.url,
                 MaxNumberOfMessages=_MOST_MESSAGES,
-                WaitTimeSeconds=_poll_seconds(client, wait_seconds),
+                WaitTimeSeconds=max(0, min(longest, round(wait_seconds))),
                 AttributeNames=["ApproximateReceiveCount"],
             )
         except Exception as error:  # noqa: BLE001  a watcher outlives whatever connections, networks and AWS do
-            self._tell_trouble(_describe(error))
+            if (trouble := _describe(error)) != self._trouble:
+                self._trouble = trouble
+                self._log.warning("Queue %s cannot be read: %s. It is tried again until it can.", self.url, trouble)
             await self.close()
             return None
-        self._tell_health()
+        self._tries_in_vain = 0
+        if self._trouble is not None:
+            self._trouble = None
+            self._log.info("Queue %s can be read again.", self.url)
         return list(answer.get("Messages") or ())
 
     async def _opened(self) -> Any:
@@ -179,22 +184,6 @@ class EventQueue:
             if self._client is None:
                 self._client = await self._resources.enter_async_context(await self._open_client())
             return self._client
-
-    async def _pause(self) -> None:
-        pause = full_jitter(self._tries_in_vain, first=_FIRST_PAUSE_SECONDS, longest=_LONGEST_PAUSE_SECONDS)
-        self._tries_in_vain += 1
-        await asyncio.sleep(pause)
-
-    def _tell_trouble(self, trouble: str) -> None:
-        if trouble != self._trouble:
-            self._trouble = trouble
-            self._log.warning("Queue %s cannot be read: %s. It is tried again until it can.", self.url, trouble)
-
-    def _tell_health(self) -> None:
-        self._tries_in_vain = 0
-        if self._trouble is not None:
-            self._trouble = None
-            self._log.info("Queue %s can be read again.", self.url)
 
     def _read(self, message: Mapping[str, Any]) -> Delivery | None:
         try:
@@ -241,11 +230,6 @@ class EventQueue:
                 self.url,
                 reason,
             )
-
-
-def _poll_seconds(client: Any, wanted: float) -> int:
-    """Return how long a call may wait: not so long that the client's own patience ends first."""
-    return max(0, min(LONGEST_POLL_SECONDS, round(wanted), int(client.meta.config.read_timeout) // 2))
 
 
 def _describe(error: Exception) -> str:

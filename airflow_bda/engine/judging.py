@@ -137,7 +137,7 @@ class Sightings:
         self.state = state
 
     def failed(self, error: BaseException, verdict: Verdict, *, now: float) -> None:
-        """Take note of a failure that waiting may mend."""
+        """Take note of a failure that may pass by waiting."""
         kind = classify(error)
         self.was_reached = self.was_reached or kind not in {Failure.UNREACHABLE, Failure.CREDENTIALS, Failure.OTHER}
         if self.failing_since is None:

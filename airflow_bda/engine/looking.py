@@ -52,7 +52,7 @@ class Looker:
         Look once. A connection that never worked is tried for a minute first, so that any later look can rely on it.
 
         :return: the state; None when there is none to be had now, and waiting goes on.
-        :raises BdaError: when the call was refused in a way that waiting does not mend.
+        :raises BdaError: when the call was refused in a way that waiting does not change.
         """
         tries = 0
         while True:

@@ -35,9 +35,9 @@ def uniform(low: float, high: float) -> float:
 
 def full_jitter(tries: int, *, first: float, longest: float) -> float:
     """
-    Return the pause before another try: any time up to a limit that doubles with every try in vain.
+    Return the pause before another try: any time up to a limit that doubles with every failed try.
 
-    :param tries: how many tries in vain came before this one; 0 for the first pause.
+    :param tries: how many failed tries came before this one; 0 for the first pause.
     :param first: the limit of the first pause, in seconds.
     :param longest: what the limit grows to, in seconds.
     """

@@ -1,8 +1,8 @@
 """
 One client that asks for many: the waits of one identity on one event loop.
 
-A poller is a heap of what is due and a timer; every request is a task, made in a context that is
-nobody's. A wait that leaves, even by being cancelled, touches nothing of another's.
+A poller is a heap of what is due and a timer. Every request is a task in an empty context: a wait that leaves, even by
+being cancelled, never affects another.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Poller:
     """
     Asks for the statuses of many invocations with one client.
 
-    :param identity: whom the client must belong to.
+    :param identity: the identity that the client must have.
     :param requests_per_second: the most that is asked, all waits together.
     :param on_shut: called once, when the last wait has left and before the client is closed.
     """
@@ -150,16 +150,6 @@ class Poller:
         watch.ticket = next(self._tickets)
         heapq.heappush(self._due, (due, watch.ticket, watch))
 
-    def _put_next(self, watch: _Watch) -> None:
-        delay = min(waiter.schedule.next_delay(watch.age) for waiter in watch.waiters)
-        last_poll = min(waiter.seconds_left for waiter in watch.waiters) - _LAST_POLL_SECONDS
-        self._put(watch, self._loop.time() + (min(delay, last_poll) if last_poll > 0 else delay))
-
-    def _put_again(self, watch: _Watch) -> None:
-        delay = full_jitter(watch.tries_in_vain, first=_RETRY_FIRST_SECONDS, longest=_RETRY_LONGEST_SECONDS)
-        watch.tries_in_vain += 1
-        self._put(watch, self._loop.time() + delay)
-
     def _most_due(self) -> _Watch | None:
         while self._due:
             _, ticket, watch = self._due[0]
@@ -234,10 +224,12 @@ class Poller:
         for waiter in watch.waiters:
             waiter.saw(state, is_calm=is_calm)
         watch.let_go_of_the_done()
-        if watch.waiters:
-            self._put_next(watch)
-        else:
+        if not watch.waiters:
             self._drop(watch)
+            return
+        delay = min(waiter.schedule.next_delay(watch.age) for waiter in watch.waiters)
+        last_poll = min(waiter.seconds_left for waiter in watch.waiters) - _LAST_POLL_SECONDS
+        self._put(watch, self._loop.time() + (min(delay, last_poll) if last_poll > 0 else delay))
 
     def _failed(self, watch: _Watch, lease: Lease, error: BaseException) -> None:
         verdict = judge(error, self._known(watch.waiters))
@@ -251,7 +243,9 @@ class Poller:
         elif verdict is Verdict.WAIT:
             self._pace.slow_down(self._loop.time())
         self._note_failure(watch.waiters, error, verdict)
-        self._put_again(watch)
+        delay = full_jitter(watch.tries_in_vain, first=_RETRY_FIRST_SECONDS, longest=_RETRY_LONGEST_SECONDS)
+        watch.tries_in_vain += 1
+        self._put(watch, self._loop.time() + delay)
 
     def _note_failure(self, waiters: Iterable[Waiter], error: BaseException, verdict: Verdict) -> None:
         now = self._loop.time()
@@ -278,7 +272,7 @@ class Poller:
         self._tick()
 
     def opened_for_another(self, waiter: Waiter, identity: str) -> None:
-        """Let the waits find out whom they belong to now."""
+        """Let the waits look up their identities again."""
         self._send_away(waiter, identity)
         self._tick()
 
@@ -302,13 +296,9 @@ class Poller:
             waiter = next(iter(self._waiters))
             self._waiters[waiter] = self._waiters.pop(waiter)
             if waiter.wait.connection.resolve_identity is not None:
-                await self._check_identity(waiter)
-
-    async def _check_identity(self, waiter: Waiter) -> None:
-        resolving = start_within(waiter.context, waiter.identity_now(self.identity))
-        identity = await resolving
-        if identity != self.identity and waiter in self._waiters:
-            self._send_away(waiter, identity)
+                identity = await start_within(waiter.context, waiter.identity_now(self.identity))
+                if identity != self.identity and waiter in self._waiters:
+                    self._send_away(waiter, identity)
 
     def _send_away(self, waiter: Waiter, identity: str) -> None:
         """

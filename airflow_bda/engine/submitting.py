@@ -56,7 +56,7 @@ async def submit(
     :param wall_clock: tells the time that *deadline* is compared with.
     :raises BdaConnectionError: when the endpoint could not be reached at all, in several tries.
     :raises BdaTimeoutError: when the deadline came first; it says what the last try met with.
-    :raises BdaError: at once, when the call was refused in a way that waiting does not mend.
+    :raises BdaError: at once, when the call was refused in a way that waiting does not change.
     """
     attempts = _Attempts(deadline, on_change, wall_clock)
     while True:

@@ -1,4 +1,4 @@
-"""A wait: what is asked for (`Wait`), whom to ask (`StatusConnection`), and what it has seen so far (`Waiter`)."""
+"""A wait: what is asked for (`Wait`), where to ask (`StatusConnection`), and what it has seen so far (`Waiter`)."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Wait:
 
 
 class IdentityChangedError(Exception):
-    """The connection that a wait goes through now stands for somebody else; never leaves the engine."""
+    """The connection of a wait has another identity now; never leaves the engine."""
 
     def __init__(self, identity: str) -> None:
         super().__init__(identity)
@@ -183,7 +183,7 @@ class Waiter:
 
     async def identity_now(self, otherwise: str) -> str:
         """
-        Look up whom the connection stands for.
+        Look up the identity of the connection.
 
         :param otherwise: what to return when that cannot be told.
         """

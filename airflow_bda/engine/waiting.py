@@ -31,7 +31,7 @@ _MOVE_LONGEST_SECONDS = 60.0
 
 async def wait_for_job(wait: Wait) -> JobOutcome:
     """
-    Wait until an invocation has ended, the deadline has come, or a call was refused in a way that waiting cannot mend.
+    Wait until an invocation has ended, the deadline has come, or a call was refused for good.
 
     :return: how it ended, with the last state that was seen; an error is returned, not raised.
     """
@@ -84,7 +84,8 @@ _pollers_lock = threading.Lock()
 
 
 def _poller(identity: str, requests_per_second: float) -> Poller:
-    of_this_loop = _pollers_of(asyncio.get_running_loop())
+    with _pollers_lock:
+        of_this_loop = _pollers.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
     poller = of_this_loop.get(identity)
     if poller is None:
         poller = of_this_loop[identity] = Poller(
@@ -94,10 +95,3 @@ def _poller(identity: str, requests_per_second: float) -> Poller:
             on_shut=partial(of_this_loop.pop, identity, None),
         )
     return poller
-
-
-def _pollers_of(loop: asyncio.AbstractEventLoop) -> WeakValueDictionary[str, Poller]:
-    with _pollers_lock:
-        if loop not in _pollers:
-            _pollers[loop] = WeakValueDictionary()
-        return _pollers[loop]

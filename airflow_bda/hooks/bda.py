@@ -40,7 +40,7 @@ DEFAULT_MAX_WAIT = timedelta(days=1)
 _RESULTS_REMEDY = (
     "Check the URI, and that the connection may s3:GetObject there (and kms:Decrypt, where there is a key)."
 )
-_ACCOUNT_REMEDY = "Pass profile_arn, which makes this call unnecessary, or mend the connection's credentials."
+_ACCOUNT_REMEDY = "Pass profile_arn, which makes this call unnecessary, or correct the connection's credentials."
 
 
 # What a task may return as it is: the next one gets it as a dictionary. By name: nothing here imports their modules.
@@ -270,7 +270,7 @@ class BdaHook(AsyncAwsHook):
         Ask for a job's state once, as patiently as :meth:`wait` does.
 
         :return: None when the service could not be asked for minutes.
-        :raises BdaError: when the call was refused in a way that waiting does not mend.
+        :raises BdaError: when the call was refused in a way that waiting does not change.
         """
         # An earlier try submitted the job by this connection.
         now = datetime.now(timezone.utc)

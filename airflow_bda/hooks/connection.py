@@ -67,7 +67,7 @@ _answers_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Answers] = Weak
 
 class AsyncAwsHook(SafeLogging, AwsBaseHook):
     """
-    An AWS hook that also makes async clients, knows whom its connection stands for, and can be made anew.
+    An AWS hook that also makes async clients, knows the identity of its connection, and can be made anew.
 
     Arguments are those of AwsBaseHook. Throttled calls are repeated by botocore's standard retries, unless ``config``
     or the connection's ``config_kwargs`` say otherwise.
@@ -154,7 +154,7 @@ class AsyncAwsHook(SafeLogging, AwsBaseHook):
         return lambda: session.create_client(**arguments)
 
     async def identity_now(self) -> str:
-        """Look the connection up again, and return whom it stands for."""
+        """Look the connection up again, and return its identity."""
         hook = self.anew()
         await hook.resolve_async()
         return hook.identity
@@ -167,9 +167,11 @@ class AsyncAwsHook(SafeLogging, AwsBaseHook):
 
         :raises BdaConnectionError: when ten tries, in some minutes, came to nothing.
         """
+        options = repr(getattr(self._config, "_user_provided_options", None))
+        settings = (type(self), self.client_type, self.aws_conn_id, self._region_name, self._verify, options)
         for tries in range(_LOOK_UPS):
             try:
-                return await shared_look_up(self._settings(), self.identity_now)
+                return await shared_look_up(settings, self.identity_now)
             except Exception as error:  # whatever a secrets backend or Airflow's API raises
                 failure = error
                 self.log.warning("Connection %s could not be looked up; trying again.", self.aws_conn_id, exc_info=True)
@@ -179,10 +181,6 @@ class AsyncAwsHook(SafeLogging, AwsBaseHook):
             remedy="The triggerer's log says why; the job itself goes on.",
             error_type=type(failure).__name__,
         ) from failure
-
-    def _settings(self) -> Hashable:
-        options = getattr(self._config, "_user_provided_options", None)
-        return type(self), self.client_type, self.aws_conn_id, self._region_name, self._verify, repr(options)
 
 
 def identity_digest(connection: AwsConnectionWrapper, *, service_name: str, config: Config) -> str:
@@ -221,13 +219,10 @@ async def shared_look_up(settings: Hashable, look_up: Callable[[], Awaitable[str
     answers = _answers_of_loops.setdefault(loop, {})
     for key in [key for key, (until, _) in answers.items() if until <= loop.time()]:
         del answers[key]
-    if settings not in answers or _has_failed(answers[settings][1]):
+    earlier = answers[settings][1] if settings in answers else None
+    if earlier is None or (earlier.done() and (earlier.cancelled() or earlier.exception() is not None)):
         answers[settings] = (loop.time() + _SHARED_SECONDS, asyncio.ensure_future(_call(look_up)))
     return await asyncio.shield(answers[settings][1])
-
-
-def _has_failed(look_up: asyncio.Task[str]) -> bool:
-    return look_up.done() and (look_up.cancelled() or look_up.exception() is not None)
 
 
 async def _call(look_up: Callable[[], Awaitable[str]]) -> str:
@@ -261,13 +256,11 @@ def _models(service_name: str) -> Any:
 def _renew_off_the_loop(session: Any) -> None:
     credentials = getattr(session, "_credentials", None)
     renew = getattr(credentials, "_refresh_using", None)
-    if credentials is not None and renew is not None and not inspect.iscoroutinefunction(renew):
-        credentials._refresh_using = _in_thread(renew)  # noqa: SLF001  aiobotocore awaits what this returns
+    if credentials is None or renew is None or inspect.iscoroutinefunction(renew):
+        return
 
+    @wraps(renew)
+    async def renew_in_thread() -> Any:
+        return await call_in_thread(renew)
 
-def _in_thread(function: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:
-    @wraps(function)
-    async def run() -> Any:
-        return await call_in_thread(function)
-
-    return run
+    credentials._refresh_using = renew_in_thread  # noqa: SLF001  aiobotocore awaits what this returns

@@ -49,8 +49,10 @@ def read_result(s3: Any, metadata_uri: str) -> JobResult:
 
     def fetch(uri: str) -> JsonFile:
         location = S3Uri.parse(uri)
-        response = s3.get_object(Bucket=location.bucket, Key=location.key)
-        return JsonFile(store.keep(uri, _chunks(response["Body"])), uri)
+        body = s3.get_object(Bucket=location.bucket, Key=location.key)["Body"]
+        # The bodies of a client that the caller made may be no streams.
+        chunks = body.iter_chunks(_CHUNK) if hasattr(body, "iter_chunks") else [body.read()]
+        return JsonFile(store.keep(uri, chunks), uri)
 
     uris = metadata.own_output_uris()
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="bda-results") as pool:
@@ -85,7 +87,7 @@ async def read_result_async(s3: Any, metadata_uri: str) -> JobResult:
 
 
 class _Store:
-    """Bytes of many files: the first ones in memory, the rest in one temporary file that nobody else sees."""
+    """Bytes of many files: the first ones in memory, the rest in one temporary file without a name."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -153,11 +155,6 @@ class _Kept:
                 found.append(self._store.read(part + skipped, stop - start))
             start = stop
         return b"".join(found)
-
-
-def _chunks(body: Any) -> Iterable[bytes]:
-    # Whoever passes a client of his own may have bodies that are no streams.
-    return body.iter_chunks(_CHUNK) if hasattr(body, "iter_chunks") else [body.read()]
 
 
 async def _chunks_async(body: Any) -> AsyncIterator[bytes]:

@@ -94,17 +94,14 @@ def link_like_upstream(context: Mapping[str, Any], task: Any, invocation_arn: st
 
 def _links_of_starter(ti: Any, task: Any, invocation_arn: str) -> dict[str, str | None]:
     for task_id in sorted(task.upstream_task_ids):
-        if not _has_links(task.dag.get_task(task_id)):
+        links = task.dag.get_task(task_id).operator_extra_links
+        if not any(isinstance(link, BdaOutputLink) for link in links):
             continue
         # A mapped task follows the instance with its own index; what is not mapped has the index -1.
         for index in dict.fromkeys((-1 if ti.map_index is None else ti.map_index, -1)):
             if ti.xcom_pull(task_ids=task_id, key=_RETURN_VALUE, map_indexes=index) == invocation_arn:
                 return {key: pull_link(ti, task_id, key, index) for key in _KEYS}
     return {}
-
-
-def _has_links(task: Any) -> bool:
-    return any(isinstance(link, BdaOutputLink) for link in task.operator_extra_links)
 
 
 def _parsed(invocation_arn: str) -> Arn | None:

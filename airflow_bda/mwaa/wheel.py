@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 from airflow_bda.archive import build_zip
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from importlib.metadata import Distribution
 
 DISTRIBUTION = "airflow-provider-bda"
@@ -88,7 +87,9 @@ def rebuild_wheel(installed: Distribution) -> Wheel:
     :param installed: the package, as ``importlib.metadata`` finds it.
     :raises WheelError: if it is installed from a checkout, or is not what was installed.
     """
-    digests = {path: digest for path, digest in _recorded(installed).items() if _is_of_the_wheel(path)}
+    # From the record itself: Distribution.files leaves out what is missing, from Python 3.12 on.
+    rows = csv.reader((installed.read_text("RECORD") or "").splitlines())
+    digests = {path: digest for path, digest, _ in rows if _is_of_the_wheel(path)}
     if f"{_PACKAGE}/__init__.py" not in digests:
         raise WheelError(
             f"{DISTRIBUTION} runs from a checkout here, so there is nothing to make its wheel from; "
@@ -96,18 +97,10 @@ def rebuild_wheel(installed: Distribution) -> Wheel:
         )
     files = {path: _content(Path(str(installed.locate_file(path))), digest) for path, digest in digests.items()}
     info = next(path.rpartition("/")[0] for path in files if path.endswith(".dist-info/METADATA"))
-    files[f"{info}/RECORD"] = _record(files, f"{info}/RECORD")
+    # https://packaging.python.org/en/latest/specifications/recording-installed-packages/#the-record-file
+    lines = [f"{path},{_digest(content)},{len(content)}\n" for path, content in sorted(files.items())]
+    files[f"{info}/RECORD"] = "".join([*lines, f"{info}/RECORD,,\n"]).encode()
     return Wheel(_FILE_NAME.format(version=installed.version), installed.version, build_zip(files))
-
-
-def _recorded(installed: Distribution) -> dict[str, str]:
-    """
-    Read what was installed: path to digest.
-
-    From the record itself: ``Distribution.files`` leaves out what has gone missing, from Python 3.12 on.
-    """
-    rows = csv.reader((installed.read_text("RECORD") or "").splitlines())
-    return {path: digest for path, digest, _ in rows}
 
 
 def _is_of_the_wheel(path: str) -> bool:
@@ -129,12 +122,6 @@ def _content(file: Path, digest: str) -> bytes:
     if _digest(content) != digest:
         raise WheelError(f"{file} is not what was installed: install {DISTRIBUTION} again, or use --wheel")
     return content
-
-
-def _record(files: Mapping[str, bytes], own_path: str) -> bytes:
-    """https://packaging.python.org/en/latest/specifications/recording-installed-packages/#the-record-file."""
-    lines = [f"{path},{_digest(content)},{len(content)}\n" for path, content in sorted(files.items())]
-    return "".join([*lines, f"{own_path},,\n"]).encode()
 
 
 def _digest(content: bytes) -> str:

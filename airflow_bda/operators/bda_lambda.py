@@ -16,7 +16,7 @@ from airflow_bda.service.lambda_interface import INVOCATION_ARN, NOT_FOUND, Answ
 from airflow_bda.service.request.request import build_request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from airflow.sdk import Context
 
@@ -28,7 +28,7 @@ _REMEDY_OF_FAILURE = {
     Failure.NOT_FOUND: "Check function_name and qualifier, and that the function is in the connection's region.",
     Failure.BUSY: "Let the task retry; raise the function's concurrency if it goes on.",
 }
-_FUNCTION_FELL_OVER = (
+_FUNCTION_RAISED = (
     "Its log tells more. A retry of the task sends the same event with the same token, so it starts no second job."
 )
 
@@ -84,7 +84,7 @@ class BdaLambdaInvokeOperator(BdaJobOperator, LambdaInvokeFunctionOperator):
             raise error.about(input_s3_uri=request.input_s3_uri) from None
 
     def _last_state(self, invocation_arn: str) -> JobState | None:
-        """Ask the function how an earlier try's job stands; None where nobody can tell."""
+        """Ask the function for the state of an earlier try's job; None where it is not known."""
         answer = self._ask({INVOCATION_ARN: invocation_arn})
         if answer.code == NOT_FOUND:
             return None
@@ -112,25 +112,22 @@ class BdaLambdaInvokeOperator(BdaJobOperator, LambdaInvokeFunctionOperator):
                 operation=f"Invoking the Lambda function {self.function_name}",
                 remedy=_REMEDY_OF_FAILURE.get(classify(error)),
             ) from error
-        self._show_log(response)
-        if "FunctionError" in response:
-            raise _fell_over(self.function_name, payload)
-        return Answer.parse(payload, self.function_name)
-
-    def _show_log(self, response: Mapping[str, Any]) -> None:
         if response.get("LogResult"):
             for line in self.hook.encode_log_result(response["LogResult"], keep_empty_lines=False) or ():
                 self.log.info("%s: %s", self.function_name, line)
+        if "FunctionError" in response:
+            raise _unhandled_error(self.function_name, payload)
+        return Answer.parse(payload, self.function_name)
 
 
-def _fell_over(function_name: str, payload: bytes) -> BdaConnectionError:
+def _unhandled_error(function_name: str, payload: bytes) -> BdaConnectionError:
     try:
         failure = dict(json.loads(payload))
     except (TypeError, ValueError):
         failure = {}
     return BdaConnectionError(
-        f"The Lambda function {function_name} fell over.",
+        f"The Lambda function {function_name} raised an unhandled error.",
         error_type=failure.get("errorType"),
         error_message=failure.get("errorMessage"),
-        remedy=_FUNCTION_FELL_OVER,
+        remedy=_FUNCTION_RAISED,
     )

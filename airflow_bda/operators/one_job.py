@@ -30,8 +30,8 @@ from airflow_bda.service.statuses import JobStatus
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from airflow_bda.operators.task_life import TaskIdentity
     from airflow_bda.service.request.request import InvocationRequest
-    from airflow_bda.service.request.tokens import TaskIdentity
     from airflow_bda.service.statuses import JobState
 
 log = safe_logger(__name__)
@@ -54,7 +54,7 @@ class Job:
     state: JobState | None = None
 
     def outcome(self) -> JobOutcome | None:
-        """Return how it ended; None where somebody must wait for that."""
+        """Return how it ended; None while it runs."""
         return JobOutcome.of_state(self.state) if self.state and self.state.status.is_terminal else None
 
 
@@ -82,17 +82,17 @@ class Intent:
         life = identity.digest()
         asked = {name: request.argument(name) for name in MEMBER_OF_ARGUMENT if name != "client_token"}
         # The life is part of each, so that equal values of two tasks cannot be told from the store.
-        digests = {name: _short_digest([life, name, value]) for name, value in asked.items() if value is not None}
+        digests = {
+            name: hashlib.sha256(json.dumps([life, name, value], sort_keys=True).encode()).hexdigest()[:16]
+            for name, value in asked.items()
+            if value is not None
+        }
         return cls(life, request.digest(), digests, generation)
 
     def changed(self, other: Intent) -> list[str]:
         """Name the arguments in which two intents differ."""
         names = sorted(self.arguments.keys() | other.arguments.keys())
         return [name for name in names if self.arguments.get(name) != other.arguments.get(name)]
-
-
-def _short_digest(parts: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class JobMemory:
@@ -207,7 +207,7 @@ class _Search:
         return found
 
     def _followed(self, known: Intent, arn: str) -> Job:
-        """Follow a job whose ARN is known, unless it failed in a way that a new job may mend."""
+        """Follow a job whose ARN is known, unless it failed in a way that a new job may not."""
         self._count("reconnect_attempt")
         self._on_found(arn)
         state = self._last_state(arn)

@@ -30,7 +30,7 @@ class Failure(Enum):
     What to do about a failed call.
 
     ``BUSY``, ``EXPIRED`` and ``UNREACHABLE`` are passing: the same call may go through later. ``NOT_FOUND`` passes only
-    right after an invoke. The others are the caller's to mend.
+    right after an invoke. The others are the caller's errors.
     """
 
     BUSY = "busy"
@@ -45,7 +45,7 @@ class Failure(Enum):
 
     @property
     def is_passing(self) -> bool:
-        """Whether waiting alone may mend it."""
+        """Whether it may pass by waiting alone."""
         return self in {Failure.BUSY, Failure.EXPIRED, Failure.UNREACHABLE}
 
 

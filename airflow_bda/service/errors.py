@@ -112,7 +112,7 @@ class BdaClientError(BdaError):
     """The job ended in ``ClientError``: the service could not work with the input as it is."""
 
     remedy = (
-        "Another try with the same input would end the same way: mend the input or the request, then clear the task."
+        "Another try with the same input would end the same way: correct the input or the request, then clear the task."
     )
 
 

@@ -1,5 +1,5 @@
 """
-What EventBridge tells of a job: created, succeeded, failed.
+Events of a job from EventBridge: created, succeeded, failed.
 
 An event names the job by its bare id and has a spelling of its own for the status, so it is turned into the terms of
 the rest here. https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-bedrock.html and
@@ -104,8 +104,9 @@ class JobEvent:
         arn = None
         if region and account and job_id:
             arn = str(Arn(partition_of(region), region, account, INVOCATION, job_id))
+        event_id, job = _word(source, "id"), arn or job_id
         return cls(
-            id=_word(source, "id"),
+            id=event_id,
             source=_word(source, "source"),
             detail_type=detail_type,
             status=status,
@@ -121,7 +122,9 @@ class JobEvent:
             output_metadata_uri=_metadata_uri(output, job_id) if status is JobStatus.SUCCESS else None,
             error_message=safe_text(message) if (message := json_reading.text(detail, "error_message")) else None,
             duration_seconds=safe_number(json_reading.number(detail, "job_duration_in_seconds")),
-            key=_key(source, arn or job_id, detail_type),
+            key=f"{job} {detail_type}"
+            if job
+            else event_id or hashlib.sha256(repr(safe_value(source)).encode()).hexdigest(),
         )
 
     @property
@@ -144,7 +147,7 @@ def parse_events(content: str | bytes | Mapping[str, Any]) -> tuple[JobEvent, ..
     """
     Read the events of a batch from SQS or SNS, as Lambda gets it, or the one event that there is.
 
-    A record that cannot be read is left out; :func:`parse_records` tells of it.
+    A record that cannot be read is left out; :func:`parse_records` reports it.
 
     :raises BdaError: as :meth:`JobEvent.parse`, when there is none that can be read.
     """
@@ -238,9 +241,3 @@ def _metadata_uri(output: S3Uri | None, job_id: str | None) -> str | None:
     # The job's folder, should the service name it itself one day; otherwise the parent of what it names.
     job_folder = folders if folders[-1] == job_id else folders[:-1]
     return str(S3Uri(output.bucket, "/".join([*job_folder, _METADATA_FILE])))
-
-
-def _key(source: Mapping[str, Any], job: str | None, detail_type: str) -> str:
-    if job:
-        return f"{job} {detail_type}"
-    return _word(source, "id") or hashlib.sha256(repr(safe_value(source)).encode()).hexdigest()

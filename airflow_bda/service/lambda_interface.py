@@ -84,7 +84,7 @@ class Answer:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the function found odd about the event."""
+        """The warnings of the function about the event."""
         return tuple(map(str, self.body.get("warnings") or ()))
 
     def invocation_arn(self) -> str:

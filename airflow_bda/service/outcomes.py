@@ -96,7 +96,7 @@ class JobOutcome(PlainData):
 
     def metadata_uri(self) -> str | None:
         """
-        Give the URI of ``job_metadata.json``.
+        Return the URI of ``job_metadata.json``.
 
         :raises BdaError: where the wait did not end in success.
         """

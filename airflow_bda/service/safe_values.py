@@ -154,7 +154,7 @@ class SafeLogger:
         return getattr(self._logger, name)
 
     def debug(self, message: object, *args: Any, **kwargs: Any) -> None:
-        """Log what is for whoever looks for a fault."""
+        """Log details for debugging."""
         self._log("debug", message, args, kwargs)
 
     def info(self, message: object, *args: Any, **kwargs: Any) -> None:
@@ -175,7 +175,8 @@ class SafeLogger:
 
     def _log(self, level: str, message: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         line = safe_text(_formatted(str(message), args), MOST_CHARACTERS)
-        if kwargs.get("exc_info") and not _is_safe(shown := _traceback_of(kwargs["exc_info"])):
+        shown = _traceback_of(kwargs["exc_info"]) if kwargs.get("exc_info") else ""
+        if len(shown) > MOST_CHARACTERS or encodable(shown) is not shown:
             line = safe_text(f"{line}\n{shown}", MOST_CHARACTERS)
             kwargs = {name: value for name, value in kwargs.items() if name != "exc_info"}
         if isinstance(self._logger, logging.Logger):
@@ -201,10 +202,6 @@ def _traceback_of(exc_info: Any) -> str:
         return "".join(traceback.format_exception(exc_info))
     kind, error, frames = exc_info if isinstance(exc_info, tuple) else sys.exc_info()
     return "".join(traceback.format_exception(kind, error, frames)) if error else ""
-
-
-def _is_safe(text: str) -> bool:
-    return len(text) <= MOST_CHARACTERS and encodable(text) is text
 
 
 def safe_logger(name: str) -> SafeLogger:

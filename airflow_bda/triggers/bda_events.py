@@ -47,7 +47,7 @@ class BdaJobEventTrigger(SafeLogging, BaseEventTrigger):
     """
     Fire for each event of a job that comes through a queue, for an ``AssetWatcher`` of Airflow 3.0 or later.
 
-    Jobs tell of themselves when they are started with ``event_bridge_enabled=True``; a rule of EventBridge, for the
+    Jobs send events when they are started with ``event_bridge_enabled=True``; a rule of EventBridge, for the
     source ``aws.bedrock``, passes it on to the queue as it is.
     https://docs.aws.amazon.com/bedrock/latest/userguide/monitoring-eventbridge-how-it-works.html
 
@@ -141,12 +141,12 @@ class BdaJobEventTrigger(SafeLogging, BaseEventTrigger):
         accounts = self.accounts if self.accounts is not None else [own_account] if own_account else None
         regions = self.regions if self.regions is not None else [own_region] if own_region else None
         if accounts is not None and event.account not in accounts:
-            return f"it tells of account {event.account}, and this watcher takes {', '.join(accounts)}"
+            return f"it is about account {event.account}, and this watcher takes {', '.join(accounts)}"
         if regions is not None and event.region not in regions:
-            return f"it tells of region {event.region}, and this watcher takes {', '.join(regions)}"
+            return f"it is about region {event.region}, and this watcher takes {', '.join(regions)}"
         bucket = S3Uri.parse(event.output_s3_uri).bucket if event.output_s3_uri else None
         if self.output_buckets is not None and bucket not in self.output_buckets:
-            return f"it tells of output in bucket {bucket}, and this watcher takes {', '.join(self.output_buckets)}"
+            return f"its output is in bucket {bucket}, and this watcher takes {', '.join(self.output_buckets)}"
         return None
 
     # -- Airflow 3.0 to 3.2: each watcher polls for itself
@@ -193,7 +193,7 @@ class BdaJobEventTrigger(SafeLogging, BaseEventTrigger):
         return EventQueue(self.sqs_queue_url, lambda: self._hook().async_client(), self.log)
 
     def _hook(self) -> AsyncAwsHook:
-        # A new one for each client: the connection may have been mended since the last one.
+        # A new one for each client: the connection may have been corrected since the last one.
         return AsyncAwsHook(
             client_type="sqs",
             aws_conn_id=self.aws_conn_id,

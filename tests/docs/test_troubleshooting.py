@@ -15,7 +15,7 @@ from manual_pages import ROOT, blocks
 from airflow_bda.cli import main
 from airflow_bda.exceptions import BdaError
 from airflow_bda.hooks import BdaHook
-from airflow_bda.operators.bda_lambda import _fell_over
+from airflow_bda.operators.bda_lambda import _unhandled_error
 from airflow_bda.service.lambda_interface import Answer
 from airflow_bda.service.model import INVOKE, Rule, validate
 from airflow_bda.service.profiles import derive_profile_arn
@@ -152,7 +152,7 @@ def of_the_rest(monkeypatch, capsys) -> list[str]:
     assert main(["emulator"]) == 1
     return [
         str(Answer(403, {"error": "not below INPUT_PREFIXES"}).error()),
-        str(_fell_over("airflow-bda", b'{"errorType": "Runtime.ExitError"}')),
+        str(_unhandled_error("airflow-bda", b'{"errorType": "Runtime.ExitError"}')),
         capsys.readouterr().err,
     ]
 

@@ -52,6 +52,11 @@ def check_permissions(scene: Scene) -> Iterator[Check]:
     if scene.caller_arn.endswith(":root"):
         yield hint("permissions", "the caller is the account itself, which may do all.", "Use a role that may do less.")
         return
+    kms_key = subject.kms_key
+    if kms_key and kms_key.rpartition(":")[2].startswith("alias/"):
+        # Policies name keys and not their aliases; KMS may tell which key this is.
+        described = answer_or_refusal(lambda: scene.client("kms").describe_key(KeyId=kms_key))
+        kms_key = kms_key if isinstance(described, Refusal) else str(described["KeyMetadata"]["Arn"])
     try:
         workload = plan_workload(
             input_uri=subject.input_uri,
@@ -61,7 +66,7 @@ def check_permissions(scene: Scene) -> Iterator[Check]:
             profile_arn=subject.profile_arn,
             region=scene.region,
             account=scene.account,
-            kms_key=_key_of_alias(scene, subject.kms_key),
+            kms_key=kms_key,
             input_key=subject.input_key,
             output_key=subject.output_key,
         )
@@ -69,14 +74,6 @@ def check_permissions(scene: Scene) -> Iterator[Check]:
         yield hint("permissions", f"they could not be looked at: {error}")
         return
     yield from _ask_iam(scene, with_keys_of_buckets(workload, scene.client("s3")))
-
-
-def _key_of_alias(scene: Scene, key: str | None) -> str | None:
-    """Return the key that an alias stands for, where KMS tells; policies name keys."""
-    if key is None or not key.rpartition(":")[2].startswith("alias/"):
-        return key
-    found = answer_or_refusal(lambda: scene.client("kms").describe_key(KeyId=key))
-    return key if isinstance(found, Refusal) else str(found["KeyMetadata"]["Arn"])
 
 
 def _ask_iam(scene: Scene, workload: Workload) -> Iterator[Check]:

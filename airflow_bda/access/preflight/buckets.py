@@ -86,22 +86,28 @@ def check_output(scene: Scene) -> Iterator[Check]:
 
 
 def _check_bucket(scene: Scene, name: str, bucket: str) -> Iterator[Check]:
-    found = answer_or_refusal(lambda: scene.client("s3").head_bucket(Bucket=bucket))
-    region = None if isinstance(found, Refusal) else _region_of(found)
+    s3 = scene.client("s3")
+    found = answer_or_refusal(lambda: s3.head_bucket(Bucket=bucket))
+    answer = {} if isinstance(found, Refusal) else found
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    region = answer.get("BucketRegion") or headers.get("x-amz-bucket-region")
     if region and region != scene.region:
         yield hint(
             f"{name} bucket",
             f"{bucket} is in {region}, and jobs run in {scene.region}.",
             f"Use a bucket in {scene.region}, or call BDA in {region} (--region {region}).",
         )
-    if not isinstance(found, Refusal) and _is_anothers(scene, bucket):
-        yield hint(
-            f"{name} bucket",
-            f"{bucket} is of another account.",
-            f"Its policy must let in the caller and BDA: airflow-bda policy {name}-bucket --principal ROLE prints it.",
-        )
-    elif not isinstance(found, Refusal):
-        yield ok(f"{name} bucket", f"{bucket} can be reached")
+    if not isinstance(found, Refusal):
+        own = answer_or_refusal(lambda: s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=scene.account))
+        if isinstance(own, Refusal) and own.is_denial:
+            yield hint(
+                f"{name} bucket",
+                f"{bucket} is of another account.",
+                f"Its policy must let in the caller and BDA: airflow-bda policy {name}-bucket --principal ROLE prints "
+                "it.",
+            )
+        else:
+            yield ok(f"{name} bucket", f"{bucket} can be reached")
     elif found.is_absence:
         yield fault(f"{name} bucket", f"{bucket} does not exist.", "Correct the URI, or create the bucket.")
     elif found.is_denial:
@@ -110,17 +116,6 @@ def _check_bucket(scene: Scene, name: str, bucket: str) -> Iterator[Check]:
         )
     else:
         yield hint(f"{name} bucket", f"{bucket} could not be reached: {found.text}")
-
-
-def _region_of(answer: dict[str, Any]) -> str | None:
-    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    region: str | None = answer.get("BucketRegion") or headers.get("x-amz-bucket-region")
-    return region
-
-
-def _is_anothers(scene: Scene, bucket: str) -> bool:
-    found = answer_or_refusal(lambda: scene.client("s3").head_bucket(Bucket=bucket, ExpectedBucketOwner=scene.account))
-    return isinstance(found, Refusal) and found.is_denial
 
 
 def _probe(scene: Scene, uri: S3Uri) -> Iterator[Check]:

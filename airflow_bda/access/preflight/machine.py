@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from importlib import metadata
@@ -35,7 +36,10 @@ def check_versions() -> Iterator[Check]:
         # It is imported from a folder, such as MWAA's plugins; nothing says what it asks for.
         return
     needed = [each for each in wanted if each.marker is None or each.marker.evaluate({"extra": ""})]
-    installed = {each.name: _installed(each.name) for each in needed}
+    installed: dict[str, str | None] = dict.fromkeys(each.name for each in needed)
+    for name in installed:
+        with suppress(metadata.PackageNotFoundError):
+            installed[name] = metadata.version(name)
     lacking = [
         each
         for each in needed
@@ -50,13 +54,6 @@ def check_versions() -> Iterator[Check]:
         )
     if not lacking:
         yield ok("versions", ", ".join(f"{name} {version}" for name, version in installed.items()))
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def check_libraries() -> Iterator[Check]:

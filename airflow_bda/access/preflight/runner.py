@@ -57,7 +57,10 @@ def _checks(connection: Connection, subject: Subject) -> Iterator[Check]:
         return
     caller = answer_or_refusal(lambda: connection.client("sts").get_caller_identity())
     if isinstance(caller, Refusal):
-        yield _judge_refused_caller(caller)
+        if caller.kind is Failure.UNREACHABLE:
+            yield fault("network", f"AWS cannot be reached. {caller.text}", _NO_WAY)
+        else:
+            yield fault("identity", f"AWS does not know the caller: {caller.text}", _NO_IDENTITY)
         return
     yield ok("identity", caller["Arn"])
     yield from check_clock(caller)
@@ -81,12 +84,6 @@ _NO_WAY = (
     "way to AWS of this network."
 )
 _NO_IDENTITY = "Check the Airflow connection, or the environment's or the machine's AWS credentials."
-
-
-def _judge_refused_caller(refusal: Refusal) -> Check:
-    if refusal.kind is Failure.UNREACHABLE:
-        return fault("network", f"AWS cannot be reached. {refusal.text}", _NO_WAY)
-    return fault("identity", f"AWS does not know the caller: {refusal.text}", _NO_IDENTITY)
 
 
 def _judge_region(region: str) -> Check:

@@ -90,7 +90,8 @@ class Source:
         if self.shard is None:
             return True
         number, of = self.shard
-        return _digest_number(document.uri) % of == number
+        digest = hashlib.sha256(document.uri.encode()).digest()
+        return int.from_bytes(digest[:8], "big") % of == number
 
 
 @dataclass(frozen=True)
@@ -207,18 +208,15 @@ async def _look_up(store: Store, uri: str) -> Document | None:
 async def _with_finished(
     documents: AsyncIterator[Document], finished: AsyncIterator[Row]
 ) -> AsyncIterator[tuple[Document, Row | None]]:
-    """Merge two sorted streams: give each document the row that finished it, where its object is still the same."""
+    """Merge two sorted streams: yield each document with the row that finished it, if its object is unchanged."""
     row = await anext(finished, None)
     async for document in documents:
         while row is not None and row["input"] < document.uri:
             row = await anext(finished, None)
-        is_same = row is not None and row["input"] == document.uri and _is_of(row, document)
+        is_same = (
+            row is not None
+            and row["input"] == document.uri
+            and bool(document.state)
+            and (row["version"] or row["etag"]) == document.state
+        )
         yield document, row if is_same else None
-
-
-def _is_of(row: Row, document: Document) -> bool:
-    return bool((row["version"] or row["etag"]) == document.state and document.state)
-
-
-def _digest_number(uri: str) -> int:
-    return int.from_bytes(hashlib.sha256(uri.encode()).digest()[:8], "big")

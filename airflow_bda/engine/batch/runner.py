@@ -114,7 +114,10 @@ class Runner:
         try:
             await self._until(everything)
             if not everything.done():
-                self._stop_starting()
+                self._is_closing = True
+                self._room.set()
+                for task in tuple(self._starting):
+                    task.cancel()
                 await self._until(everything, seconds=_LAST_LOOKS_SECONDS)
         finally:
             tasks = tuple(self._tasks)
@@ -144,36 +147,24 @@ class Runner:
         loop = asyncio.get_running_loop()
         give_up_at = None if seconds is None else loop.time() + seconds
         while not (task.done() or self._failure.done()):
-            left = self._seconds_left() if give_up_at is None else give_up_at - loop.time()
+            left = (self._deadline - self._now()).total_seconds() if give_up_at is None else give_up_at - loop.time()
             if left <= 0:
                 return
             # Deadlines are on the wall clock, and the loop's stands still while a machine sleeps.
             timeout = min(left, _CLOCK_CHECK_SECONDS)
             await asyncio.wait([task, self._failure], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
-    def _seconds_left(self) -> float:
-        return (self._deadline - self._now()).total_seconds()
-
-    def _stop_starting(self) -> None:
-        self._is_closing = True
-        self._room.set()
-        for task in tuple(self._starting):
-            task.cancel()
-
     async def _everything(self) -> None:
         for part in range(self._state.parts):
             if self._state.is_complete(part):
                 self.counts.update(self._state.sealed[part].counts)
             elif not self._is_closing or self._has_open_jobs(part):
-                await self._make_room()
+                while len(self._parts) >= _MOST_OPEN_PARTS and not self._is_closing:
+                    self._room.clear()
+                    await self._room.wait()
                 await self._open(part)
         await self._ready.join()
         while self._parts and not self._is_closing:
-            self._room.clear()
-            await self._room.wait()
-
-    async def _make_room(self) -> None:
-        while len(self._parts) >= _MOST_OPEN_PARTS and not self._is_closing:
             self._room.clear()
             await self._room.wait()
 
@@ -379,16 +370,14 @@ class Runner:
 
 def _progress_line(counts: Counter[str], total: int, in_flight: int, rate: float) -> str:
     done = sum(counts.values())
-    left = f", about {_duration((total - done) / rate)} left" if rate > 0 and total > done else ""
+    left = ""
+    if rate > 0 and total > done:
+        hours, minutes = divmod(round((total - done) / rate / 60), 60)
+        left = f", about {hours} h {minutes} min left" if hours else f", about {max(1, minutes)} min left"
     return (
         f"{done} of {total} documents done ({counts[FAILED]} failed, {counts[SKIPPED]} skipped), "
         f"{in_flight} in flight, {rate * 60:.1f} a minute{left}."
     )
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{max(1, minutes)} min"  # noqa: PLR2004
 
 
 def _as_begun(planned: PlannedDocument, progress: Progress) -> Ready:

@@ -197,12 +197,9 @@ async def _begin_anew(ledger: Ledger, order: Order, attempt: Attempt, world: Wor
 
 def _changed(state: State, job: dict[str, Any], source: dict[str, Any]) -> list[str]:
     """Name the arguments that are not what the batch began with."""
-    old, new = {**state.job, **state.source}, {**job, **source}
-    return sorted(name for name in old.keys() | new.keys() if old.get(name) != _as_json(new.get(name)))
-
-
-def _as_json(value: Any) -> Any:
-    return json.loads(json.dumps(value))
+    # As the ledger would have them: a tuple is a list there.
+    old, new = {**state.job, **state.source}, json.loads(json.dumps({**job, **source}))
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 
 async def _plan(ledger: Ledger, order: Order, world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import eq
 from typing import Any, overload
 
 from airflow_bda.service import json_reading
@@ -141,7 +142,7 @@ class _Segments(Sequence[SegmentResult]):
         return _Segments(self._makers[index]) if isinstance(index, slice) else self._makers[index]()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and len(self) == len(other) and all(map(_equal, self, other))
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(eq, self, other))
 
     __hash__ = None  # type: ignore[assignment]  # as a list's
 
@@ -150,10 +151,6 @@ class _Segments(Sequence[SegmentResult]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return tuple, (tuple(self),)
-
-
-def _equal(left: object, right: object) -> bool:
-    return left == right
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_bda.operators.task_life import TaskIdentity
 from airflow_bda.service.request.request import build_request
-from airflow_bda.service.request.tokens import TaskIdentity
 
 REQUEST = build_request(
     input_s3_uri="s3://bucket/a.pdf",
