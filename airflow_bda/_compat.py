@@ -7,6 +7,7 @@ have it. The amazon provider's base classes are marked "for internal usage": a c
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -72,18 +73,22 @@ __all__ = [
     "BaseTrigger",
     "PokeReturnValue",
     "SharedStreamProducer",
+    "asset_events_of",
     "aws_template_fields",
     "conf",
     "count",
     "facts_of_life",
     "first_poke_at",
+    "is_asset_alias",
     "loop_position",
+    "make_asset",
     "may_keep_task_state_on_clear",
     "pull_link",
     "push_link",
     "read_link",
     "runs_in_the_caller",
     "safe_event",
+    "stats",
     "task_state_store",
 ]
 
@@ -156,13 +161,41 @@ def runs_in_the_caller(ti: Any) -> bool:
 
 def count(metric: str, tags: Mapping[str, str]) -> None:
     """Count an event in Airflow's own metrics."""
-    try:  # Airflow 3.2 and later
-        from airflow.sdk.observability.stats import incr
-    except ImportError:
-        from airflow.stats import Stats
+    stats().incr(metric, tags=dict(tags))
 
-        incr = Stats.incr
-    incr(metric, tags=dict(tags))
+
+@cache
+def stats() -> Any:
+    """Return Airflow's own metrics: what has ``incr``, ``gauge`` and ``timing``."""
+    try:  # Airflow 3.2 and later
+        return import_module("airflow.sdk.observability.stats")
+    except ImportError:
+        return import_module("airflow.stats").Stats
+
+
+def asset_events_of(task: Any, context: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """Return the assets that a task has as outlets, aliases too, each with the event that Airflow will make of it."""
+    events = context.get("outlet_events")
+    return [] if events is None else [(asset, events[asset]) for asset in task.outlets or () if _is_asset(asset)]
+
+
+def is_asset_alias(asset: Any) -> bool:
+    """Whether an outlet is a name for assets that are known when the task has run only."""
+    return type(asset).__name__ in {"AssetAlias", "DatasetAlias"}
+
+
+def make_asset(uri: str) -> Any:
+    """Return the asset (in Airflow 2, the dataset) of a URI."""
+    try:  # Airflow 3
+        from airflow.sdk import Asset
+    except ImportError:
+        from airflow.datasets import Dataset as Asset  # type: ignore[no-redef]  # Airflow 2 only
+    return Asset(uri)
+
+
+def _is_asset(outlet: Any) -> bool:
+    # Not by isinstance: the classes have other names, and stand elsewhere, in Airflow 2.
+    return is_asset_alias(outlet) or any(kind.__name__ in {"Asset", "Dataset"} for kind in type(outlet).__mro__)
 
 
 def push_link(ti: Any, key: str, value: str) -> None:

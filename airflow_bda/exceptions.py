@@ -8,7 +8,7 @@ Airflow's own sensor time-out. Each is also the plain error that it stands for: 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_bda._compat import AirflowFailException, AirflowSensorTimeout
 from airflow_bda.service.errors import (
@@ -20,9 +20,10 @@ from airflow_bda.service.errors import (
     BdaServiceError,
     BdaTimeoutError,
 )
+from airflow_bda.service.safe_values import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 __all__ = [
     "BdaClientError",
@@ -35,6 +36,7 @@ __all__ = [
     "BdaSensorTimeout",
     "BdaServiceError",
     "BdaTimeoutError",
+    "alert_text",
     "as_sensor_error",
     "task_errors",
 ]
@@ -75,3 +77,35 @@ def as_sensor_error(error: BdaError) -> BdaError:
 def _recast(error: BdaError, classes: dict[type[BdaError], type[BdaError]]) -> BdaError:
     error_class = classes.get(type(error))
     return error.recast(error_class) if error_class else error
+
+
+# Chat services cut long messages, and the task and its log come last.
+_LONGEST_REASON = 1000
+
+
+def alert_text(context: Mapping[str, Any]) -> str:
+    """
+    Return the message of an ``on_failure_callback`` about a failed task: the document and the reason first.
+
+    :param context: what Airflow gives the callback.
+    :return: some lines of plain text; a reason is cut after 1000 characters.
+    """
+    error, ti = context.get("exception"), context.get("ti") or context.get("task_instance")
+    facts: tuple[str | None, ...] = ()
+    if isinstance(error, BdaError):
+        document = error.input_s3_uri or getattr(context.get("task"), "input_s3_uri", None)
+        reason = error.reason()
+        facts = (error.remedy, error.invocation_arn and f"Invocation: {error.invocation_arn}")
+    else:
+        # A worker that was killed leaves a text or nothing, and Airflow's own errors are no BdaError.
+        document = getattr(context.get("task"), "input_s3_uri", None)
+        reason = str(error or "The task ended without an error of its own: see its log.")
+    place = f"Task: {ti.dag_id}.{ti.task_id}, run {ti.run_id}" if ti is not None else None
+    log_url = getattr(ti, "log_url", None)
+    lines = [
+        f"{document or 'A task'}: {safe_text(reason, _LONGEST_REASON)}",
+        *facts,
+        place,
+        log_url and f"Log: {log_url}",
+    ]
+    return safe_text("\n".join(filter(None, lines)))

@@ -18,6 +18,7 @@ from airflow_bda.engine.submitting import submit_in_this_thread
 from airflow_bda.engine.tasks import call_in_thread
 from airflow_bda.engine.waiter import StatusConnection, Wait
 from airflow_bda.engine.waiting import wait_for_job, wait_in_this_thread
+from airflow_bda.hooks import metrics
 from airflow_bda.hooks.connection import AsyncAwsHook
 from airflow_bda.hooks.results import read_result, read_result_async
 from airflow_bda.hooks.settings import deadline_after, in_seconds, wait_limits
@@ -191,7 +192,7 @@ class BdaHook(AsyncAwsHook):
         """Start a job, once; the async twin of :meth:`invoke`."""
         try:
             async with await self.async_client() as client:
-                with reading_answers():
+                with metrics.throttles(), reading_answers():
                     return _arn_of(await client.invoke_data_automation_async(**request.to_api()))
         except CALL_FAILURES as error:
             raise await asyncio.to_thread(self.invoke_error, error, request) from error
@@ -230,7 +231,7 @@ class BdaHook(AsyncAwsHook):
 
     def _send(self, request: InvocationRequest) -> str:
         client = self.conn
-        with reading_answers():
+        with metrics.throttles(), reading_answers():
             return _arn_of(client.invoke_data_automation_async(**request.to_api()))
 
     def invoke_error(self, error: BaseException, request: InvocationRequest) -> BdaError:
@@ -261,9 +262,9 @@ class BdaHook(AsyncAwsHook):
     def ask_status(self, invocation_arn: str) -> JobState:
         """Ask for a job's state; raises what botocore raises. :meth:`get_status` explains it."""
         client = self.conn
-        with reading_answers():
+        with metrics.one_poll() as poll, reading_answers():
             response = client.get_data_automation_status(invocationArn=invocation_arn)
-            return JobState.from_response(invocation_arn, response)
+            return poll.answered(JobState.from_response(invocation_arn, response))
 
     def last_state(self, invocation_arn: str) -> JobState | None:
         """
@@ -340,7 +341,8 @@ class BdaHook(AsyncAwsHook):
             wait = self._wait(invocation_arn, self.identity, deadline, poll_interval, has_worked=has_worked)
         except BdaError as error:
             return JobOutcome(invocation_arn, error=error)
-        return wait_in_this_thread(wait)
+        with metrics.one_in_flight():
+            return wait_in_this_thread(wait)
 
     async def outcome_async(
         self,
@@ -356,7 +358,8 @@ class BdaHook(AsyncAwsHook):
             wait = self._wait(invocation_arn, identity, deadline, poll_interval, has_worked=has_worked)
         except BdaError as error:
             return JobOutcome(invocation_arn, error=error)
-        return await wait_for_job(wait)
+        with metrics.one_in_flight():
+            return await wait_for_job(wait)
 
     def _wait(
         self,
@@ -423,9 +426,9 @@ class HookStatusSource:
 
     async def get_status(self, invocation_arn: str) -> JobState:
         """Ask for one invocation's state; raises what botocore raises."""
-        with reading_answers():
+        with metrics.one_poll() as poll, reading_answers():
             response = await self._client.get_data_automation_status(invocationArn=invocation_arn)
-            return JobState.from_response(invocation_arn, response)
+            return poll.answered(JobState.from_response(invocation_arn, response))
 
     async def close(self) -> None:
         """Close the client and its connections."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_bda._compat import AwsBaseOperator, conf
 from airflow_bda.exceptions import task_errors
+from airflow_bda.hooks import metrics
 from airflow_bda.hooks.bda import DEFAULT_MAX_WAIT, BdaHook
 from airflow_bda.hooks.settings import deadline_after, in_seconds, wait_limits
 from airflow_bda.operators.job_operator import BdaJobOperator
@@ -95,6 +96,7 @@ class BdaInvokeOperator(BdaJobOperator, AwsBaseOperator[BdaHook]):
             )
             arn = job.invocation_arn
             if not self.wait_for_completion:
+                self.note_end(context, invocation_arn=arn, output_s3_uri=request.output_s3_uri)
                 return arn
             outcome = job.outcome()
             if outcome is None and self.deferrable:
@@ -115,7 +117,17 @@ class BdaInvokeOperator(BdaJobOperator, AwsBaseOperator[BdaHook]):
 
     def _conclude(self, context: Context, outcome: JobOutcome) -> str:
         """Push the URI of the results, or raise why there are none."""
+        # After a deferral this is another object than the one that started the job.
+        self._is_about(outcome.invocation_arn)
+        metrics.ended(outcome)
         uri = outcome.about(input_s3_uri=self.input_s3_uri).metadata_uri()
         self.log.info("Invocation %s succeeded: %s", outcome.invocation_arn, uri)
         context["ti"].xcom_push(key=OUTPUT_METADATA_URI, value=uri)
+        self.note_end(
+            context,
+            invocation_arn=outcome.invocation_arn,
+            input_s3_uri=self.input_s3_uri,
+            output_s3_uri=self.output_s3_uri,
+            output_metadata_uri=uri,
+        )
         return outcome.invocation_arn

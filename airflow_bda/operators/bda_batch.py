@@ -16,6 +16,7 @@ from airflow_bda.engine.batch.planning import Source
 from airflow_bda.engine.batch.session import Attempt, Order, World, batch_folder, begin, run_round
 from airflow_bda.engine.tasks import run_to_the_end
 from airflow_bda.exceptions import task_errors
+from airflow_bda.hooks import metrics
 from airflow_bda.hooks.bda import DEFAULT_MAX_WAIT, BdaHook
 from airflow_bda.hooks.settings import deadline_after
 from airflow_bda.hooks.task_arguments import flag, list_of, number, optional_text, s3_uri
@@ -221,6 +222,10 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
             body = self.hook.s3.get_object(Bucket=place.bucket, Key=place.key)["Body"].read()
             return self._conclude(context, json.loads(body))
 
+    def lineage_inputs(self) -> list[Any]:
+        """Return the prefix, or the documents."""
+        return [self.input_s3_prefix] if self.input_s3_prefix else list(self.input_s3_uris or ())
+
     def on_kill(self) -> None:
         """Say that the jobs go on: BDA cannot cancel."""
         if self._folder_uri:
@@ -276,6 +281,13 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
     def _conclude(self, context: Context, manifest: dict[str, Any]) -> dict[str, Any]:
         """Push the manifest, and fail where it tells of more failures than allowed."""
         context["ti"].xcom_push(key=MANIFEST, value=manifest)
+        metrics.batch_ended(manifest["counts"])
+        self.note_end(
+            context,
+            output_s3_uri=self.output_s3_uri,
+            results_uri=manifest["results_uri"],
+            **{f"documents_{name}": number for name, number in manifest["counts"].items()},
+        )
         self.log.info("Results: %s. Documents: %s", manifest["results_uri"], manifest["counts"])
         for error in manifest["errors"]:
             self.log.warning("%s failed: %s. For example %s", error["count"], error["cause"], error["example"])

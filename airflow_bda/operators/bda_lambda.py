@@ -72,6 +72,7 @@ class BdaLambdaInvokeOperator(BdaJobOperator, LambdaInvokeFunctionOperator):
             request = build_request(**self.request_arguments())
             self.log.info("Function: %s", self.function_name)
             job = self.start_or_find(context, request, submit=self._submit, last_state=self._last_state)
+        self.note_end(context, invocation_arn=job.invocation_arn, output_s3_uri=request.output_s3_uri)
         return job.invocation_arn
 
     def _submit(self, request: InvocationRequest) -> str:

@@ -19,7 +19,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from airflow_bda._compat import AwsBaseOperator, aws_template_fields
 from airflow_bda.exceptions import BdaRequestFailException, task_errors
 from airflow_bda.hooks.bda import BdaHook
-from airflow_bda.hooks.task_arguments import TaskArguments, list_of, number, one_of, optional_text, s3_uri
+from airflow_bda.hooks.lineage import LineageMixin
+from airflow_bda.hooks.task_arguments import TaskArguments, flag, list_of, number, one_of, optional_text, s3_uri
 from airflow_bda.service import json_reading
 from airflow_bda.service.aws_errors import call_error
 from airflow_bda.service.request.templates import as_text
@@ -77,7 +78,7 @@ def _check_confidence(value: Any) -> float | None:
     return confidence
 
 
-class BdaResultsOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook]):
+class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperator[BdaHook]):
     """
     Write the results of data automation jobs as two tables on S3.
 
@@ -105,6 +106,8 @@ class BdaResultsOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook]):
         written) or ``ignore``.
     :param partition: the partition, in place of the day of the run's logical date (of the time it ran after, where a
         run has none). All rows of one task in one partition are one file. (templated)
+    :param asset_partitions: on Airflow 3.3 and later, whether the event of each asset among the task's ``outlets`` has
+        the partition as its key. Then it starts only those DAGs that are scheduled by partitions; the default is False.
     :param aws_conn_id: the Airflow connection with AWS credentials, ``aws_default`` by default. (templated)
     :param region_name: the AWS region; None takes the connection's. (templated)
     :param verify: whether, or with which bundle, TLS certificates are verified; None takes the connection's.
@@ -127,6 +130,7 @@ class BdaResultsOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook]):
             "min_confidence": _check_confidence,
             "on_no_match": one_of(*_ON_NO_MATCH),
             "partition": optional_text,
+            "asset_partitions": flag,
         }
     )
     ui_color = "#dcebf9"
@@ -140,6 +144,7 @@ class BdaResultsOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook]):
         min_confidence: float | None = None,
         on_no_match: str = "warn",
         partition: str | None = None,
+        asset_partitions: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -149,6 +154,7 @@ class BdaResultsOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook]):
         self.min_confidence = min_confidence
         self.on_no_match = on_no_match
         self.partition = partition
+        self.asset_partitions = asset_partitions
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Write both tables into local files, and put these where an earlier try or run put its own."""
@@ -161,7 +167,19 @@ class BdaResultsOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook]):
         self.log.info("Wrote %s segments to %s.", counts["segments"], uris[SEGMENTS])
         self.log.info("Wrote %s fields to %s.", counts["fields"], uris[FIELDS])
         places = {f"{table}_uri": uri for table, uri in uris.items()}
-        return {**places, "partition": partition, "format": self.format, **counts}
+        result = {**places, "partition": partition, "format": self.format, **counts}
+        self.note_end(context, partition_key=partition if self.asset_partitions else None, **result)
+        return result
+
+    def lineage_inputs(self) -> list[str]:
+        """Return what was named as results: URIs, or manifests that name theirs."""
+        uris = self.metadata_uris
+        items = uris if isinstance(uris, (list, tuple)) else [uris]
+        found = [
+            item.get("results_uri") or item.get("output_metadata_uri") if isinstance(item, Mapping) else item
+            for item in items
+        ]
+        return [uri for uri in found if isinstance(uri, str)]
 
     def _place(self, context: Context) -> tuple[str, str]:
         """Return the partition and the files' name: the same for every try, and for every run of the same date."""

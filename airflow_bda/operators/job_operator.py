@@ -6,6 +6,8 @@ import uuid
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_bda._compat import aws_template_fields
+from airflow_bda.hooks import metrics
+from airflow_bda.hooks.lineage import LineageMixin
 from airflow_bda.hooks.task_arguments import TaskArguments
 from airflow_bda.links.bda import BdaInputLink, BdaOutputLink, link_job
 from airflow_bda.operators.one_job import Job, start_or_find
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_bda.service.statuses import JobState
 
 
-class BdaRequestOperator(SafeLogging, TaskArguments):
+class BdaRequestOperator(SafeLogging, LineageMixin, TaskArguments):
     """
     Base class of the operators that start data automation jobs: what the requests of all their jobs have in common.
 
@@ -144,6 +146,8 @@ class BdaJobOperator(BdaRequestOperator):
         :param last_state: asks for the state of an invocation; None when nobody answers.
         """
         self.log.info("Input: %s, output: %s", request.input_s3_uri, request.output_s3_uri)
+        starts = metrics.Starts(submit)
+        submit = starts.submit
         if request.client_token:
             job = Job(submit(request))
         elif not self.reattach:
@@ -151,6 +155,7 @@ class BdaJobOperator(BdaRequestOperator):
             job = Job(submit(request.with_client_token(uuid.uuid4().hex)))
         else:
             job = start_or_find(request, context, submit=submit, last_state=last_state, on_found=self._is_about)
+        starts.found_a_job()
         self._is_about(job.invocation_arn)
         self.log.info("Invocation: %s", job.invocation_arn)
         link_job(context, job.invocation_arn, input_s3_uri=request.input_s3_uri, output_s3_uri=request.output_s3_uri)

@@ -18,7 +18,9 @@ from airflow_bda._compat import (
 )
 from airflow_bda.engine.looking import Looker
 from airflow_bda.exceptions import BdaError, as_sensor_error
+from airflow_bda.hooks import metrics
 from airflow_bda.hooks.bda import BdaHook
+from airflow_bda.hooks.lineage import LineageMixin
 from airflow_bda.hooks.settings import in_seconds, seconds_of, wait_limits
 from airflow_bda.hooks.task_arguments import TaskArguments
 from airflow_bda.links.bda import BdaInputLink, BdaOutputLink, link_like_upstream, link_results
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 _FAIL = "__fail__"
 
 
-class BdaStatusSensor(SafeLogging, TaskArguments, AwsBaseSensor[BdaHook]):
+class BdaStatusSensor(SafeLogging, LineageMixin, TaskArguments, AwsBaseSensor[BdaHook]):
     """
     Wait until a data automation job has ended, in a worker slot, between reschedules, or in the triggerer.
 
@@ -220,10 +222,12 @@ class BdaStatusSensor(SafeLogging, TaskArguments, AwsBaseSensor[BdaHook]):
         )
 
     def _conclude(self, context: Context, outcome: JobOutcome) -> str | None:
+        metrics.ended(outcome)
         if outcome.error is not None:
             self._give_up(outcome.error)
         self.log.info("Invocation %s succeeded: %s", outcome.invocation_arn, outcome.output_metadata_uri)
         link_results(context, outcome.invocation_arn, outcome.output_metadata_uri)
+        self.note_end(context, invocation_arn=outcome.invocation_arn, output_metadata_uri=outcome.output_metadata_uri)
         return outcome.output_metadata_uri
 
     def _give_up(self, error: BdaError) -> NoReturn:
