@@ -35,7 +35,13 @@ def test_setup_installs_others_packages_by_hash_and_its_own_without_dependencies
     """With a stand-in for uv that writes down what it is asked for."""
     for folder in ("tools", "constraints", "airflow_bda"):
         (tmp_path / folder).mkdir()
-    for file in ("tools/setup", "tools/find_python", "pyproject.toml", "airflow_bda/__init__.py"):
+    for file in (
+        "tools/setup",
+        "tools/find_python",
+        "tools/package_metadata.py",
+        "pyproject.toml",
+        "airflow_bda/__init__.py",
+    ):
         shutil.copy(ROOT / file, tmp_path / file)
     for file in ("newest.txt", "build.txt"):
         shutil.copy(ROOT / "constraints" / file, tmp_path / "constraints")

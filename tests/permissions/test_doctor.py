@@ -520,10 +520,19 @@ def test_the_command_tells_machines_and_people(guarded, project, capsys):
     assert main(["doctor", "--input", "nonsense"]) == 2
 
 
-def test_a_connection_that_is_not_there_is_told(bda_emulator, airflow_db, capsys):
-    """The Amazon provider works on with other credentials, and so may a job."""
-    assert main(["doctor", "--conn-id", "no_such_connection"]) == 0
-    assert "hint   connection: there is no 'no_such_connection'" in capsys.readouterr().out
+def test_a_connection_that_is_not_there_is_an_error_of_the_command(bda_emulator, airflow_db, capsys):
+    """The Amazon provider works on with other credentials, which is not what the user asked for."""
+    assert main(["doctor", "--conn-id", "no_such_connection"]) == 1
+    assert "Airflow has no connection 'no_such_connection'" in capsys.readouterr().err
+
+
+def test_a_connection_that_is_not_there_is_a_hint_in_a_task(bda_emulator, airflow_db):
+    from airflow_bda.hooks import BdaHook
+
+    report = run_preflight(BdaHook(aws_conn_id="no_such_connection", region_name="us-east-1"), Subject())
+
+    (check,) = (check for check in report.checks if check.name == "connection")
+    assert str(check).startswith("hint   connection: there is no 'no_such_connection'")
 
 
 class TestOperator:

@@ -32,7 +32,7 @@ def test_a_botocore_older_than_the_service_says_so(monkeypatch):
     model.service_model.cache_clear()
     try:
         with pytest.raises(
-            BdaRequestError, match=r"does not know the service bedrock-data-automation-runtime.*Upgrade"
+            BdaRequestError, match=r"does not know the service bedrock-data-automation-runtime\.\nUpgrade"
         ):
             model.service_model()
     finally:
