@@ -75,6 +75,11 @@ def check_pip(arguments: list[str]) -> None:
     assert set(filter(None, (extras or "").split(","))) <= set(told.get_all("Provides-Extra"))
 
 
+def check_python(arguments: list[str]) -> None:
+    """Make no environment: what is installed is the tests' own."""
+    assert arguments[:2] == ["-m", "venv"]
+
+
 def check_airflow(arguments: list[str]) -> None:
     """Parse them as this Airflow does."""
     from airflow.cli.cli_parser import get_parser
@@ -171,6 +176,7 @@ CHECKS = {
     "make": check_make,
     "pip": check_pip,
     "pytest": check_files,
+    "python3": check_python,
     "run": lambda arguments: None,  # .ci/run
 }
 
