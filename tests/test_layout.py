@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -322,6 +323,7 @@ def test_the_package_itself_imports_no_airflow():
 
 
 LONGEST_FUNCTION = 70
+SHORTEST_MEDIAN = 5
 
 
 def functions() -> list[tuple[str, int, int]]:
@@ -338,3 +340,8 @@ def functions() -> list[tuple[str, int, int]]:
 
 def test_no_function_is_too_long_to_read_at_once():
     assert [(name, lines) for name, lines, _ in functions() if lines > LONGEST_FUNCTION] == []
+
+
+def test_functions_are_long_enough_to_be_worth_their_names():
+    """Of functions of four lines a reader has to follow too many."""
+    assert median(body for _, _, body in functions()) >= SHORTEST_MEDIAN
