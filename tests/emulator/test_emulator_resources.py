@@ -11,6 +11,13 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
 
+from airflow_bda.emulator.core.answering import model_of
+
+pytestmark = pytest.mark.skipif(
+    "CreateDataAutomationLibrary" not in model_of("bedrock-data-automation").operation_names,
+    reason="the models of this botocore are older than the operations that are called here",
+)
+
 PLACE = "arn:aws:bedrock:us-east-1"
 PROFILE = f"{PLACE}:123456789012:data-automation-profile/us.data-automation-v1"
 MANAGED = f"{PLACE}:aws:blueprint/bedrock-data-automation-public-invoice"

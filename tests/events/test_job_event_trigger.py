@@ -38,7 +38,7 @@ only_airflow_3 = pytest.mark.skipif(not HAS_EVENT_TRIGGERS, reason="Airflow 2 ha
 
 @pytest.mark.skipif(HAS_EVENT_TRIGGERS, reason="Airflow 3 has event triggers")
 def test_airflow_2_is_told_what_to_do_instead():
-    with pytest.raises(BdaRequestError, match=r"Airflow 3\.0 or later.*BdaStatusSensor\(\.\.\., deferrable=True\)"):
+    with pytest.raises(BdaRequestError, match=r"(?s)Airflow 3\.0 or later.*BdaStatusSensor\(\.\.\., deferrable=True\)"):
         BdaJobEventTrigger(sqs_queue_url=URL)
 
 

@@ -175,6 +175,7 @@ CLEARS = {
 @pytest.mark.parametrize("what", CLEARS)
 def test_each_fact_of_a_clear_leads_to_a_new_job(task, monkeypatch, what):
     monkeypatch.setattr(_compat, "_AIRFLOW", (3, 3))
+    monkeypatch.setattr("airflow_bda.operators.task_life.runs_in_the_caller", lambda _: False)
     first = task.next_try()
 
     CLEARS[what](task)
@@ -288,6 +289,7 @@ class TestTheIntent:
         self, task, monkeypatch, version, option, jobs
     ):
         monkeypatch.setattr(_compat, "_AIRFLOW", version)
+        monkeypatch.setattr("airflow_bda.operators.task_life.runs_in_the_caller", lambda _: False)
         monkeypatch.setenv("AIRFLOW__BDA__REATTACH_AFTER_CLEAR", option)
         task.next_try()
         CLEARS["max_tries"](task)

@@ -62,7 +62,10 @@ def as_text(value: Any) -> Any:
         return str(value)
     as_uri = getattr(value, "as_uri", None)
     if callable(as_uri) and isinstance(getattr(value, "protocol", None), str):
-        return str(as_uri())
+        scheme, separator, rest = str(as_uri()).partition("://")
+        authority, slash, key = rest.partition("/")
+        # Airflow 2 leaves the connection in: s3://conn_id@bucket/key.
+        return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{key}"
     return value
 
 
