@@ -229,7 +229,8 @@ class _Search:
         for generation in itertools.count():
             began, began_at = time.monotonic(), datetime.now(timezone.utc)
             job = self._send(replace(first, generation=generation))
-            if self._ti.try_number <= 1:
+            # Each try makes one job at the most: before this one there can be no more generations than earlier tries.
+            if self._ti.try_number <= generation + 1:
                 return job
             state = self._last_state(job.invocation_arn)
             if state is None or state.status is not JobStatus.SERVICE_ERROR:

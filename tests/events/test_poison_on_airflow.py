@@ -83,7 +83,11 @@ def airflow(tmp_path, migrated_database, queue_url, service):  # noqa: F811  the
         database=migrated_database,
         dags=dags,
         dag_ids={"on_event", "defers"},
-        environment=service.environment,
+        environment={
+            **service.environment,
+            # Airflow 3.0 starts a watcher when it reads the file for the second time.
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+        },
     )
     try:
         running.start()

@@ -86,19 +86,32 @@ def places(datasets):
     return [(dataset["namespace"], dataset["name"]) for dataset in datasets]
 
 
-class Events(dict):
-    """Airflow's accessors: an event for whatever is asked for."""
+class Events:
+    """Airflow's accessors: an event for whatever is asked for. Assets of Airflow 3.0 have no hash."""
 
-    def __missing__(self, asset):
+    def __init__(self):
+        self._events = []
+
+    def __getitem__(self, asset):
+        for known, event in self._events:
+            if known is asset:
+                return event
         added, partitions = [], []
-        self[asset] = SimpleNamespace(
+        event = SimpleNamespace(
             extra={},
             added=added,
             partitions=partitions,
             add=lambda asset, extra: added.append((asset.uri, extra)),
             add_partitions=partitions.append,
         )
-        return self[asset]
+        self._events.append((asset, event))
+        return event
+
+    def items(self):
+        return list(self._events)
+
+    def values(self):
+        return [event for _, event in self._events]
 
 
 @pytest.fixture
