@@ -168,9 +168,11 @@ def count(metric: str, tags: Mapping[str, str]) -> None:
 def stats() -> Any:
     """Return Airflow's own metrics: what has ``incr``, ``gauge`` and ``timing``."""
     try:  # Airflow 3.2 and later
-        return import_module("airflow.sdk.observability.stats")
+        module = import_module("airflow.sdk.observability.stats")
     except ImportError:
-        return import_module("airflow.stats").Stats
+        module = import_module("airflow.stats")
+    # Airflow 3.3 has functions in the module, those before it an object.
+    return module if hasattr(module, "incr") else module.Stats
 
 
 def asset_events_of(task: Any, context: Mapping[str, Any]) -> list[tuple[Any, Any]]:

@@ -123,7 +123,7 @@ def test_pypi_and_airflow_are_told_where_the_manual_is():
 
 
 def test_the_readme_on_pypi_has_no_link_to_a_file_beside_it():
-    readme = importlib.metadata.metadata("airflow-provider-bda").get_payload()
+    readme = importlib.metadata.distribution("airflow-provider-bda").read_text("METADATA")
     targets = re.findall(r"\]\(([^)]*)\)", readme)
 
     assert any(target.endswith("/docs/images/report.png") and "/raw/" in target for target in targets)

@@ -23,11 +23,17 @@ try:
     from airflow.sdk.observability import stats
 except ImportError:
     stats = None
+else:
+    # An object in Airflow 3.2, the module itself later.
+    stats = stats if hasattr(stats, "initialize") else stats.Stats
 if stats is not None:
     # As Airflow's own processes do when they start.
     with contextlib.suppress(ImportError):
         from airflow.sdk.observability.metrics import stats_utils
-        stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=False)
+        if hasattr(stats, "__file__"):
+            stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=False)
+        else:
+            stats.initialize(factory=stats_utils.get_stats_factory(type(stats)))
 
 from airflow_bda.hooks import metrics
 from airflow_bda.hooks.bda import BdaHook

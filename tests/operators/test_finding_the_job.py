@@ -341,12 +341,8 @@ class TestTheCounters:
         assert counted == []
 
     def test_reach_airflow_s_metrics(self, monkeypatch):
-        try:
-            from airflow.sdk.observability import stats
-        except ImportError:
-            from airflow.stats import Stats as stats  # noqa: N813  the module above is called so
         seen = []
-        monkeypatch.setattr(stats, "incr", lambda metric, tags: seen.append((metric, tags)))
+        monkeypatch.setattr(_compat.stats(), "incr", lambda metric, tags: seen.append((metric, tags)))
 
         _compat.count("resumable_job.fresh_submit", {"operator": "X"})
 
