@@ -31,10 +31,11 @@ _PAUSE_AFTER_KNOWN_SECONDS = 1.0
 _LONGEST_PAUSE_AFTER_KNOWN_SECONDS = 8.0
 # So many messages are remembered: how often each came, and whether it was complained of.
 _REMEMBERED_MESSAGES = 1000
-# A message that nobody can read is hidden for as long as SQS allows when it has come so often. A redrive policy mostly
-# sends it to the dead-letter queue before that.
+# A message that nobody can read is hidden when it has come so often. A redrive policy mostly sends it to the
+# dead-letter queue before that.
 MOST_RECEIVES = 6
-_PUT_ASIDE_SECONDS = 12 * 60 * 60
+# The limit is 12 hours in all, from the receipt on: 12 more, asked for a moment later, are refused.
+_PUT_ASIDE_SECONDS = 11 * 60 * 60
 
 
 @dataclass(eq=False)
@@ -126,7 +127,7 @@ class EventQueue:
         """Hide messages that cannot be read, so that others are received; they are not deleted."""
         for message in messages:
             self._log.warning(
-                "Message %s of queue %s was received %d times and cannot be read: it is hidden for 12 hours.",
+                "Message %s of queue %s was received %d times and cannot be read: it is hidden for 11 hours.",
                 message.get("MessageId"),
                 self.url,
                 self._receives.pop(str(message.get("MessageId")), MOST_RECEIVES),

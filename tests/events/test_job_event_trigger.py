@@ -349,7 +349,7 @@ class ShortQueue:
         return {"Messages": [each for each in self.messages if each["MessageId"] not in self.hidden]}
 
     async def change_message_visibility(self, *, ReceiptHandle, VisibilityTimeout, **_):  # noqa: N803  botocore's names
-        assert VisibilityTimeout == 12 * 60 * 60
+        assert VisibilityTimeout == 11 * 60 * 60
         self.hidden.append(ReceiptHandle.removeprefix("r"))
 
     async def __aenter__(self):
@@ -394,5 +394,5 @@ async def test_a_poison_message_is_put_aside_with_one_line(monkeypatch):
         assert [delivery.event.job_id for delivery in deliveries] == ["j1"]
 
     assert client.hidden == ["0"]
-    assert len([line for line in log.lines if "hidden for 12 hours" in line]) == 1
+    assert len([line for line in log.lines if "hidden for 11 hours" in line]) == 1
     assert len(log.lines) == 2
