@@ -1,11 +1,17 @@
-"""Airflow as the demo's child process."""
+"""The demo's Airflow: its folder, its environment, and the child process that runs documents in it."""
 
 from __future__ import annotations
 
+import fcntl
+import importlib.util
 import json
+import os
+import shutil
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,7 +19,113 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from airflow_bda.demo.workplace import Workplace
+DAG_FILE = "bda_document.py"
+_PACKAGE = Path(__file__).parents[1]
+# Prefixes of the user's own Airflow and AWS settings, which the demo must neither use nor change.
+_USERS_OWN = ("AIRFLOW_", "_AIRFLOW_", "AWS_", "BOTO_")
+
+
+class WorkplaceError(Exception):
+    """The folder cannot be used; the text says why and what to do."""
+
+
+class Workplace:
+    """
+    Where one demo at a time keeps its files.
+
+    :param root: an absolute path.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.airflow_version = metadata.version("apache-airflow")
+        # Each Airflow version has its own home, since a migrated database does not go back to an older version.
+        self.airflow_home = root / f"airflow-{self.airflow_version}"
+        self.database = self.airflow_home / "airflow.db"
+        self.dag_file = self.airflow_home / "dags" / DAG_FILE
+        self.log = root / "airflow.log"
+        # The results are copied to it, a folder for each document.
+        self.results = root / "results"
+        self.report = root / "report.html"
+        self._migrated = self.airflow_home / "migrated"
+
+    @property
+    def is_migrated(self) -> bool:
+        """Whether Airflow's database is ready."""
+        return self._migrated.exists()
+
+    @contextmanager
+    def occupied(self) -> Iterator[None]:
+        """
+        Create the folder and lock it against other demos.
+
+        :raises WorkplaceError: when it cannot be written to, or another demo runs there.
+        """
+        try:
+            self.dag_file.parent.mkdir(parents=True, exist_ok=True)
+            # Nothing in here belongs into the repository of whoever tries the demo.
+            (self.root / ".gitignore").write_text("*\n")
+            # Inside an installed wheel, or beside the package in a checkout.
+            packaged = _PACKAGE / "example_dags"
+            examples = packaged if packaged.is_dir() else _PACKAGE.parent / "dags"
+            shutil.copyfile(examples / DAG_FILE, self.dag_file)
+            self.log.write_bytes(b"")
+            lock = (self.root / "lock").open("w")
+        except OSError as error:
+            raise WorkplaceError(f"Cannot work in {self.root}: {error}. Name another folder with --state.") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise WorkplaceError(
+                    f"Another demo is running in {self.root}. Wait for its end, or name another folder with --state."
+                ) from error
+            yield
+
+    def forget_database(self) -> None:
+        """Remove a database whose migration was interrupted: Airflow cannot go on from there."""
+        for file in self.airflow_home.glob("airflow.db*"):
+            file.unlink()
+
+    def remember_migration(self) -> None:
+        """Note that the database is ready."""
+        self._migrated.touch()
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of Airflow's processes, without the user's own Airflow and AWS settings."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_USERS_OWN)}
+        nothing = str(self.airflow_home / "none")
+        return (
+            inherited
+            | _bytecode_cache(self.airflow_home)
+            | {
+                "AIRFLOW_HOME": str(self.airflow_home),
+                "AIRFLOW__CORE__DAGS_FOLDER": str(self.dag_file.parent),
+                "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+                "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
+                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}",
+                "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+                "AWS_CONFIG_FILE": nothing,
+                "AWS_SHARED_CREDENTIALS_FILE": nothing,
+                # A proxy cannot reach this machine's own emulator.
+                "NO_PROXY": "127.0.0.1",
+                "no_proxy": "127.0.0.1",
+                "PYTHONUNBUFFERED": "1",
+            }
+        )
+
+
+def _bytecode_cache(airflow_home: Path) -> dict[str, str]:
+    """
+    Return settings that let Airflow's processes keep bytecode in the demo's folder, where none was installed.
+
+    Compiling Airflow takes as long as all the rest of a run.
+    """
+    airflow = importlib.util.find_spec("airflow")
+    if not sys.dont_write_bytecode or airflow is None or airflow.cached is None or Path(airflow.cached).exists():
+        return {}
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(airflow_home / "pycache")}
+
 
 _PATIENCE = 5.0
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from airflow_bda.demo.inputs import DemoFile
+    from airflow_bda.demo.command import DemoFile
 
 _INPUT, _OUTPUT = "bda-input", "bda-output"
 

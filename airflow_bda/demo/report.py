@@ -1,13 +1,14 @@
-"""The demo's report: what was found in each document, a table of all documents, and the last line."""
+"""What came of each document of the demo, and the report on them: fields, a table, and the last line."""
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console, Group
@@ -16,19 +17,22 @@ from rich.text import Text
 
 from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, extension
 from airflow_bda.service.results.document import DocumentOutput, ImageOutput
+from airflow_bda.service.results.job_result import assemble_result
 from airflow_bda.service.results.media import AudioOutput, VideoOutput
+from airflow_bda.service.results.metadata import JobMetadata
+from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import RenderableType
 
-    from airflow_bda.demo.outcome import Outcome
+    from airflow_bda.demo.command import DemoFile
+    from airflow_bda.emulator.core.objects import Storage
     from airflow_bda.emulator.server.views import JobView
     from airflow_bda.service.results.custom import ExtractedField
     from airflow_bda.service.results.job_result import JobResult, SegmentResult
     from airflow_bda.service.results.parts import StandardOutput
-
 
 _WIDTH_OF_A_FILE = 1000
 _MOST_LINES = 25
@@ -199,3 +203,67 @@ def _standard(output: StandardOutput | None) -> Iterator[Finding]:
 def _excerpt(text: str | None) -> str:
     line = " ".join((text or "").split())
     return line if len(line) <= _EXCERPT else f"{line[:_EXCERPT]}..."
+
+
+SUCCEEDED = "success"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    One document's end.
+
+    :param state: of the DAG run, in Airflow's words.
+    :param seconds: from the start of its first task to the end of its last one.
+    :param invocation_arn: the job; None where none was started.
+    :param result: what the job found; None where it failed.
+    :param folder: the local copy of the job's folder.
+    :param error: what went wrong, in one line.
+    """
+
+    file: DemoFile
+    state: str
+    seconds: float | None = None
+    invocation_arn: str | None = None
+    result: JobResult | None = None
+    folder: Path | None = None
+    error: str | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the DAG run did."""
+        return self.state == SUCCEEDED
+
+
+def conclude(
+    file: DemoFile, news: Mapping[str, Any], *, storage: Storage, results: Path, job: JobView | None
+) -> Outcome:
+    """
+    Read what a finished DAG run left.
+
+    :param news: what the run said of itself; its URI of ``job_metadata.json`` is the XCom of the task that waited.
+    :param storage: the S3 that the job wrote to.
+    :param results: the folder for local copies.
+    :param job: the emulator's view of the job; None where none was started.
+    """
+    facts = {name: news.get(name) for name in ("seconds", "invocation_arn", "error")}
+    if facts["error"] is None and job is not None and job.error_message:
+        facts["error"] = f"{job.status}: {job.error_message}"
+    uri = news.get("metadata_uri")
+    if not uri:
+        return Outcome(file, news["state"], **facts)
+    metadata = JobMetadata.parse(storage.read(S3Uri.parse(uri)), uri)
+    documents = {each: storage.read(S3Uri.parse(each)) for each in metadata.own_output_uris()}
+    folder = results / file.key
+    _copy_job(S3Uri.parse(uri), folder, storage)
+    return Outcome(file, news["state"], result=assemble_result(metadata, documents), folder=folder, **facts)
+
+
+def _copy_job(metadata: S3Uri, folder: Path, storage: Storage) -> None:
+    """Copy the folder that ``job_metadata.json`` is in, in place of an earlier run's copy."""
+    shutil.rmtree(folder, ignore_errors=True)
+    prefix = metadata.key.rpartition("/")[0] + "/"
+    for key in storage.keys(S3Uri(metadata.bucket, prefix)):
+        target = folder / key.removeprefix(prefix)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(storage.read(S3Uri(metadata.bucket, key)))

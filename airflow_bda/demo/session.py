@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from airflow_bda.demo.airflow_process import AirflowFailedError, AirflowProcess
-from airflow_bda.demo.outcome import Outcome, conclude
-from airflow_bda.demo.report import console, last_line, report, shown_path
-from airflow_bda.demo.workplace import DAG_FILE
+from airflow_bda.demo.airflow_process import DAG_FILE, AirflowFailedError, AirflowProcess
+from airflow_bda.demo.report import Outcome, conclude, console, last_line, report, shown_path
 from airflow_bda.report import ReportedJob, write_report
 
 if TYPE_CHECKING:
@@ -19,9 +17,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from airflow_bda.demo.inputs import DemoFile
+    from airflow_bda.demo.airflow_process import Workplace
+    from airflow_bda.demo.command import DemoFile
     from airflow_bda.demo.local_bda import LocalBda
-    from airflow_bda.demo.workplace import Workplace
 
 
 # Of the DAG: invoke, wait, show_fields.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from airflow_bda.demo.workplace import Workplace, WorkplaceError
+from airflow_bda.demo.airflow_process import Workplace, WorkplaceError
 
 if TYPE_CHECKING:
     from pathlib import Path

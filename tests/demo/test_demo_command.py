@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_bda.demo.inputs import InputProblemsError, _keys, demo_files
+from airflow_bda.demo.command import InputProblemsError, _keys, demo_files
 from airflow_bda.service.model import validate
 
 FILE_NAMES = st.text(min_size=1, max_size=80).filter(
