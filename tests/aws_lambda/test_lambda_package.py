@@ -15,7 +15,7 @@ import pytest
 
 import airflow_bda
 from airflow_bda.aws_lambda.package import build_package, packaged_modules
-from airflow_bda.emulator.aws.functions.running import link_libraries
+from airflow_bda.emulator.aws.lambda_functions import link_libraries
 
 # An interpreter that can import the standard library and the folders that it is given, and nothing else.
 ASK = """

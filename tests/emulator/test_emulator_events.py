@@ -11,8 +11,8 @@ import boto3
 import pytest
 
 from airflow_bda.emulator import EMULATOR
-from airflow_bda.emulator.aws.functions.configuration import InvocationResult
-from airflow_bda.emulator.aws.functions.moto_lambda import install, uninstall
+from airflow_bda.emulator.aws.lambda_functions import install, uninstall
+from airflow_bda.emulator.aws.lambda_process import InvocationResult
 from airflow_bda.service.events import JobEvent
 
 ASKED_FOR = {"notificationConfiguration": {"eventBridgeConfiguration": {"eventBridgeEnabled": True}}}

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from airflow_bda.emulator.aws.permissions.evaluation import Question
+from airflow_bda.emulator.aws.iam_policies import Question
 from airflow_bda.emulator.control_plane.libraries import CONTROL_SERVICE
 from airflow_bda.emulator.control_plane.models import BdaControlBackend, bedrockdataautomation_backends
 from airflow_bda.emulator.core.answering import Answer, ApiResponse, Call, model_of
@@ -17,7 +17,7 @@ from airflow_bda.emulator.core.errors import ApiError, refuse_unless_allowed
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow_bda.emulator.aws.permissions.callers import Caller, Place
+    from airflow_bda.emulator.aws.iam_callers import Caller, Place
 
     Operation = Callable[[BdaControlBackend, Mapping[str, Any]], dict[str, Any]]
 

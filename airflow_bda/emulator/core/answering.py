@@ -17,7 +17,7 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from moto.core.responses import BaseResponse
 
-from airflow_bda.emulator.aws.permissions.callers import Place, caller_of
+from airflow_bda.emulator.aws.iam_callers import Place, caller_of
 from airflow_bda.emulator.core import errors
 from airflow_bda.emulator.core.errors import ApiError
 from airflow_bda.emulator.core.faults import Fault, FaultKind
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from botocore.model import OperationModel
 
-    from airflow_bda.emulator.aws.permissions.callers import Caller
+    from airflow_bda.emulator.aws.iam_callers import Caller
 
 logger = logging.getLogger(__name__)
 

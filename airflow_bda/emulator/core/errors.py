@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from airflow_bda.emulator.aws.permissions.evaluation import Decision
+from airflow_bda.emulator.aws.iam_policies import Decision
 from airflow_bda.emulator.core import assumptions
 from airflow_bda.emulator.core.faults import FaultKind
 from airflow_bda.service.arns import PROFILE, Arn
@@ -15,8 +15,8 @@ from airflow_bda.service.profiles import PROFILE_OF_REGION
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from airflow_bda.emulator.aws.permissions.callers import Caller
-    from airflow_bda.emulator.aws.permissions.evaluation import Question
+    from airflow_bda.emulator.aws.iam_callers import Caller
+    from airflow_bda.emulator.aws.iam_policies import Question
 
 INVALID_PROFILE_MESSAGE = "The provided DataAutomationProfile ARN is invalid."
 

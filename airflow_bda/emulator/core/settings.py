@@ -41,7 +41,7 @@ class EmulatorSettings:
     :param blueprints_dir: a folder with the JSON files of custom blueprints.
     :param answers_dir: a folder with canned results.
     :param enforce_iam: whether users and roles are held to their policies, by BDA and by S3; a key of neither is the
-        account's own and may do all. See :mod:`airflow_bda.emulator.aws.permissions`.
+        account's own and may do all. See :mod:`airflow_bda.emulator.aws.iam_callers`.
     :param unknown_projects: what becomes of a project of the caller's own that was never made here: ``accept`` takes it
         for one with all custom blueprints, ``refuse`` answers as for any project that is not there.
     :param project_seconds: how long a project is ``IN_PROGRESS`` after it was created or updated, in seconds.

@@ -67,7 +67,7 @@ class Emulator:
             self.settings = settings or EmulatorSettings()
             if self.settings.enforce_iam:
                 # Here, because it changes moto, which is left alone where nobody asks for it.
-                from airflow_bda.emulator.aws.permissions.enforcement import install
+                from airflow_bda.emulator.aws.iam_callers import install
 
                 install(lambda: self.settings.enforce_iam)
             self._given_processor = processor

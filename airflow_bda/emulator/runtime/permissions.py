@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.access.policies import BDA_PRINCIPAL
-from airflow_bda.emulator.aws.permissions.evaluation import Question
-from airflow_bda.emulator.aws.permissions.resource_policies import (
+from airflow_bda.emulator.aws.iam_policies import (
+    Question,
     key_of_bucket,
     key_of_object,
     key_question,
@@ -32,7 +32,7 @@ from airflow_bda.service.s3 import S3Uri
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from airflow_bda.emulator.aws.permissions.callers import Caller, Place
+    from airflow_bda.emulator.aws.iam_callers import Caller, Place
 
 _INVOKES = frozenset({"InvokeDataAutomation", "InvokeDataAutomationAsync"})
 _KEY_ACTIONS = ("kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt", "kms:CreateGrant")

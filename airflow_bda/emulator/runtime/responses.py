@@ -13,7 +13,7 @@ from airflow_bda.service.model import SERVICE, UPGRADE, botocore_version, servic
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow_bda.emulator.aws.permissions.callers import Caller, Place
+    from airflow_bda.emulator.aws.iam_callers import Caller, Place
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 TARGET_PREFIX = "AmazonBedrockKeystoneRuntimeService"

@@ -16,8 +16,7 @@ from moto.moto_server import werkzeug_app
 from moto.utilities.utils import get_partition
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from airflow_bda.emulator.aws.functions.moto_lambda import Refusal, install, uninstall
-from airflow_bda.emulator.aws.functions.running import FunctionRunner
+from airflow_bda.emulator.aws.lambda_functions import FunctionRunner, Refusal, install, uninstall
 from airflow_bda.emulator.core.objects import Storage
 from airflow_bda.emulator.core.state import EMULATOR
 from airflow_bda.emulator.server.connections import client_environment

@@ -1,23 +1,36 @@
 """
-Where moto is made to ask: its S3, for what a caller reads and writes itself, and its IAM, to simulate policies.
+IAM, where the emulator is asked to enforce it: who made a call, and where moto asks whether the caller may make it.
 
-The two methods are put in place when enforcement is first switched on; where it is off, they do what moto's own do.
+moto can enforce policies itself, but has no resources for most services and few conditions, and its administrator
+must be made first. Here a key that belongs to no user and no role is the account's own, which may do all; so a test
+sets things up as it always does, and only what it does as a user or in a role is held to policies. Signatures are not
+checked; boundaries and session policies are not read.
+
+moto asks in its S3, for what a caller reads and writes itself, and in its IAM, to simulate policies. The two methods
+are put in place when enforcement is first switched on; where it is off, they do what moto's own do.
 """
 
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
+from moto.iam.models import iam_backends
 from moto.iam.responses import IamResponse
 from moto.s3.exceptions import BucketAccessDeniedError, S3AccessDeniedError
 from moto.s3.models import s3_backends
 from moto.s3.responses import S3Response
+from moto.sts.models import sts_backends
 from moto.utilities.utils import get_partition
 
-from airflow_bda.emulator.aws.permissions.callers import Caller, Place, caller_of, principal_of
-from airflow_bda.emulator.aws.permissions.evaluation import Question
-from airflow_bda.emulator.aws.permissions.resource_policies import (
+from airflow_bda.emulator.aws.iam_policies import (
+    Decision,
+    Question,
+    decide,
     key_of_object,
     key_question,
     may_use_bucket,
@@ -26,8 +39,13 @@ from airflow_bda.emulator.aws.permissions.resource_policies import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
+    from moto.iam.models import IAMBackend
+
+    from airflow_bda.emulator.aws.iam_policies import Document
+
+_ACCESS_KEY = re.compile(r"Credential=(?P<key>[^/,]+)/")
 _SIMULATE = "iam:SimulatePrincipalPolicy"
 # IAM's names of S3's actions, where they differ from the operations'.
 _ACTION_OF_OPERATION = {
@@ -40,6 +58,95 @@ _KEY_ACTION_OF_ACTION = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:Gen
 
 # Whether policies hold now: one answer for the process, as moto's state is the process's.
 _enforced: list[Callable[[], bool]] = []
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a call was made."""
+
+    region: str
+    account: str
+    partition: str
+
+
+@dataclass(frozen=True)
+class Caller:
+    """
+    An identity.
+
+    :param policies: the documents of its policies; None for the account itself, which may do all.
+    :param role: the role of a session, which policies name beside the session itself.
+    """
+
+    arn: str
+    policies: tuple[Document, ...] | None = None
+    role: str | None = None
+
+    @property
+    def account(self) -> str:
+        """The account that it belongs to."""
+        return self.arn.split(":")[4]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the policies of buckets and keys may call it."""
+        return (self.arn, self.role) if self.role else (self.arn,)
+
+    def decide(self, question: Question) -> Decision:
+        """Return what its policies decide."""
+        return Decision.ALLOWED if self.policies is None else decide(self.policies, question)
+
+    def may(self, question: Question) -> bool:
+        """Whether it may do something."""
+        return self.decide(question) is Decision.ALLOWED
+
+
+def caller_of(headers: Mapping[str, str], place: Place) -> Caller:
+    """Return the user or the role's session that signed a request; for any other key, the account itself."""
+    signature = _ACCESS_KEY.search(headers.get("Authorization", ""))
+    key = signature["key"] if signature else ""
+    iam = iam_backends[place.account][place.partition]
+    for user in iam.users.values():
+        if any(own.access_key_id == key for own in user.access_keys):
+            return Caller(user.arn, tuple(_user_policies(iam, user)))
+    for session in sts_backends[place.account][place.partition].assumed_roles:
+        if session.access_key_id == key:
+            name = session.role_arn.rpartition("/")[2]
+            arn = f"arn:{place.partition}:sts::{place.account}:assumed-role/{name}/{session.session_name}"
+            # moto lets anybody act in a role that was never made; there such a role has no policies.
+            role = next((role for role in iam.roles.values() if role.name == name), None)
+            return Caller(arn, tuple(_policies(role)) if role else (), session.role_arn)
+    return Caller(f"arn:{place.partition}:iam::{place.account}:root")
+
+
+def principal_of(arn: str, place: Place) -> Caller | None:
+    """Return the user or the role that an ARN of IAM names; None when there is none."""
+    iam = iam_backends[place.account][place.partition]
+    for role in iam.roles.values():
+        if role.arn == arn:
+            return Caller(arn, tuple(_policies(role)))
+    for user in iam.users.values():
+        if user.arn == arn:
+            return Caller(arn, tuple(_user_policies(iam, user)))
+    return None
+
+
+def _user_policies(iam: IAMBackend, user: Any) -> Iterator[Document]:
+    yield from _policies(user)
+    for group in iam.get_groups_for_user(user.name):
+        yield from _policies(group)
+
+
+def _policies(identity: Any) -> Iterator[Document]:
+    """Return the policies of a user, a group or a role: those written into it, and those attached."""
+    texts = list(identity.policies.values())
+    texts += (
+        next(version.document for version in managed.versions if version.is_default)
+        for managed in identity.managed_policies.values()
+    )
+    for text in texts:
+        # moto may keep a policy as it was sent, percent-encoded.
+        yield json.loads(text if text.lstrip().startswith("{") else unquote(text))
 
 
 def is_enforced() -> bool:

@@ -17,8 +17,8 @@ import requests
 from botocore.exceptions import ClientError
 from moto.awslambda.models import LambdaFunction
 
-from airflow_bda.emulator.aws.functions import moto_lambda, running
-from airflow_bda.emulator.aws.functions.running import FunctionRunner, TooManyInvocationsError, link_libraries
+from airflow_bda.emulator.aws import lambda_functions
+from airflow_bda.emulator.aws.lambda_functions import FunctionRunner, TooManyInvocationsError, link_libraries
 from airflow_bda.emulator.server.server import EmulatorServer
 
 CODE = """
@@ -302,18 +302,18 @@ def test_without_leave_it_says_how_to_get_it(bda_emulator):
 
 
 def test_motos_own_way_comes_back(bda_emulator_server, monkeypatch):
-    assert LambdaFunction.invoke is moto_lambda._invoke
-    monkeypatch.setattr(moto_lambda, "_RUNNERS", [])
+    assert LambdaFunction.invoke is lambda_functions._invoke
+    monkeypatch.setattr(lambda_functions, "_RUNNERS", [])
     with EmulatorServer():
         pass
-    assert LambdaFunction.invoke is moto_lambda._MOTOS_OWN
-    moto_lambda._PATCHED.invoke = moto_lambda._invoke
+    assert LambdaFunction.invoke is lambda_functions._MOTOS_OWN
+    lambda_functions._PATCHED.invoke = lambda_functions._invoke
 
 
 def test_where_the_native_client_is_missing_ours_stands_in(function, monkeypatch):
     """AWS builds it for Linux only; the rest of its client runs everywhere."""
-    find = running.find_spec
-    monkeypatch.setattr(running, "find_spec", lambda name: None if name == "runtime_client" else find(name))
+    find = lambda_functions.find_spec
+    monkeypatch.setattr(lambda_functions, "find_spec", lambda name: None if name == "runtime_client" else find(name))
 
     assert function.invoke()["arn"].endswith(":function:f")
     assert function.failure(do="fail")["errorType"] == "ValueError"
@@ -321,9 +321,9 @@ def test_where_the_native_client_is_missing_ours_stands_in(function, monkeypatch
 
 
 def test_a_library_that_is_missing_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "find_spec", lambda _: None)
+    monkeypatch.setattr(lambda_functions, "find_spec", lambda _: None)
 
-    with pytest.raises(running.MissingLibraryError, match=r"boto3 is not installed"):
+    with pytest.raises(lambda_functions.MissingLibraryError, match=r"boto3 is not installed"):
         link_libraries(tmp_path)
 
 
