@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(
 PLACE = "arn:aws:bedrock:us-east-1"
 PROFILE = f"{PLACE}:123456789012:data-automation-profile/us.data-automation-v1"
 MANAGED = f"{PLACE}:aws:blueprint/bedrock-data-automation-public-invoice"
+UNLISTED = f"{PLACE}:aws:blueprint/bedrock-data-automation-public-us-death-certificate"
 WITHOUT_SCHEMA = f"{PLACE}:aws:blueprint/bedrock-data-automation-public-w2-form"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"
 
@@ -70,12 +71,13 @@ def wait_for(ask, *, give_up=30):
     return answer
 
 
-@pytest.mark.parametrize("arn", [MANAGED, WITHOUT_SCHEMA])
+@pytest.mark.parametrize("arn", [MANAGED, WITHOUT_SCHEMA, UNLISTED])
 def test_managed_blueprints_are_read_and_never_changed(control, arn):
     read = control.get_blueprint(blueprintArn=arn)["blueprint"]
     assert (read["blueprintArn"], read["type"]) == (arn, "DOCUMENT")
     assert json.loads(read["schema"])["class"]
-    assert arn in [each["blueprintArn"] for each in control.list_blueprints(resourceOwner="SERVICE")["blueprints"]]
+    listed = [each["blueprintArn"] for each in control.list_blueprints(resourceOwner="SERVICE")["blueprints"]]
+    assert (arn in listed) == (arn != UNLISTED)
     for call, more in (
         (control.update_blueprint, {"schema": schema()}),
         (control.delete_blueprint, {}),

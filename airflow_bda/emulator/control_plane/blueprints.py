@@ -250,6 +250,10 @@ class Blueprints:
         for known, name in self._listed():
             if known == arn:
                 return self._as_custom(arn, name)
+        # AWS may have one that no public source names. It is not in a listing.
+        unlisted = managed_blueprint(arn)
+        if unlisted and arn == self._shared.arn(BLUEPRINT, unlisted.resource_id, account=AWS_ACCOUNT):
+            return self._as_custom(arn, unlisted.name)
         raise not_found(arn)
 
     def _managed(self) -> list[CustomBlueprint]:
@@ -288,7 +292,7 @@ def _schema_without_fields(name: str) -> str:
         {
             "$schema": "http://json-schema.org/draft-07/schema#",
             "class": name,
-            "description": "The emulator knows this blueprint of AWS's by its name only.",
+            "description": "The emulator has no schema of this blueprint of AWS's, only its name.",
             "type": "object",
             "properties": {},
         }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from airflow_bda.emulator.documents.answers import Answers
 from airflow_bda.emulator.documents.fields.blueprints import parse_blueprint
-from airflow_bda.emulator.documents.fields.catalogue import Catalogue, managed_blueprint
+from airflow_bda.emulator.documents.fields.catalogue import MANAGED, Catalogue, managed_blueprint
 from airflow_bda.emulator.documents.isolation import READERS
 from airflow_bda.emulator.documents.pipeline import PICTURES, Work
 from airflow_bda.emulator.documents.reading.file_formats import format_of
@@ -113,6 +114,10 @@ class Processor:
         if not managed:
             return
         self._told.update(each.name for each in managed)
+        for unknown in (each.resource_id for each in managed if not each.is_public):
+            alike = get_close_matches(unknown, MANAGED, n=1)
+            hint = f" Is {alike[0]} meant?" if alike else ""
+            _log.warning("%s is not among the %d public names of AWS's blueprints.%s", unknown, len(MANAGED), hint)
         _log.warning(
             "No schema for the AWS-managed %s: nothing matches. To supply one, save the output of"
             " `aws bedrock-data-automation get-blueprint` as %s in the --blueprints folder.",

@@ -118,7 +118,7 @@ def test_an_own_blueprint_is_known_in_every_region_and_account(folder):
 
     assert processor.known_blueprint(own_arn("purchase-orders", region="eu-west-1", account="999999999999"))
     assert not processor.known_blueprint(own_arn("purchase-order"))
-    assert not processor.known_blueprint(INVOICE.replace("invoice", "no-such-thing"))
+    assert not processor.known_blueprint(INVOICE.replace("invoice", "Invoice"))
     assert not processor.known_blueprint("purchase-orders")
     assert not processor.known_blueprint(own_arn("purchase-orders").replace(":blueprint/", ":data-automation-project/"))
 
@@ -267,6 +267,22 @@ def test_a_managed_blueprint_without_a_schema_matches_nothing_and_says_how_to_su
     (line,) = (record.getMessage() for record in caplog.records if "US-Passport" in record.getMessage())
     assert "bedrock-data-automation-public-us-passport.json" in line
     assert "--blueprints" in line
+
+
+def test_a_managed_blueprint_that_no_public_source_names_is_accepted_and_told_of(caplog):
+    """AWS has more than the public names; a project of an account may well have one of them."""
+    processor, unlisted, misspelt = Processor(), managed_arn("us-death-certificate"), managed_arn("invoise")
+    asked = request(pdf(ORDER_PAGE), blueprints=[unlisted, misspelt])
+
+    for _ in range(2):
+        (segment,) = processor.process(asked).assets[0].segments
+        assert (segment.custom, segment.custom_status) == (None, "NO_MATCH")
+    assert processor.known_blueprint(unlisted)
+    assert unlisted not in dict(processor.blueprints())
+    of_one, of_other, how_to_supply = (record.getMessage() for record in caplog.records)
+    assert "public-us-death-certificate is not among the 32 public names" in of_one
+    assert of_other.endswith("Is bedrock-data-automation-public-invoice meant?")
+    assert "bedrock-data-automation-public-us-death-certificate.json" in how_to_supply
 
 
 @pytest.mark.parametrize("name", ["us-passport", "not-in-the-catalogue"])

@@ -1,9 +1,11 @@
 """
 Which blueprint an ARN names.
 
-- ``...:aws:blueprint/bedrock-data-automation-public-<name>`` is one of the blueprints that AWS manages. All names known
-  from public sources are accepted, see :data:`MANAGED`. Five of them come with a schema; its fields are of our own
-  writing and not those of the service. A document never matches one without a schema.
+- ``...:aws:blueprint/bedrock-data-automation-public-<name>`` is one of the blueprints that AWS manages. 32 names are
+  known from public code, documentation and listings, see :data:`MANAGED`. A listing of March 2026 counts 41 and does
+  not name them all, so any other name is accepted as well; a log line says that it is not a known one. Five come with
+  a schema; its fields are of our own writing and not those of the service. A document never matches one without a
+  schema.
 - A file ``bedrock-data-automation-public-<name>.json`` in the blueprints folder supplies the schema of a managed
   blueprint, listed here or not.
 - ``...:<account>:blueprint/<id>`` is the file in the blueprints folder whose name gives that id. A file name of 12 to
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 _MANAGED_ACCOUNT = "aws"
 MANAGED_PREFIX = "bedrock-data-automation-public-"
+# As in the service's model, in lower case, as all known ones are.
+_MANAGED_ID = re.compile(rf"{MANAGED_PREFIX}[a-z0-9-_]{{1,30}}")
 _ID = re.compile(r"[a-zA-Z0-9-]{12,36}")
 _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9]+")
 _MAX_ID, _DIGEST = 36, 8
@@ -62,7 +66,7 @@ class ManagedBlueprint:
     """
     A blueprint that AWS manages.
 
-    :param name: as ListBlueprints gives it.
+    :param name: as ListBlueprints gives it; of one that is not in :data:`MANAGED`, as its ARN ends.
     :param modality: the ``type`` of the blueprint.
     :param schema: the JSON of its schema; None where the emulator ships none.
     """
@@ -70,6 +74,11 @@ class ManagedBlueprint:
     name: str
     modality: Modality
     schema: str | None = None
+
+    @property
+    def is_public(self) -> bool:
+        """Whether its name is known from a public source."""
+        return self.resource_id in MANAGED
 
     @property
     def resource_id(self) -> str:
@@ -89,14 +98,20 @@ MANAGED: Mapping[str, ManagedBlueprint] = {each.resource_id: each for each in _m
 
 
 def managed_blueprint(arn: str) -> ManagedBlueprint | None:
-    """Return the blueprint of AWS that an ARN names, in any partition and region; None for any other ARN."""
+    """
+    Return the blueprint of AWS that an ARN names, in any partition and region; None for any other ARN.
+
+    One whose name no public source has is taken for a blueprint of documents.
+    """
     try:
         parsed = Arn.parse(arn)
     except ValueError:
         return None
-    if parsed.resource_type != BLUEPRINT or parsed.account != _MANAGED_ACCOUNT:
+    is_managed = parsed.resource_type == BLUEPRINT and parsed.account == _MANAGED_ACCOUNT
+    if not is_managed or not _MANAGED_ID.fullmatch(parsed.resource_id):
         return None
-    return MANAGED.get(parsed.resource_id)
+    name = parsed.resource_id.removeprefix(MANAGED_PREFIX)
+    return MANAGED.get(parsed.resource_id) or ManagedBlueprint(name, Modality.DOCUMENT)
 
 
 def blueprint_id(stem: str) -> str:
