@@ -25,7 +25,8 @@ class Command:
     """
     A sub-command.
 
-    :param module: has ``add_arguments(parser)`` and ``run(args)``, which returns the exit status.
+    :param module: has ``add_arguments(parser)`` and ``run(args)``, which returns the exit status; where it has several
+        commands, ``add_<name>_arguments`` and ``run_<name>`` for each.
     :param summary: what it does, in half a line.
     """
 
@@ -37,15 +38,15 @@ class Command:
 COMMANDS = (
     Command("demo", "airflow_bda.demo.command", "run documents through Airflow on this machine, without AWS"),
     Command("emulator", "airflow_bda.emulator.server.command", "serve BDA on this machine, for tests and trials"),
-    Command("invoke", "airflow_bda.commands.invoke", "start a job for one document"),
+    Command("invoke", "airflow_bda.commands.jobs", "start a job for one document"),
     Command("batch", "airflow_bda.commands.batch", "start a job for every document under a prefix"),
-    Command("status", "airflow_bda.commands.status", "show how a job stands"),
-    Command("results", "airflow_bda.commands.results", "show what a job found"),
+    Command("status", "airflow_bda.commands.jobs", "show how a job stands"),
+    Command("results", "airflow_bda.commands.jobs", "show what a job found"),
     Command("report", "airflow_bda.commands.report", "show what jobs found as one HTML page"),
-    Command("doctor", "airflow_bda.commands.doctor", "find what would make jobs fail, before the first of them"),
-    Command("policy", "airflow_bda.commands.policy", "print the policies that let jobs run, filled in"),
+    Command("doctor", "airflow_bda.commands.permissions", "find what would make jobs fail, before the first of them"),
+    Command("policy", "airflow_bda.commands.permissions", "print the policies that let jobs run, filled in"),
     Command("lambda", "airflow_bda.aws_lambda.command", "make what runs the same jobs from AWS Lambda"),
-    Command("mwaa", "airflow_bda.commands.mwaa", "make the two files that put this package on Amazon MWAA"),
+    Command("mwaa", "airflow_bda.mwaa", "make the two files that put this package on Amazon MWAA"),
 )
 
 
@@ -91,9 +92,10 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     for command in COMMANDS:
         own = commands.add_parser(command.name, help=command.summary, description=_sentence(command.summary))
         if command.name == asked_for:
-            module = import_module(command.module)
-            module.add_arguments(own)
-            own.set_defaults(run=module.run)
+            own_functions = vars(import_module(command.module))
+            add_arguments = own_functions.get(f"add_{command.name}_arguments") or own_functions["add_arguments"]
+            add_arguments(own)
+            own.set_defaults(run=own_functions.get(f"run_{command.name}") or own_functions["run"])
     return parser
 
 

@@ -22,8 +22,7 @@ from pathlib import Path
 
 from rows import PYTHON, ROOT, ROWS, Row, pins
 
-from airflow_bda.mwaa.files import PLUGINS_FOLDER, WEB_SERVERS
-from airflow_bda.mwaa.wheel import DISTRIBUTION
+from airflow_bda.mwaa import DISTRIBUTION, PLUGINS_FOLDER, WEB_SERVERS
 
 BUILT = ROOT / "build" / "mwaa"
 COMMAND = (sys.executable, "-m", "airflow_bda.cli", "mwaa")

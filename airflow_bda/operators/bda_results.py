@@ -197,7 +197,7 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
 
     def _write(self, files: Mapping[str, Any]) -> dict[str, int]:
         """Write every row of every job, and return the counts."""
-        from airflow_bda.tables.writers import open_table
+        from airflow_bda.tables import open_table
 
         tables = {table: open_table(table, self.format, file) for table, file in files.items()}
         counts: Counter[str] = Counter()

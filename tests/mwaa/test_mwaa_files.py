@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from airflow_bda.mwaa.files import (
+from airflow_bda.mwaa import (
     CONSTRAINTS,
     PLUGINS_FOLDER,
     SUPPORTED,
     WEB_SERVERS,
     UnsupportedAirflowError,
     build_files,
+    read_wheel,
 )
-from airflow_bda.mwaa.wheel import read_wheel
 
 ROOT = Path(__file__).parents[2]
 

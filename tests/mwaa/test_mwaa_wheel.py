@@ -7,7 +7,7 @@ from importlib.metadata import Distribution, distribution
 
 import pytest
 
-from airflow_bda.mwaa.wheel import WheelError, read_wheel, rebuild_wheel
+from airflow_bda.mwaa import WheelError, read_wheel, rebuild_wheel
 
 
 def contents(file) -> dict[str, bytes]:

@@ -1,7 +1,8 @@
 """
-Write rows to a file, a few thousand in memory at a time: JSON Lines, CSV or Parquet; and define the table for Athena.
+Write results as tables: JSON Lines, CSV or Parquet files with the rows of ``segments`` and ``fields``.
 
-Parquet needs pyarrow, which ``pip install 'airflow-provider-bda[parquet]'`` brings.
+At most a few thousand rows are in memory at a time. Parquet needs pyarrow, which
+``pip install 'airflow-provider-bda[parquet]'`` brings. :func:`athena_table` defines the table for Athena.
 """
 
 from __future__ import annotations

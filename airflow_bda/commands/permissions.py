@@ -1,4 +1,4 @@
-"""The command ``airflow-bda policy``: the IAM, bucket and key policies that let jobs run, filled in."""
+"""The commands ``airflow-bda doctor`` and ``policy``: what is missing for a job, and the policies that allow it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
+from airflow_bda.commands import connection
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace, _ArgumentGroup
     from collections.abc import Sequence
 
+    from airflow_bda.access.preflight.findings import Subject
     from airflow_bda.access.workload import Workload
 
 # The names of access.policies.POLICIES, which --help need not load.
@@ -19,7 +22,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9._-]+")
 _STAGES_SHARE = "Both stages of a project have the same ARN: a policy cannot tell them apart.\n"
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_policy_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument(
         "kind",
@@ -83,7 +86,7 @@ def check_uris(args: Namespace) -> None:
             )
 
 
-def run(args: Namespace) -> int:
+def run_policy(args: Namespace) -> int:
     """
     Print the policy.
 
@@ -126,4 +129,61 @@ def _workload(args: Namespace) -> Workload:
         kms_key=args.kms_key,
         input_key=args.input_kms_key,
         output_key=args.output_kms_key,
+    )
+
+
+def add_doctor_arguments(parser: ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    job = parser.add_argument_group("what jobs touch")
+    add_workload_arguments(job, profile_options=("--profile-arn",), required=False)
+    parser.add_argument(
+        "--write-probe", action="store_true", help="write an empty object below the output, and delete it again"
+    )
+    job.add_argument(
+        "--jobs-at-once",
+        type=int,
+        metavar="N",
+        help="how many jobs may be open at once, such as the slots of their pool, to compare with the quotas",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    connection.add_arguments(parser)
+
+
+def run_doctor(args: Namespace) -> int:
+    """
+    Look, and print what was found.
+
+    :return: 0, or 1 where jobs would fail, or 2 for URIs that are none.
+    """
+    with connection.hook_of(args) as hook:
+        try:
+            check_uris(args)
+            subject = _subject(args)
+        except ValueError as error:
+            sys.stderr.write(f"airflow-bda doctor: {error}\n")
+            return 2
+        report = hook.preflight(subject)
+    lines = [json.dumps(report.to_json(), indent=2)] if args.json else [str(check) for check in report.checks]
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    counts = [(len(report.faults), "fault"), (len(report.hints), "hint")]
+    found = ", ".join(f"{number} {noun}" if number == 1 else f"{number} {noun}s" for number, noun in counts)
+    sys.stderr.write(f"{len(report.checks)} checks: {found}\n")
+    return 1 if report.faults else 0
+
+
+def _subject(args: Namespace) -> Subject:
+    from airflow_bda.access.preflight.findings import Subject
+
+    return Subject(
+        input_uri=args.input,
+        output_uri=args.output,
+        project_arn=args.project,
+        stage=args.stage,
+        blueprint_arns=tuple(args.blueprint),
+        profile_arn=args.profile_arn,
+        kms_key=args.kms_key,
+        input_key=args.input_kms_key,
+        output_key=args.output_kms_key,
+        write_probe=args.write_probe,
+        jobs_at_once=args.jobs_at_once,
     )

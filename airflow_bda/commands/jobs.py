@@ -1,0 +1,235 @@
+"""The commands ``airflow-bda invoke``, ``status`` and ``results``: start a job, show its status, show what it found."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TextIO
+
+from airflow_bda.commands import connection
+from airflow_bda.service.errors import BdaRequestError
+from airflow_bda.service.invocations import check_invocation_arn, region_of
+from airflow_bda.service.results.rows import FIELDS, SEGMENTS
+from airflow_bda.tables import CSV, JSONL, PARQUET, open_table
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from airflow_bda.hooks import BdaHook
+    from airflow_bda.service.results.job_result import JobResult
+
+# What the last line counts, by the attribute of a result.
+_COUNTS = {
+    "segment_count": "segments",
+    "matched": "matched",
+    "fallback": "fallback",
+    "unmatched": "unmatched",
+    "pages": "pages",
+}
+
+# What the command hands on to the request as it is.
+_REQUEST_MEMBERS = (
+    "input_s3_uri",
+    "output_s3_uri",
+    "project_arn",
+    "project_stage",
+    "blueprints",
+    "profile_arn",
+    "event_bridge_enabled",
+    "kms_key_id",
+    "tags",
+    "client_token",
+)
+
+
+def add_invoke_arguments(parser: ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    request = parser.add_argument_group("the request")
+    request.add_argument(
+        "--input", dest="input_s3_uri", required=True, metavar="URI", help="the document, s3://bucket/key"
+    )
+    request.add_argument(
+        "--output", dest="output_s3_uri", required=True, metavar="URI", help="where results go, s3://bucket/prefix"
+    )
+    request.add_argument("--project", dest="project_arn", metavar="ARN", help="the data automation project")
+    request.add_argument("--stage", dest="project_stage", metavar="STAGE", help="the project's: LIVE or DEVELOPMENT")
+    request.add_argument(
+        "--blueprint", dest="blueprints", action="append", metavar="ARN", help="a blueprint; may be given again"
+    )
+    request.add_argument("--profile-arn", metavar="ARN", help="the data automation profile (default: the region's)")
+    request.add_argument(
+        "--event-bridge",
+        dest="event_bridge_enabled",
+        action="store_true",
+        default=None,
+        help="let the service send the job's events to EventBridge",
+    )
+    request.add_argument("--kms-key-id", metavar="KEY", help="the key to encrypt results with")
+    request.add_argument(
+        "--tag",
+        dest="tags",
+        type=connection.pair,
+        action="append",
+        metavar="KEY=VALUE",
+        help="a tag; may be given again",
+    )
+    request.add_argument("--client-token", metavar="TOKEN", help="calls with the same token start one job between them")
+    waiting = parser.add_argument_group("waiting")
+    waiting.add_argument("--wait", action="store_true", help="wait for the end, and print the results' URI as well")
+    waiting.add_argument(
+        "--max-wait",
+        type=connection.seconds,
+        default=timedelta(days=1),
+        metavar="SECONDS",
+        help="how long at most (a day)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    connection.add_arguments(parser)
+
+
+def run_invoke(args: Namespace) -> int:
+    """
+    Start the job and print its ARN; with ``--wait``, the URI of ``job_metadata.json`` below it.
+
+    :raises BdaError: where that fails, or the job does.
+    """
+    members = {name: getattr(args, name) for name in _REQUEST_MEMBERS}
+    members["tags"] = dict(args.tags) if args.tags else None
+    with connection.hook_of(args) as hook:
+        arn = hook.invoke(hook.build_request(**members))
+    if not args.wait:
+        _print_facts({"invocation_arn": arn}, as_json=args.json)
+        return 0
+    sys.stderr.write(f"Started {arn}; waiting for its end.\n")
+    with connection.hook_of(args) as hook:
+        metadata_uri = hook.wait(arn, max_wait=args.max_wait)
+    _print_facts({"invocation_arn": arn, "output_metadata_uri": metadata_uri}, as_json=args.json)
+    return 0
+
+
+def _print_facts(facts: dict[str, str | None], *, as_json: bool) -> None:
+    text = json.dumps(facts) if as_json else "\n".join(filter(None, facts.values()))
+    sys.stdout.write(f"{text}\n")
+
+
+def add_status_arguments(parser: ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    parser.add_argument("invocation_arn", metavar="ARN", help="the invocation, as `airflow-bda invoke` prints it")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    connection.add_arguments(parser)
+
+
+def run_status(args: Namespace) -> int:
+    """
+    Ask once, and print the answer.
+
+    :return: 0, also for a job that failed: the question was answered.
+    """
+    check_invocation_arn(args.invocation_arn)
+    # The job can be asked for nowhere else.
+    args.region = args.region or region_of(args.invocation_arn)
+    with connection.hook_of(args) as hook:
+        state = hook.get_status(args.invocation_arn)
+    # What is known of the job, with the status as the service writes it.
+    known = {**asdict(state), "status": state.status_text}
+    del known["status_text"]
+    facts = {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in known.items()
+        if value is not None
+    }
+    text = json.dumps(facts) if args.json else "\n".join(f"{name}: {value}" for name, value in facts.items())
+    sys.stdout.write(f"{text}\n")
+    return 0
+
+
+def add_results_arguments(parser: ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    parser.add_argument(
+        "metadata_uris", metavar="URI", nargs="+", help="a job: its job_metadata.json, s3://..., or its invocation ARN"
+    )
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument("--json", action="store_true", help="print JSON, a line for each segment: fields and text")
+    for form, what in ((JSONL, "JSON Lines"), (CSV, "CSV"), (PARQUET, "Parquet")):
+        rows = f"print a table as {what}, a row for each value of a field"
+        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, help=rows)
+    parser.add_argument(
+        "--table", choices=(FIELDS, SEGMENTS), default=FIELDS, help="which table: fields (default) or segments"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the table to a file instead of standard output")
+    connection.add_arguments(parser)
+
+
+def run_results(args: Namespace) -> int:
+    """
+    Read every segment of every job, and print what was found.
+
+    :raises BdaError: when a file cannot be read.
+    """
+    totals: Counter[str] = Counter()
+    # A job can be asked for in its own region only.
+    arns = [job for job in args.metadata_uris if job.startswith("arn:")]
+    args.region = args.region or (region_of(check_invocation_arn(arns[0])) if arns else None)
+    # The hook's context sends what is printed to standard error; rows go where it went before.
+    out = sys.stdout
+    with ExitStack() as stack:
+        table = open_table(args.table, args.form, _file(args, stack, out)) if args.form else None
+        hook = stack.enter_context(connection.hook_of(args))
+        for uri in args.metadata_uris:
+            result = hook.get_results(_metadata_uri(hook, uri))
+            if table:
+                for row in result.rows(args.table):
+                    table.write(row)
+            else:
+                _print_result(result, out, as_json=args.json)
+            totals.update({name: getattr(result, name) for name in _COUNTS})
+        if table:
+            table.close()
+    sys.stderr.write(", ".join(f"{name}: {totals[count]}" for count, name in _COUNTS.items()) + "\n")
+    return 0
+
+
+def _metadata_uri(hook: BdaHook, job: str) -> str:
+    """
+    Return where a job's results are.
+
+    :param job: that, or the job's ARN.
+    :raises BdaRequestError: for an ARN that is no invocation's, or a job that has no results.
+    """
+    if not job.startswith("arn:"):
+        return job
+    state = hook.get_status(check_invocation_arn(job))
+    if state.output_metadata_uri is None:
+        why = f": {state.error_message}" if state.error_message else ""
+        raise BdaRequestError(f"The job has no results: its status is {state.status_text}{why}. {job}")
+    return state.output_metadata_uri
+
+
+def _file(args: Namespace, stack: ExitStack, out: TextIO) -> IO[bytes]:
+    return stack.enter_context(Path(args.output).open("wb")) if args.output else out.buffer
+
+
+def _print_result(result: JobResult, out: TextIO, *, as_json: bool) -> None:
+    for segment in result.segments:
+        row = segment.to_dict()
+        out.write(f"{json.dumps(row)}\n" if as_json else _paragraph(row))
+
+
+def _paragraph(row: dict[str, Any]) -> str:
+    """Return one segment for people: a headline, its fields in columns, and its text where it has no fields."""
+    facts = [row["modality"], f"pages: {row['pages']}" if row["pages"] else None, row["custom_output_status"]]
+    headline = ", ".join(str(fact) for fact in (*facts, row["blueprint"]) if fact)
+    lines = [f"asset {row['asset_id']}, segment {row['segment']}: {headline}"]
+    width = max((len(field["path"]) for field in row["fields"]), default=0)
+    for field in row["fields"]:
+        confidence = "" if field["confidence"] is None else f"{field['confidence']:.2f}"
+        value = "" if field["value"] is None else field["value"]
+        lines.append(f"  {field['path']:{width}}  {confidence:>4}  {value}".rstrip())
+    if not row["fields"] and row["text"]:
+        lines += [f"  {line}" for line in row["text"].splitlines()]
+    return "\n".join(lines) + "\n"
