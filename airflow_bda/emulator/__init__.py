@@ -13,8 +13,7 @@ from airflow_bda.emulator.core.registration import register
 
 if TYPE_CHECKING:
     from airflow_bda.emulator.core.faults import Fault, FaultKind
-    from airflow_bda.emulator.core.settings import EmulatorSettings
-    from airflow_bda.emulator.core.state import EMULATOR, Emulator
+    from airflow_bda.emulator.core.state import EMULATOR, Emulator, EmulatorSettings
     from airflow_bda.emulator.server.server import EmulatorServer
 
 __all__ = ["EMULATOR", "Emulator", "EmulatorServer", "EmulatorSettings", "Fault", "FaultKind"]
@@ -23,7 +22,7 @@ _MODULE_OF_NAME = {
     "EMULATOR": "core.state",
     "Emulator": "core.state",
     "EmulatorServer": "server.server",
-    "EmulatorSettings": "core.settings",
+    "EmulatorSettings": "core.state",
     "Fault": "core.faults",
     "FaultKind": "core.faults",
 }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_bda.emulator.core.faults import FaultPlan
-    from airflow_bda.emulator.core.settings import EmulatorSettings
+    from airflow_bda.emulator.core.state import EmulatorSettings
     from airflow_bda.emulator.server.server import EmulatorServer
 
 DEFAULT_BUCKET = "bda-test"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from airflow_bda.emulator.core import assumptions
-from airflow_bda.emulator.runtime.outputs import job_folder
+from airflow_bda.emulator.runtime.jobs import job_folder
 from airflow_bda.service.events import SOURCE, STATUS_OF_DETAIL_TYPE
 from airflow_bda.service.statuses import JobStatus
 

@@ -14,7 +14,7 @@ from airflow_bda.emulator.core.lanes import Lane
 from airflow_bda.emulator.core.objects import Storage, StorageError
 from airflow_bda.emulator.documents.contract import ProcessingRequest
 from airflow_bda.emulator.documents.reading.input_limits import InputError
-from airflow_bda.emulator.runtime.outputs import OutputFiles, access_check, job_folder, lay_out
+from airflow_bda.emulator.runtime.jobs import OutputFiles, access_check, job_folder, lay_out
 from airflow_bda.service.statuses import JobStatus
 
 if TYPE_CHECKING:

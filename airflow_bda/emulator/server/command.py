@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from airflow_bda.emulator.core.settings import EmulatorSettings
+    from airflow_bda.emulator.core.state import EmulatorSettings
     from airflow_bda.emulator.server.server import EmulatorServer
 
 _BANNER = """\
@@ -147,7 +147,7 @@ def run(args: Namespace) -> int:
 
 
 def _settings(args: Namespace) -> EmulatorSettings:
-    from airflow_bda.emulator.core.settings import EmulatorSettings
+    from airflow_bda.emulator.core.state import EmulatorSettings
 
     for folder in filter(None, (args.blueprints, args.answers)):
         if not folder.is_dir():

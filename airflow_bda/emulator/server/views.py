@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from moto.core.base_backend import backend_lock
 
-from airflow_bda.emulator.control_plane import responses as control_responses
+from airflow_bda.emulator.control_plane.api import OPERATIONS as CONTROL_OPERATIONS
 from airflow_bda.emulator.control_plane.libraries import CONTROL_SERVICE
 from airflow_bda.emulator.core.answering import model_of
 from airflow_bda.emulator.core.objects import Storage, StorageError
-from airflow_bda.emulator.runtime import responses as runtime_responses
-from airflow_bda.emulator.runtime.models import BdaRuntimeBackend, bedrockdataautomationruntime_backends, iso_time
-from airflow_bda.emulator.runtime.outputs import job_folder
+from airflow_bda.emulator.runtime.api import OPERATIONS as RUNTIME_OPERATIONS
+from airflow_bda.emulator.runtime.api import BdaRuntimeBackend, bedrockdataautomationruntime_backends, iso_time
+from airflow_bda.emulator.runtime.jobs import job_folder
 from airflow_bda.report import ReportedJob, build_report
 from airflow_bda.service.model import SERVICE
 from airflow_bda.service.results.job_result import assemble_result
@@ -118,7 +118,7 @@ def call_counts() -> dict[str, int]:
 def operations() -> tuple[int, int]:
     """Count the operations of both APIs: how many are answered here, and how many the installed botocore knows."""
     answered = known = 0
-    for service, own in ((SERVICE, runtime_responses.OPERATIONS), (CONTROL_SERVICE, control_responses.OPERATIONS)):
+    for service, own in ((SERVICE, RUNTIME_OPERATIONS), (CONTROL_SERVICE, CONTROL_OPERATIONS)):
         names = set(model_of(service).operation_names)
         answered, known = answered + len(names & set(own)), known + len(names)
     return answered, known

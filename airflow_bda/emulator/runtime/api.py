@@ -1,35 +1,42 @@
-"""BDA's runtime as a moto backend: the six operations of one account in one region."""
+"""
+BDA's runtime as moto takes it: the six operations of one account in one region, and the wire in front of them.
+
+The wire is AWS JSON 1.1, dispatched on ``X-Amz-Target``.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import math
+import sys
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from moto.core.base_backend import BackendDict, BaseBackend
 
-from airflow_bda.emulator.control_plane.models import BdaControlBackend, bedrockdataautomation_backends
+from airflow_bda.emulator.control_plane.api import BdaControlBackend, bedrockdataautomation_backends
 from airflow_bda.emulator.core import assumptions
-from airflow_bda.emulator.core.answering import RateLimiter
+from airflow_bda.emulator.core.answering import Answer, ApiResponse, Call, RateLimiter
 from airflow_bda.emulator.core.errors import ApiError, check_profile, validation_error
-from airflow_bda.emulator.core.registration import bda_regions
+from airflow_bda.emulator.core.registration import URL_BASES, bda_regions
 from airflow_bda.emulator.core.state import EMULATOR
 from airflow_bda.emulator.documents.contract import ProcessedInput, ProcessingRequest
 from airflow_bda.emulator.documents.reading.input_limits import InputError
+from airflow_bda.emulator.runtime.call_checks import check_access, look_up
 from airflow_bda.emulator.runtime.job_events import EventSender
-from airflow_bda.emulator.runtime.jobs import Job, JobBook, JobOrder
-from airflow_bda.emulator.runtime.outputs import lay_out, to_json
-from airflow_bda.emulator.runtime.request_checks import look_up
+from airflow_bda.emulator.runtime.jobs import Job, JobBook, JobOrder, lay_out, to_json
 from airflow_bda.emulator.runtime.workers import WorkerPool
 from airflow_bda.service.arns import INVOCATION, Arn
+from airflow_bda.service.model import SERVICE, UPGRADE, botocore_version, service_model
 from airflow_bda.service.s3 import S3Uri
 from airflow_bda.service.statuses import JobStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
+
+    from airflow_bda.emulator.aws.iam_callers import Caller, Place
 
 _TOKEN = "clientToken"  # noqa: S105  the member's name
 
@@ -43,6 +50,11 @@ class BdaRuntimeBackend(BaseBackend):
         self.book = JobBook()
         self.limiter = RateLimiter()
         self._workers = WorkerPool(self.emulator)
+
+    @property
+    def _url_module(self) -> Any:
+        # Where moto takes ``url_bases`` and ``url_paths`` from: else from a module ``urls`` beside this one.
+        return sys.modules[__name__]
 
     def reset(self) -> None:
         """Forget everything, as moto's reset does; running jobs end without a trace, and faults are lifted."""
@@ -209,3 +221,64 @@ bedrockdataautomationruntime_backends = BackendDict(
     additional_regions=bda_regions(),
 )
 EMULATOR.listeners.append(EventSender(EMULATOR.faults))
+
+
+CONTENT_TYPE = "application/x-amz-json-1.1"
+TARGET_PREFIX = "AmazonBedrockKeystoneRuntimeService"
+
+OPERATIONS: Mapping[str, Callable[[BdaRuntimeBackend, Mapping[str, Any]], dict[str, Any]]] = {
+    "InvokeDataAutomationAsync": BdaRuntimeBackend.invoke_data_automation_async,
+    "GetDataAutomationStatus": BdaRuntimeBackend.get_data_automation_status,
+    "InvokeDataAutomation": BdaRuntimeBackend.invoke_data_automation,
+    "TagResource": BdaRuntimeBackend.tag_resource,
+    "UntagResource": BdaRuntimeBackend.untag_resource,
+    "ListTagsForResource": BdaRuntimeBackend.list_tags_for_resource,
+}
+# The oldest pinned release that was tried; 1.39.11 has neither InvokeDataAutomation nor the times of a job.
+_FIRST_KNOWN_BOTOCORE = "botocore 1.42.61 is known to have it."
+
+
+class BdaRuntimeResponse(ApiResponse):
+    """One request to the runtime API."""
+
+    service = SERVICE
+    content_type = CONTENT_TYPE
+    unreadable = "SerializationException"
+
+    def find_call(self) -> Call:
+        """Find the operation by the request's target, and count it: refused calls count too."""
+        operation = self.headers.get("X-Amz-Target", "").removeprefix(f"{TARGET_PREFIX}.")
+        if operation not in OPERATIONS:
+            raise ApiError(
+                "UnknownOperationException",
+                f"{SERVICE} has no operation {operation!r} here; it has {', '.join(OPERATIONS)}.",
+            )
+        model = service_model()
+        if operation not in model.operation_names:
+            raise ApiError(
+                "UnknownOperationException",
+                f"The emulator checks requests by botocore's service model, and the installed botocore "
+                f"{botocore_version()} is too old for {operation}. {UPGRADE} {_FIRST_KNOWN_BOTOCORE}",
+            )
+        return Call(operation, model.operation_model(operation), {})
+
+    def find_backend(self) -> BdaRuntimeBackend:
+        """Return the caller's account in the region that was called."""
+        return bedrockdataautomationruntime_backends[self.current_account][self.region]
+
+    def check_access(self, caller: Caller, call: Call, params: Mapping[str, Any], place: Place) -> None:
+        """Check the call, and all that BDA does with the caller's permissions."""
+        check_access(caller, call.operation, params, place)
+
+    def work(self, backend: BdaRuntimeBackend, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what was asked for."""
+        return OPERATIONS[call.operation](backend, params)
+
+    def send_error(self, error: ApiError) -> Answer:
+        """Send a refusal: the code in the body, and in a header as newer clients read it."""
+        document = {"__type": error.code, "message": error.message}
+        return self.send(error.http_status, document, **{"x-amzn-ErrorType": error.code})
+
+
+url_bases = list(URL_BASES)
+url_paths = {"{0}/$": BdaRuntimeResponse.dispatch}

@@ -1,25 +1,87 @@
-"""The control plane's wire: REST and JSON, found by method and path."""
+"""
+BDA's control plane as moto takes it: the backend of one account in one region, and the wire in front of it.
+
+The wire is REST and JSON; an operation is found by method and path.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from moto.core.base_backend import BackendDict, BaseBackend
+
 from airflow_bda.emulator.aws.iam_policies import Question
-from airflow_bda.emulator.control_plane.libraries import CONTROL_SERVICE
-from airflow_bda.emulator.control_plane.models import BdaControlBackend, bedrockdataautomation_backends
-from airflow_bda.emulator.core.answering import Answer, ApiResponse, Call, model_of
+from airflow_bda.emulator.control_plane.blueprint_jobs import Optimizations, Recommendations
+from airflow_bda.emulator.control_plane.blueprints import Blueprints
+from airflow_bda.emulator.control_plane.libraries import CONTROL_SERVICE, Libraries
+from airflow_bda.emulator.control_plane.projects import Projects
+from airflow_bda.emulator.control_plane.resources import Resources
+from airflow_bda.emulator.core.answering import Answer, ApiResponse, Call, RateLimiter, model_of
 from airflow_bda.emulator.core.errors import ApiError, refuse_unless_allowed
+from airflow_bda.emulator.core.registration import CONTROL_URL_BASES, bda_regions
+from airflow_bda.emulator.core.state import EMULATOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_bda.emulator.aws.iam_callers import Caller, Place
 
-    Operation = Callable[[BdaControlBackend, Mapping[str, Any]], dict[str, Any]]
+    Operation = Callable[["BdaControlBackend", Mapping[str, Any]], dict[str, Any]]
+
+
+class BdaControlBackend(BaseBackend):
+    """The projects, blueprints and libraries of one account in one region."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.emulator = EMULATOR
+        self.limiter = RateLimiter()
+        self.resources = Resources(self.partition, region_name, account_id, EMULATOR)
+        self.blueprints = Blueprints(self.resources)
+        self.libraries = Libraries(self.resources)
+        self.projects = Projects(self.resources, self.blueprints, self.libraries.is_there)
+        self.optimizations = Optimizations(self.resources, self.blueprints)
+        self.recommendations = Recommendations(self.resources, self.blueprints)
+
+    @property
+    def _url_module(self) -> Any:
+        # Where moto takes ``url_bases`` and ``url_paths`` from: else from a module ``urls`` beside this one.
+        return sys.modules[__name__]
+
+    def reset(self) -> None:
+        """Forget everything, as moto's reset does; what runs in the background ends without a trace."""
+        self.resources.cancelled.set()
+        super().reset()
+
+    def list_blueprints(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """List blueprints: all, or those that a project names."""
+        stages = self.projects.stages_of(params.get("projectFilter"))
+        if stages is None:
+            return self.blueprints.listing(params, None)
+        named = [item for stage in stages for item in (*stage.blueprints, *stage.fallback_blueprints)]
+        return self.blueprints.listing(params, named)
+
+    def list_libraries(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """List libraries: all, or those that a project uses."""
+        stages = self.projects.stages_of(params.get("projectFilter"))
+        if stages is None:
+            return self.libraries.listing(params, None)
+        used = [arn for stage in stages for arn in stage.libraries]
+        return self.libraries.listing(params, used)
+
+
+bedrockdataautomation_backends = BackendDict(
+    BdaControlBackend,
+    "bedrock-data-automation",
+    use_boto3_regions=False,
+    additional_regions=bda_regions(),
+)
+
 
 OPERATIONS: Mapping[str, Operation] = {
     "CopyBlueprintStage": lambda backend, params: backend.blueprints.copy_stage(params),
@@ -141,3 +203,7 @@ def _routes() -> tuple[tuple[str, re.Pattern[str], str], ...]:
         (method, re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>.+?)", path.rstrip("/")) + "/?", re.DOTALL), name)
         for method, path, name in routes
     )
+
+
+url_bases = list(CONTROL_URL_BASES)
+url_paths = {"{0}/(?P<path>.+)$": BdaControlResponse.dispatch}
