@@ -44,6 +44,10 @@ class ProjectConfiguration:
     override: Mapping[str, Any] = field(default_factory=dict)
     fallback_arn: str | None = None
 
+    def looks_for_sensitive_data(self, modality: Modality) -> bool:
+        """Whether it asks to detect sensitive data in this modality."""
+        return bool((self.override.get(modality.value.lower()) or {}).get("sensitiveDataConfiguration"))
+
     def routed_modality(self, data: bytes) -> Modality | None:
         """Return the modality that files of this format are processed as; None where the project leaves it open."""
         file_format = format_of(data)

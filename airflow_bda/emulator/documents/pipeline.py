@@ -57,6 +57,13 @@ if TYPE_CHECKING:
     from airflow_bda.emulator.documents.fields.blueprints import Blueprint
     from airflow_bda.emulator.documents.reading.images import Picture
 
+# The service's documentation says how many files there are and what is masked, and not how a finding is written nor
+# where a redacted file is:
+# https://docs.aws.amazon.com/bedrock/latest/APIReference/API_data-automation_SensitiveDataConfiguration.html
+NO_SENSITIVE_DATA = (
+    "Sensitive data is neither detected nor redacted: how the service writes it is not public."
+    " Supply findings by --answers."
+)
 PICTURES = frozenset({FileFormat.PNG, FileFormat.JPEG})
 _READERS = {FileFormat.PDF: read_pdf, FileFormat.DOCX: read_docx, FileFormat.TIFF: read_tiff}
 _DRAWERS = {FileFormat.PDF: draw_page, FileFormat.TIFF: page_picture, FileFormat.PNG: page_picture}
@@ -176,7 +183,7 @@ def _document_results(work: Work, document: Document, file_format: FileFormat) -
         NO_GEOMETRY: not has_geometry,
         ocr.NO_OCR: was_scanned and not ocr.is_available(),
     }
-    return _processed(Modality.DOCUMENT, segments, notes)
+    return _processed(work, Modality.DOCUMENT, segments, notes)
 
 
 def _image_results(work: Work, picture: Picture) -> ProcessedInput:
@@ -185,7 +192,7 @@ def _image_results(work: Work, picture: Picture) -> ProcessedInput:
     (segment,) = match_segments((picture.page,), work.candidates(Modality.IMAGE), split=False)
     custom = image_custom_result(segment.match) if segment.match else None
     notes = {NO_CONTENT: True, ocr.NO_OCR: not ocr.is_available()}
-    return _processed(Modality.IMAGE, [SegmentOutput(standard, custom, _status(work, custom))], notes)
+    return _processed(work, Modality.IMAGE, [SegmentOutput(standard, custom, _status(work, custom))], notes)
 
 
 def _process_media(work: Work, file_format: FileFormat) -> ProcessedInput:
@@ -198,7 +205,7 @@ def _process_media(work: Work, file_format: FileFormat) -> ProcessedInput:
         match = _unread(work, Modality.AUDIO)
         custom = audio_custom_result(match, standard["metadata"]) if match else None
         segment = SegmentOutput(standard, custom, _status(work, custom))
-        return _processed(Modality.AUDIO, [segment], {NO_TRANSCRIPT: True})
+        return _processed(work, Modality.AUDIO, [segment], {NO_TRANSCRIPT: True})
     if media.video is None or wants_sound:
         raise InputError(INVALID_INPUT, "The file holds no stream of the kind that it is to be processed as.")
     _check_enabled(work, Modality.VIDEO)
@@ -206,7 +213,7 @@ def _process_media(work: Work, file_format: FileFormat) -> ProcessedInput:
     match = _unread(work, Modality.VIDEO)
     custom = video_custom_result(match, standard["metadata"]) if match else None
     notes = {NO_TRANSCRIPT: True, NO_SHOTS: True}
-    return _processed(Modality.VIDEO, [SegmentOutput(standard, custom, _status(work, custom))], notes)
+    return _processed(work, Modality.VIDEO, [SegmentOutput(standard, custom, _status(work, custom))], notes)
 
 
 def _unread(work: Work, modality: Modality) -> Match | None:
@@ -221,11 +228,14 @@ def _status(work: Work, custom: Mapping[str, Any] | None) -> str | None:
     return "MATCH" if custom else "NO_MATCH"
 
 
-def _processed(modality: Modality, segments: Iterable[SegmentOutput], notes: Mapping[str, bool]) -> ProcessedInput:
+def _processed(
+    work: Work, modality: Modality, segments: Iterable[SegmentOutput], notes: Mapping[str, bool]
+) -> ProcessedInput:
     """
     Return the results of one asset.
 
     :param notes: whether each note holds.
     """
+    notes = {**notes, NO_SENSITIVE_DATA: work.request.project.looks_for_sensitive_data(modality)}
     true = tuple(note for note, holds in notes.items() if holds)
     return ProcessedInput(modality, (AssetOutput(tuple(segments)),), true)

@@ -11,7 +11,7 @@ from airflow_bda.emulator.documents.answers import Answers
 from airflow_bda.emulator.documents.fields.blueprints import parse_blueprint
 from airflow_bda.emulator.documents.fields.catalogue import MANAGED, Catalogue, managed_blueprint
 from airflow_bda.emulator.documents.isolation import READERS
-from airflow_bda.emulator.documents.pipeline import PICTURES, Work
+from airflow_bda.emulator.documents.pipeline import NO_SENSITIVE_DATA, PICTURES, Work
 from airflow_bda.emulator.documents.reading.file_formats import format_of
 from airflow_bda.emulator.documents.reading.images import looks_like_paper
 from airflow_bda.emulator.documents.reading.input_limits import InputError
@@ -39,7 +39,7 @@ class Processor:
 
     def __init__(self, *, blueprints_dir: Path | None = None, answers_dir: Path | None = None) -> None:
         self._catalogue = Catalogue.load(blueprints_dir)
-        # The managed blueprints whose missing schema has been told of.
+        # What the log has: blueprints without a schema, and that sensitive data is not looked for.
         self._told: set[str] = set()
         self._answers = Answers(answers_dir) if answers_dir is not None else None
 
@@ -95,13 +95,17 @@ class Processor:
             for each in request.made_blueprints
         }
         fallback = request.project.fallback_arn
-        return READERS.read(
+        processed = READERS.read(
             Work(
                 request,
                 self._find_blueprints(request.blueprint_arns, made),
                 next(iter(self._find_blueprints([fallback], made)), None) if fallback else None,
             )
         )
+        if NO_SENSITIVE_DATA in processed.notes and NO_SENSITIVE_DATA not in self._told:
+            self._told.add(NO_SENSITIVE_DATA)
+            _log.warning(NO_SENSITIVE_DATA)
+        return processed
 
     def _find_blueprints(self, arns: Sequence[str], made: dict[str, Blueprint]) -> tuple[Blueprint, ...]:
         found = {arn: made.get(arn) or self._catalogue.find(arn) for arn in arns}

@@ -582,6 +582,21 @@ def test_a_disabled_modality_is_not_processed(data, modality):
         Processor().process(request(data, project=project))
 
 
+@pytest.mark.parametrize("mode", ["DETECTION", "DETECTION_AND_REDACTION"])
+def test_sensitive_data_is_not_looked_for_and_the_job_and_the_log_say_so(mode, caplog):
+    """How the service writes findings is not public, so none are made up."""
+    override = {"sensitiveDataConfiguration": {"detectionMode": mode}}
+    processor = Processor()
+    for modality in ("document", "document", "image"):
+        project = ProjectConfiguration(override={modality: override})
+        processed = processor.process(request(pdf(PAGE), project=project))
+        (segment,) = processed.assets[0].segments
+
+        assert segment.standard.keys() == standard(pdf(PAGE)).keys()
+        assert any("sensitive" in note.lower() for note in processed.notes) == (modality == "document")
+    assert [record.getMessage()[:14] for record in caplog.records] == ["Sensitive data"]
+
+
 def test_results_hold_no_key_of_the_emulator():
     for data in (pdf(PAGE), photo(), wav(), video("mp4", "mpeg4")):
         for project in (DEFAULT, EVERYTHING):
