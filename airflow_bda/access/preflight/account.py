@@ -10,7 +10,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.access.iam import find_missing
+from airflow_bda.access.denial import find_missing
 from airflow_bda.access.permissions import caller_permissions
 from airflow_bda.access.preflight.findings import fault, hint, ok
 from airflow_bda.access.workload import plan_workload, with_keys_of_buckets
