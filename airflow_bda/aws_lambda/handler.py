@@ -10,22 +10,31 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+import random
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_bda.aws_lambda import replies
+import boto3
+from botocore.config import Config
+
+from airflow_bda import __version__
+from airflow_bda.aws_lambda import messages
 from airflow_bda.aws_lambda.allow_lists import AllowLists
-from airflow_bda.aws_lambda.calls import bda_client, call_in_time
-from airflow_bda.aws_lambda.requests import Caller, StatusEvent, read_event
+from airflow_bda.aws_lambda.messages import Caller, StatusEvent, read_event
 from airflow_bda.aws_lambda.telemetry import Metric, Telemetry
 from airflow_bda.service.arns import partition_of
+from airflow_bda.service.aws_errors import Failure, classify
 from airflow_bda.service.errors import BdaError
-from airflow_bda.service.model import GET_STATUS, INVOKE, service_model
+from airflow_bda.service.model import GET_STATUS, INVOKE, SERVICE, service_model
+from airflow_bda.service.safe_values import make_responses_encodable
 from airflow_bda.service.statuses import JobState, UnexpectedAnswerError
 
 if TYPE_CHECKING:
-    from airflow_bda.aws_lambda.requests import InvokeEvent
+    from collections.abc import Callable
+
+    from airflow_bda.aws_lambda.messages import InvokeEvent
     from airflow_bda.aws_lambda.telemetry import Context
-    from airflow_bda.service.aws_errors import Failure
 
 _CALLERS_FAULTS = range(400, 500)
 
@@ -50,7 +59,7 @@ def handle(event: Any, context: Context) -> dict[str, Any]:
             AllowLists.from_environment().check(asked.request, account=caller.account)
             answer = _invoke(asked, context, telemetry)
     except BdaError as error:
-        answer = replies.refused(error)
+        answer = messages.refused(error)
     _tell(answer, telemetry)
     return answer
 
@@ -70,10 +79,10 @@ def _invoke(asked: InvokeEvent, context: Context, telemetry: Telemetry) -> dict[
     try:
         arn = call_in_time(call, context, on_retry=_reporter(telemetry, INVOKE))
     except Exception as error:  # noqa: BLE001  whatever boto3 raises, the caller is answered
-        return replies.failed(error, operation=INVOKE, input_s3_uri=request.input_s3_uri)
+        return messages.failed(error, operation=INVOKE, input_s3_uri=request.input_s3_uri)
     telemetry.info("A job was started, or found by its client token.", invocationArn=arn, **facts)
     telemetry.count([Metric("JobsStarted", 1)])
-    return replies.started(arn, asked.warnings)
+    return messages.started(arn, asked.warnings)
 
 
 def _status(asked: StatusEvent, context: Context, telemetry: Telemetry) -> dict[str, Any]:
@@ -86,10 +95,10 @@ def _status(asked: StatusEvent, context: Context, telemetry: Telemetry) -> dict[
     try:
         state = call_in_time(call, context, on_retry=_reporter(telemetry, GET_STATUS))
     except Exception as error:  # noqa: BLE001  as above
-        return replies.failed(error, operation=GET_STATUS, invocation_arn=asked.invocation_arn)
+        return messages.failed(error, operation=GET_STATUS, invocation_arn=asked.invocation_arn)
     allowed.check_output(state.output_metadata_uri)
     telemetry.info("A status was asked for.", invocationArn=state.invocation_arn, status=state.status_text)
-    return replies.status(state)
+    return messages.status(state)
 
 
 def _check_boto3() -> None:
@@ -117,3 +126,68 @@ def _tell(answer: dict[str, Any], telemetry: Telemetry) -> None:
     facts = {"statusCode": code, "errorType": body["errorType"], "problems": body.get("problems")}
     (telemetry.warning if is_callers else telemetry.error)(body["error"], **facts)
     telemetry.count([Metric("RequestsRefused" if is_callers else "RequestsFailed", 1)], errorType=body["errorType"])
+
+
+_Answer = TypeVar("_Answer")
+
+_CONNECT_TIMEOUT_SECONDS = 3
+_LONGEST_READ_SECONDS, _SHORTEST_READ_SECONDS = 15, 1
+_ANSWER_SECONDS = 1
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 8.0
+# What a last try and the answer to the caller may need: a function that is cut off answers nobody.
+RESERVE_SECONDS = float(_CONNECT_TIMEOUT_SECONDS + _SHORTEST_READ_SECONDS + _ANSWER_SECONDS)
+
+
+def bda_client(context: Context) -> Any:
+    """Return a client that waits for an answer no longer than the function may run."""
+    left = context.get_remaining_time_in_millis() // 1000 - _CONNECT_TIMEOUT_SECONDS - _ANSWER_SECONDS
+    return warm_client(max(_SHORTEST_READ_SECONDS, min(_LONGEST_READ_SECONDS, left)))
+
+
+@cache
+def warm_client(read_timeout_seconds: int) -> Any:
+    """Return a client, made once for as long as Lambda keeps the function warm."""
+    client = boto3.client(
+        SERVICE,
+        config=Config(
+            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+            read_timeout=read_timeout_seconds,
+            # botocore would try again without looking at the time that is left.
+            retries={"mode": "standard", "total_max_attempts": 1},
+            user_agent_extra=f"airflow-bda-lambda/{__version__}",
+        ),
+    )
+    return make_responses_encodable(client)
+
+
+def call_in_time(
+    call: Callable[[], _Answer],
+    context: Context,
+    *,
+    on_retry: Callable[[Failure, float], None],
+    sleep: Callable[[float], None] = time.sleep,
+) -> _Answer:
+    """
+    Make a call, and make it again while it is throttled, fails on the service's side or gets no answer.
+
+    :param call: must be safe to repeat: a status, or an invoke with a client token.
+    :param context: tells how long the function may still run.
+    :param on_retry: is told what went wrong, and the seconds until the next try.
+    :raises Exception: the last try's own, when it would fail again or no time is left.
+    """
+    tries = 0
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            kind = classify(error)
+            # Any time up to a limit that doubles: functions that were throttled together must not stay in step.
+            limit = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(tries, 16))
+            pause = random.uniform(0.0, limit)  # noqa: S311  spreads calls over time, keeps no secret
+            is_time_left = context.get_remaining_time_in_millis() / 1000 > pause + RESERVE_SECONDS
+            if kind not in {Failure.BUSY, Failure.UNREACHABLE} or not is_time_left:
+                raise
+        on_retry(kind, pause)
+        sleep(pause)
+        tries += 1

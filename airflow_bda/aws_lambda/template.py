@@ -11,10 +11,12 @@ from typing import Any, TypeAlias
 
 from airflow_bda.access.permissions import LIST, function_permissions
 from airflow_bda.access.workload import Workload
-from airflow_bda.aws_lambda import template_events
 from airflow_bda.aws_lambda.allow_lists import BLUEPRINTS, INPUT_PREFIXES, KMS_KEYS, OUTPUT_PREFIXES, PROJECTS, STAGES
 from airflow_bda.aws_lambda.package import HANDLER
 from airflow_bda.aws_lambda.template_parts import (
+    OPTIONAL_CONDITIONS,
+    OPTIONAL_OUTPUTS,
+    OPTIONAL_PARAMETERS,
     either,
     function,
     function_role,
@@ -22,6 +24,7 @@ from airflow_bda.aws_lambda.template_parts import (
     list_given,
     log_group,
     number,
+    optional_resources,
     ref,
     statement,
     sub,
@@ -50,9 +53,9 @@ def build_template(region: str) -> Template:
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"Amazon Bedrock Data Automation from Lambda, by airflow-provider-bda; for {region}",
-        "Parameters": _parameters() | template_events.PARAMETERS,
+        "Parameters": _parameters() | OPTIONAL_PARAMETERS,
         "Rules": _rules(region),
-        "Conditions": _conditions() | template_events.CONDITIONS,
+        "Conditions": _conditions() | OPTIONAL_CONDITIONS,
         "Resources": {
             "Role": function_role(_statements(profiles)),
             "LogGroup": log_group("/aws/lambda/${FunctionName}"),
@@ -65,13 +68,13 @@ def build_template(region: str) -> Template:
                 timeout=ref("TimeoutSeconds"),
                 variables=_variables(),
             ),
-            **template_events.resources(),
+            **optional_resources(),
         },
         "Outputs": {
             "FunctionName": {"Description": "For BdaLambdaInvokeOperator(function_name=...)", "Value": ref("Function")},
             "FunctionArn": {"Description": "For policies with lambda:InvokeFunction", "Value": _arn("Function")},
             "RoleArn": {"Description": "For key and bucket policies", "Value": _arn("Role")},
-            **template_events.OUTPUTS,
+            **OPTIONAL_OUTPUTS,
         },
     }
 

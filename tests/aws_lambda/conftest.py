@@ -8,7 +8,7 @@ import time
 import pytest
 from lambda_context import LambdaContext
 
-from airflow_bda.aws_lambda.calls import warm_client
+from airflow_bda.aws_lambda.handler import warm_client
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lambda_context import LambdaContext
 
-from airflow_bda.aws_lambda.calls import RESERVE_SECONDS, bda_client, call_in_time
+from airflow_bda.aws_lambda.handler import RESERVE_SECONDS, bda_client, call_in_time
 
 
 def refusal(code: str) -> ClientError:

@@ -31,7 +31,7 @@ def event(bda_emulator):
 @pytest.fixture
 def no_second_try(monkeypatch):
     """Leave time for one call."""
-    monkeypatch.setattr("airflow_bda.aws_lambda.calls.RESERVE_SECONDS", 3600.0)
+    monkeypatch.setattr("airflow_bda.aws_lambda.handler.RESERVE_SECONDS", 3600.0)
 
 
 def body_of(answer: dict) -> dict:
