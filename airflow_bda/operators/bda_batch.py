@@ -21,7 +21,7 @@ from airflow_bda.hooks.bda import DEFAULT_MAX_WAIT, BdaHook
 from airflow_bda.hooks.settings import deadline_after
 from airflow_bda.hooks.task_arguments import flag, list_of, number, optional_text, s3_uri
 from airflow_bda.operators.job_operator import BdaRequestOperator
-from airflow_bda.operators.task_life import task_identity
+from airflow_bda.operators.one_job import task_identity
 from airflow_bda.service.errors import BdaClientError, BdaRequestError, BdaServiceError, BdaTimeoutError
 from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT

@@ -2,11 +2,15 @@
 Exactly one job for a document, however often its task is tried.
 
 The client token is the same in every try of one life of a task instance, so the service answers a repeated request
-with the invocation that it already has. Airflow 3.3 and later also keep an *intent* in the task's state store, written
-before the job is submitted: a retry whose request differs still finds the job. Only a job that was seen to have ended
-in ``ServiceError`` is followed by another one, and a try makes one at most.
+with the invocation that it already has
+(https://docs.aws.amazon.com/bedrock/latest/APIReference/API_data-automation-runtime_InvokeDataAutomationAsync.html).
+Airflow 3.3 and later also keep an *intent* in the task state store, written before the job is submitted: a retry whose
+request differs still finds the job. Only a job that was seen to have ended in ``ServiceError`` is followed by another
+one, and a try makes one at most.
 
-docs/decisions/0002-one-job-for-a-document.md has the table of what leads to the same job and what to a new one.
+A *life* goes from the creation of a task instance, or from its last clear, to its next clear.
+docs/decisions/0002-one-job-for-a-document.md says by which facts it is told, and has the table of what leads to the
+same job and what to a new one.
 """
 
 from __future__ import annotations
@@ -15,12 +19,20 @@ import hashlib
 import itertools
 import json
 import time
+import uuid
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda._compat import conf, count, may_keep_task_state_on_clear, task_state_store
-from airflow_bda.operators.task_life import task_identity
+from airflow_bda._compat import (
+    conf,
+    count,
+    facts_of_life,
+    loop_position,
+    may_keep_task_state_on_clear,
+    runs_in_the_caller,
+    task_state_store,
+)
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT
@@ -30,7 +42,6 @@ from airflow_bda.service.statuses import JobStatus
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow_bda.operators.task_life import TaskIdentity
     from airflow_bda.service.request.request import InvocationRequest
     from airflow_bda.service.statuses import JobState
 
@@ -283,3 +294,72 @@ def _may_be_new(state: JobState, *, began_at: datetime, elapsed: float) -> bool:
     # The service's times may be in seconds or in milliseconds, cut off.
     step = next(step for step in (1_000_000, 1000, 1) if not state.submitted_at.microsecond % step)
     return state.submitted_at >= began_at - timedelta(microseconds=began_at.microsecond % step)
+
+
+# Tasks that run within `airflow dags test` or `dag.test()`: before Airflow 3.4, nothing that Airflow tells them differs
+# from one such run to the next of the same date. All tries of one are in one process.
+_lives_in_this_process: dict[tuple[str, str, str, int], str] = {}
+
+
+@dataclass(frozen=True)
+class TaskIdentity:
+    """
+    Which piece of work a task instance is, whichever of its tries is running.
+
+    :param map_index: -1 for a task that is not mapped.
+    :param life: facts that stay the same from try to try, and differ after a clear or in a run that was made anew.
+    :param loop: the region and the iteration of a Task Loop (Airflow 3.4); None outside of loops.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    life: tuple[str, ...] = ()
+    loop: tuple[str, int] | None = None
+
+    def digest(self, *more: object) -> str:
+        """
+        Return the SHA-256 of the identity, as 64 hex digits.
+
+        :param more: what else to digest with it.
+        """
+        parts: list[object] = [self.dag_id, self.run_id, self.task_id, self.map_index, list(self.life)]
+        if self.loop is not None:
+            # Left out where there is none, so that tokens are the same on versions without loops.
+            parts.append(list(self.loop))
+        # JSON keeps the parts apart: ("a", "bc") and ("ab", "c") are different texts.
+        return hashlib.sha256(json.dumps([*parts, *more]).encode()).hexdigest()
+
+    def client_token(self, request_digest: str, generation: int) -> str:
+        """
+        Return the client token for this piece of work, as 64 hex digits.
+
+        :param request_digest: :meth:`InvocationRequest.digest` of what is asked for.
+        :param generation: 0 at first, one more for each invocation that was seen to end in ``ServiceError``.
+        """
+        return self.digest(request_digest, generation)
+
+
+def task_identity(context: Mapping[str, Any]) -> TaskIdentity:
+    """
+    Return the identity of the work that a task does, whichever of its tries is running.
+
+    :param context: what Airflow gives ``execute``.
+    """
+    ti = context["ti"]
+    map_index = -1 if ti.map_index is None else ti.map_index
+    facts = facts_of_life(context)
+    if runs_in_the_caller(ti):
+        key = (ti.dag_id, ti.run_id, ti.task_id, map_index)
+        if ti.try_number <= 1 or key not in _lives_in_this_process:
+            _lives_in_this_process[key] = uuid.uuid4().hex
+        facts["process"] = _lives_in_this_process[key]
+    return TaskIdentity(
+        ti.dag_id,
+        ti.run_id,
+        ti.task_id,
+        map_index,
+        life=tuple(f"{name}={fact}" for name, fact in sorted(facts.items())),
+        loop=loop_position(ti),
+    )

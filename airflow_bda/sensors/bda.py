@@ -27,8 +27,7 @@ from airflow_bda.links.bda import BdaInputLink, BdaOutputLink, link_like_upstrea
 from airflow_bda.service.invocations import check_invocation_arn, region_of
 from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.safe_values import SafeLogging
-from airflow_bda.triggers.bda import STILL_RUNNING, belongs_to_an_earlier_try
-from airflow_bda.triggers.deferring import check_deferral, defer_until_ended
+from airflow_bda.triggers.bda import STILL_RUNNING, belongs_to_an_earlier_try, check_deferral, defer_until_ended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

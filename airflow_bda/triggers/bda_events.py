@@ -1,4 +1,4 @@
-"""DAG runs by the events of jobs: BDA tells EventBridge, a rule tells a queue, an ``AssetWatcher`` reads it."""
+"""Start DAG runs by the events of jobs: BDA sends them to EventBridge, and an ``AssetWatcher`` reads them from a queue."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_bda._compat import HAS_EVENT_TRIGGERS, HAS_TRIGGER_QUEUES, BaseEventTrigger, safe_event
+from airflow_bda._compat import (
+    HAS_EVENT_TRIGGERS,
+    HAS_TRIGGER_QUEUES,
+    BaseEventTrigger,
+    SharedStreamProducer,
+    safe_event,
+)
 from airflow_bda.engine.event_queue import LONGEST_POLL_SECONDS, Delivery, EventQueue
 from airflow_bda.hooks.connection import AsyncAwsHook
 from airflow_bda.service.errors import BdaRequestError
@@ -16,12 +22,12 @@ from airflow_bda.service.events import STATUS_OF_DETAIL_TYPE, JobEvent
 from airflow_bda.service.s3 import S3Uri
 from airflow_bda.service.safe_values import SafeLogging
 from airflow_bda.triggers.bda import check_storable
-from airflow_bda.triggers.shared_events import MOST_OUTSTANDING, QueueProducer, shared_key
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from airflow.triggers.base import TriggerEvent
+    from airflow.triggers.shared_stream import AdvanceItem
 
 ENDED = ("Success", "ClientError", "ServiceError")
 # Before Airflow 3.3 nothing tells that an event was stored; the triggerer does it within a second or two.
@@ -291,3 +297,68 @@ def _check(sqs_queue_url: str, statuses: list[str], output_prefix: str | None) -
             problems.append(f"output_prefix: {error}.")
     if problems:
         raise BdaRequestError("This watcher could never fire.", problems=problems)
+
+
+# Airflow stores some fifty events a second. What waits for that must be stored before its visibility timeout passes, 30
+# seconds unless the queue says otherwise, and must fit into the 1024 places of a watcher's queue.
+MOST_OUTSTANDING = 100
+
+
+class QueueProducer(SharedStreamProducer):
+    """
+    Hands out the messages of one queue, and deletes each when Airflow has stored what came of it.
+
+    A message that no watcher here wanted stays: a watcher of another triggerer may want it.
+    """
+
+    def __init__(self, queue: EventQueue) -> None:
+        self._queue = queue
+        self._outstanding: dict[str, Delivery] = {}
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+
+    async def open_stream(self) -> AsyncIterator[tuple[Delivery, Delivery]]:
+        """Return each message, and the same once more for :meth:`advance`; for ever."""
+        while True:
+            await self._has_room.wait()
+            for delivery in await self._queue.receive():
+                if self._is_new(delivery):
+                    yield delivery, delivery
+
+    def get_advance_lane(self, broker_payload: Delivery) -> str:
+        """Let no message wait for another one to be stored."""
+        return broker_payload.message_id
+
+    async def advance(self, batch: Sequence[AdvanceItem]) -> None:
+        """Delete what was wanted and stored; leave the rest to come again. What it raised would end all watchers."""
+        kept: list[Delivery] = []
+        for item in batch:
+            delivery: Delivery = item.broker_payload
+            self._outstanding.pop(delivery.message_id, None)
+            if delivery.is_kept and not item.outcome.failed:
+                kept.append(delivery)
+            elif delivery.refused and not delivery.offered:
+                self._queue.refuse(delivery, delivery.refused)
+        if len(self._outstanding) < MOST_OUTSTANDING:
+            self._has_room.set()
+        await self._queue.delete(kept)
+
+    async def aclose(self) -> None:
+        """Close the client."""
+        await self._queue.close()
+
+    def _is_new(self, delivery: Delivery) -> bool:
+        known = self._outstanding.get(delivery.message_id)
+        if known is not None:
+            # Its visibility timeout passed while it waits to be stored; only the newest handle deletes it for sure.
+            known.receipt_handle = delivery.receipt_handle
+            return False
+        self._outstanding[delivery.message_id] = delivery
+        if len(self._outstanding) >= MOST_OUTSTANDING:
+            self._has_room.clear()
+        return True
+
+
+def shared_key(*parts: Any) -> tuple[str, ...]:
+    """Return a key that is the same for watchers of one queue by one connection."""
+    return tuple(map(repr, parts))

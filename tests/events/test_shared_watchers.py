@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from job_event_queue import Queue, until
 
-from airflow_bda.triggers import BdaJobEventTrigger, shared_events
+from airflow_bda.triggers import BdaJobEventTrigger, bda_events
 
 shared_stream = pytest.importorskip("airflow.triggers.shared_stream", reason="Airflow 3.3 shares streams")
 
@@ -158,7 +158,7 @@ async def test_a_message_that_waits_to_be_stored_is_not_given_twice(bda_emulator
 
 
 async def test_no_more_is_taken_than_can_be_stored_in_time(queue, triggerer, monkeypatch):
-    monkeypatch.setattr(shared_events, "MOST_OUTSTANDING", 10)
+    monkeypatch.setattr(bda_events, "MOST_OUTSTANDING", 10)
     for number in range(25):
         queue.send(str(number))
     triggerer.watch(BdaJobEventTrigger(sqs_queue_url=queue.url))

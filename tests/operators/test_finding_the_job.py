@@ -10,8 +10,7 @@ import pytest
 
 from airflow_bda import _compat
 from airflow_bda.operators import one_job
-from airflow_bda.operators.one_job import start_or_find
-from airflow_bda.operators.task_life import task_identity
+from airflow_bda.operators.one_job import start_or_find, task_identity
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.request.request import build_request
 from airflow_bda.service.statuses import JobState, JobStatus
@@ -175,7 +174,7 @@ CLEARS = {
 @pytest.mark.parametrize("what", CLEARS)
 def test_each_fact_of_a_clear_leads_to_a_new_job(task, monkeypatch, what):
     monkeypatch.setattr(_compat, "_AIRFLOW", (3, 3))
-    monkeypatch.setattr("airflow_bda.operators.task_life.runs_in_the_caller", lambda _: False)
+    monkeypatch.setattr("airflow_bda.operators.one_job.runs_in_the_caller", lambda _: False)
     first = task.next_try()
 
     CLEARS[what](task)
@@ -289,7 +288,7 @@ class TestTheIntent:
         self, task, monkeypatch, version, option, jobs
     ):
         monkeypatch.setattr(_compat, "_AIRFLOW", version)
-        monkeypatch.setattr("airflow_bda.operators.task_life.runs_in_the_caller", lambda _: False)
+        monkeypatch.setattr("airflow_bda.operators.one_job.runs_in_the_caller", lambda _: False)
         monkeypatch.setenv("AIRFLOW__BDA__REATTACH_AFTER_CLEAR", option)
         task.next_try()
         CLEARS["max_tries"](task)

@@ -11,7 +11,7 @@ import pytest
 from airflow_bda._compat import AirflowFailException
 from airflow_bda.exceptions import BdaClientError, BdaRequestError, BdaServiceError
 from airflow_bda.operators import BdaInvokeOperator
-from airflow_bda.operators.task_life import TaskIdentity
+from airflow_bda.operators.one_job import TaskIdentity
 
 try:
     from airflow.sdk.exceptions import TaskDeferred

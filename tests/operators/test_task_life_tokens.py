@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_bda.operators.task_life import TaskIdentity
+from airflow_bda.operators.one_job import TaskIdentity
 from airflow_bda.service.request.request import build_request
 
 REQUEST = build_request(
