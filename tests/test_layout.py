@@ -196,10 +196,6 @@ def test_what_the_rules_allow(importer, source):
     assert not any(problem_of(found) for found in imports_of(source, importer))
 
 
-# Rooms that have circles still; the list may only get shorter.
-WITH_CIRCLES: frozenset[str] = frozenset({"service"})
-
-
 def edges_between_modules() -> dict[str, set[str]]:
     """List, for each module, the modules that it imports in lines that run; a package stands for its `__init__`."""
     sources = {name.removesuffix(".__init__"): source for name, source in modules().items()}
@@ -247,13 +243,8 @@ def _reachable(name: str, edges: dict[str, set[str]]) -> set[str]:
     return found
 
 
-def _is_known(circle: frozenset[str]) -> bool:
-    """Whether all of a circle is in one of the rooms that have some still."""
-    return any(all(f"{name}.".startswith(f"airflow_bda.{room}.") for name in circle) for room in WITH_CIRCLES)
-
-
 def test_no_modules_import_each_other():
-    circles = [sorted(circle) for circle in circles_of(edges_between_modules()) if not _is_known(circle)]
+    circles = [sorted(circle) for circle in circles_of(edges_between_modules())]
 
     assert circles == []
 
@@ -262,7 +253,7 @@ def test_no_folders_import_each_other():
     """One way only between a folder and its subfolders, and between two folders."""
     circles = [sorted(circle) for circle in circles_of(edges_between_folders(edges_between_modules()))]
 
-    assert [circle for circle in circles if not _is_known(frozenset(circle))] == []
+    assert circles == []
 
 
 def test_what_the_emulator_adds_to_moto_knows_no_bda():

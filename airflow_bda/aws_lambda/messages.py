@@ -18,9 +18,9 @@ from urllib.parse import unquote_plus
 from botocore.exceptions import ClientError
 
 from airflow_bda.aws_lambda.allow_lists import NotAllowedError
+from airflow_bda.service.arns import check_invocation_arn
 from airflow_bda.service.aws_errors import Failure, call_error, classify
 from airflow_bda.service.errors import BdaRequestError
-from airflow_bda.service.invocations import check_invocation_arn
 from airflow_bda.service.json_reading import mapping, mappings, text
 from airflow_bda.service.lambda_interface import (
     ARGUMENT_OF_KEY,

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from airflow_bda.commands import connection
+from airflow_bda.service.arns import check_invocation_arn, region_of
 from airflow_bda.service.errors import BdaRequestError
-from airflow_bda.service.invocations import check_invocation_arn, region_of
 from airflow_bda.service.results.rows import FIELDS, SEGMENTS
 from airflow_bda.tables import CSV, JSONL, PARQUET, open_table
 

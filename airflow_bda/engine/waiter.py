@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow_bda.engine.judging import Sightings
 from airflow_bda.engine.pacing import AdaptiveSchedule, FixedSchedule
-from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.safe_values import safe_logger
+from airflow_bda.service.statuses import JobOutcome
 
 if TYPE_CHECKING:
     from airflow_bda.engine.pacing import PollSchedule

@@ -21,7 +21,7 @@ from airflow_bda.engine.waiter import IdentityChangedError, Waiter
 
 if TYPE_CHECKING:
     from airflow_bda.engine.waiter import Wait
-    from airflow_bda.service.outcomes import JobOutcome
+    from airflow_bda.service.statuses import JobOutcome
 
 # The loop's clock stands still while a machine sleeps, and deadlines are on the wall clock: look at it now and then.
 _CLOCK_CHECK_SECONDS = 60.0

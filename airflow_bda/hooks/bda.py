@@ -25,9 +25,8 @@ from airflow_bda.hooks.settings import deadline_after, in_seconds, wait_limits
 from airflow_bda.service.aws_errors import CALL_FAILURES, Failure, call_error, classify, reading_answers
 from airflow_bda.service.errors import BdaError, BdaRequestError
 from airflow_bda.service.model import GET_STATUS, INVOKE, SERVICE
-from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.profiles import PROFILE_OF_REGION, UnknownRegionError, derive_profile_arn
-from airflow_bda.service.statuses import JobState, UnexpectedAnswerError
+from airflow_bda.service.statuses import JobOutcome, JobState, UnexpectedAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,8 +46,7 @@ _ACCOUNT_REMEDY = "Pass profile_arn, which makes this call unnecessary, or corre
 # What a task may return as it is: the next one gets it as a dictionary. By name: nothing here imports their modules.
 _PLAIN_DATA = {
     "access.preflight.findings": ("Report",),
-    "service.outcomes": ("JobOutcome",),
-    "service.statuses": ("JobState",),
+    "service.statuses": ("JobOutcome", "JobState"),
     "service.results.custom": ("CustomOutput", "ExtractedField", "MatchedBlueprint"),
     "service.results.document": ("DocumentOutput", "Element", "ImageOutput", "Page", "Representation"),
     "service.results.job_result": ("JobResult", "SegmentResult"),

@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from airflow_bda.service.errors import BdaError
-    from airflow_bda.service.outcomes import JobOutcome
     from airflow_bda.service.request.request import InvocationRequest
-    from airflow_bda.service.statuses import JobState
+    from airflow_bda.service.statuses import JobOutcome, JobState
 
 log = safe_logger(__name__)
 

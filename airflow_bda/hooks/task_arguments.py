@@ -2,7 +2,7 @@
 The arguments of operators and sensors: kept as they were written while templates render, and checked before use.
 
 The members of a request are checked by :func:`airflow_bda.service.request.request.build_request`, an invocation's ARN
-by :func:`airflow_bda.service.invocations.check_invocation_arn`; here is what is left, the connection above all.
+by :func:`airflow_bda.service.arns.check_invocation_arn`; here is what is left, the connection above all.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_bda._compat import BaseOperator
 from airflow_bda.hooks.settings import seconds_of
+from airflow_bda.service.arguments import MEMBER_OF_ARGUMENT, as_text, explain, holds_template, root, to_members
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.model import Rule, shorten
-from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT, root, to_members
 from airflow_bda.service.request.rules import find_request_problems, sentence
-from airflow_bda.service.request.templates import as_text, explain, holds_template
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:

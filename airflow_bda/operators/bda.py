@@ -11,8 +11,8 @@ from airflow_bda.hooks import metrics
 from airflow_bda.hooks.bda import DEFAULT_MAX_WAIT, BdaHook
 from airflow_bda.hooks.settings import deadline_after, in_seconds, wait_limits
 from airflow_bda.operators.job_operator import BdaJobOperator
-from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.request.request import request_warnings
+from airflow_bda.service.statuses import JobOutcome
 from airflow_bda.triggers.bda import belongs_to_an_earlier_try, check_deferral, defer_until_ended
 
 if TYPE_CHECKING:

@@ -22,11 +22,10 @@ from airflow_bda.hooks.settings import deadline_after
 from airflow_bda.hooks.task_arguments import flag, list_of, number, optional_text, s3_uri
 from airflow_bda.operators.job_operator import BdaRequestOperator
 from airflow_bda.operators.one_job import task_identity
+from airflow_bda.service.arguments import MEMBER_OF_ARGUMENT, holds_template
 from airflow_bda.service.errors import BdaClientError, BdaRequestError, BdaServiceError, BdaTimeoutError
-from airflow_bda.service.outcomes import JobOutcome
-from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT
-from airflow_bda.service.request.templates import holds_template
 from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.statuses import JobOutcome
 from airflow_bda.triggers.bda import belongs_to_an_earlier_try, check_storable
 from airflow_bda.triggers.bda_batch import JOBS_GO_ON, BdaBatchTrigger
 

@@ -22,8 +22,8 @@ from airflow_bda.hooks.bda import BdaHook
 from airflow_bda.hooks.lineage import LineageMixin
 from airflow_bda.hooks.task_arguments import TaskArguments, flag, list_of, number, one_of, optional_text, s3_uri
 from airflow_bda.service import json_reading
+from airflow_bda.service.arguments import as_text
 from airflow_bda.service.aws_errors import call_error
-from airflow_bda.service.request.templates import as_text
 from airflow_bda.service.results.metadata import NO_MATCH
 from airflow_bda.service.results.rows import FIELDS, SEGMENTS, rows_of_job
 from airflow_bda.service.s3 import S3Uri

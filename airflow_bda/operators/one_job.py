@@ -33,11 +33,10 @@ from airflow_bda._compat import (
     runs_in_the_caller,
     task_state_store,
 )
+from airflow_bda.service.arguments import MEMBER_OF_ARGUMENT
 from airflow_bda.service.errors import BdaRequestError
-from airflow_bda.service.outcomes import JobOutcome
-from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT
 from airflow_bda.service.safe_values import safe_logger
-from airflow_bda.service.statuses import JobStatus
+from airflow_bda.service.statuses import JobOutcome, JobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

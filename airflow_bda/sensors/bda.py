@@ -24,9 +24,9 @@ from airflow_bda.hooks.lineage import LineageMixin
 from airflow_bda.hooks.settings import in_seconds, seconds_of, wait_limits
 from airflow_bda.hooks.task_arguments import TaskArguments
 from airflow_bda.links.bda import BdaInputLink, BdaOutputLink, link_like_upstream, link_results
-from airflow_bda.service.invocations import check_invocation_arn, region_of
-from airflow_bda.service.outcomes import JobOutcome
+from airflow_bda.service.arns import check_invocation_arn, region_of
 from airflow_bda.service.safe_values import SafeLogging
+from airflow_bda.service.statuses import JobOutcome
 from airflow_bda.triggers.bda import STILL_RUNNING, belongs_to_an_earlier_try, check_deferral, defer_until_ended
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from urllib.parse import unquote
 
 from airflow_bda._compat import BaseTrigger, safe_event
 from airflow_bda.hooks.bda import BdaHook
+from airflow_bda.service.arns import region_of
 from airflow_bda.service.errors import BdaRequestError
-from airflow_bda.service.invocations import region_of
 from airflow_bda.service.safe_values import SafeLogging
 
 if TYPE_CHECKING:

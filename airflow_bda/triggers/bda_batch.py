@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_bda._compat import BaseTrigger, safe_event
 from airflow_bda.hooks.bda import BdaHook
 from airflow_bda.service.errors import BdaError
-from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.safe_values import SafeLogging
+from airflow_bda.service.statuses import JobOutcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Start DAG runs by the events of jobs: BDA sends them to EventBridge, and an ``AssetWatcher`` reads them from a queue."""
+"""Start DAG runs by the events of jobs, which come from EventBridge through a queue to an ``AssetWatcher``."""
 
 from __future__ import annotations
 

@@ -17,9 +17,8 @@ from airflow_bda.aws_lambda import handler, job_events
 from airflow_bda.service.errors import BdaError
 from airflow_bda.service.events import JobEvent
 from airflow_bda.service.lambda_interface import ARGUMENT_OF_KEY, Answer
-from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.safe_values import MOST_CHARACTERS, MOST_ITEMS
-from airflow_bda.service.statuses import JobState, UnexpectedAnswerError
+from airflow_bda.service.statuses import JobOutcome, JobState, UnexpectedAnswerError
 
 # Longer by `make test-fuzz`.
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "3000"))

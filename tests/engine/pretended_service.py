@@ -17,7 +17,7 @@ from airflow_bda.service.statuses import JobState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_bda.service.outcomes import JobOutcome
+    from airflow_bda.service.statuses import JobOutcome
 
 ARN = "arn:aws:bedrock:us-east-1:111122223333:data-automation-invocation/{}"
 FAST = WaitLimits(max_requests_per_second=50.0, min_poll_interval=0.75, max_poll_interval=300.0)

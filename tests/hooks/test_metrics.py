@@ -38,7 +38,7 @@ if stats is not None:
 from airflow_bda.hooks import metrics
 from airflow_bda.hooks.bda import BdaHook
 from airflow_bda.service.errors import BdaClientError, BdaTimeoutError
-from airflow_bda.service.outcomes import JobOutcome
+from airflow_bda.service.statuses import JobOutcome
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/11111111-2222-3333-4444-555555555555"
 starts = metrics.Starts(lambda request: ARN)

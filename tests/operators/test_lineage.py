@@ -20,7 +20,7 @@ from airflow_bda.operators import (
     BdaResultsOperator,
 )
 from airflow_bda.sensors import BdaStatusSensor
-from airflow_bda.service.outcomes import JobOutcome
+from airflow_bda.service.statuses import JobOutcome
 
 try:
     from airflow.sdk import AssetAlias

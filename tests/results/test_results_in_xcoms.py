@@ -11,10 +11,9 @@ import airflow_bda.hooks.bda  # noqa: F401  as a DAG file with one of our operat
 from airflow_bda.access.preflight.findings import Report, fault
 from airflow_bda.service.errors import BdaClientError
 from airflow_bda.service.json_reading import PlainData
-from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.results.document import DocumentOutput
 from airflow_bda.service.results.json_file import BytesContent, JsonFile
-from airflow_bda.service.statuses import JobState
+from airflow_bda.service.statuses import JobOutcome, JobState
 
 try:  # Airflow 3.2 and later
     from airflow.sdk import serde

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_bda.service import model
+from airflow_bda.service.arguments import MEMBER_OF_ARGUMENT
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.model import INVOKE, service_model
 from airflow_bda.service.request import rules
-from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT
 from airflow_bda.service.request.request import InvocationRequest, build_request, request_warnings
 
 PROFILE = "arn:aws:bedrock:us-east-1:123456789012:data-automation-profile/us.data-automation-v1"

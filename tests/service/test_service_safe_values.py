@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 import airflow_bda
 from airflow_bda._compat import safe_event
 from airflow_bda.service.errors import BdaRequestError
-from airflow_bda.service.outcomes import JobOutcome
 from airflow_bda.service.safe_values import (
     LONGEST_TEXT,
     MOST_CHARACTERS,
@@ -30,7 +29,7 @@ from airflow_bda.service.safe_values import (
     safe_text,
     safe_value,
 )
-from airflow_bda.service.statuses import JobState, JobStatus
+from airflow_bda.service.statuses import JobOutcome, JobState, JobStatus
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/0266d013-0000-0000-0000-000000000000"
 # Hypothesis leaves surrogates out unless it is asked for them.

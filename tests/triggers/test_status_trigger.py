@@ -14,7 +14,7 @@ from botocore.config import Config
 
 from airflow_bda.hooks import BdaHook
 from airflow_bda.service.errors import BdaClientError, BdaError, BdaRequestError
-from airflow_bda.service.outcomes import JobOutcome
+from airflow_bda.service.statuses import JobOutcome
 from airflow_bda.triggers import BdaStatusTrigger
 from airflow_bda.triggers.bda import check_storable
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from airflow_bda.engine.batch.ledger import Ledger
     from airflow_bda.engine.batch.starting import Jobs
     from airflow_bda.engine.batch.state import Progress
-    from airflow_bda.service.outcomes import JobOutcome
+    from airflow_bda.service.statuses import JobOutcome
 
 # Documents whose requests are ready when a place becomes free. Their intents share one write to the ledger.
 _READY = 50

@@ -9,18 +9,21 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote, unquote_plus, urlsplit
 
-from airflow_bda.service.arns import BLUEPRINT, PROFILE, PROJECT, Arn
-from airflow_bda.service.model import INVOKE, Problem, Rule, input_shape, matches, shorten, validate
-from airflow_bda.service.profiles import PROFILE_OF_REGION
-from airflow_bda.service.request.arguments import MEMBER_OF_ARGUMENT, argument_of, member, root
-from airflow_bda.service.request.templates import (
+from airflow_bda.service.arguments import (
+    MEMBER_OF_ARGUMENT,
     NONE_AS_TEXT,
     TEMPLATE_REMEDY,
+    argument_of,
     explain,
     holds_template,
     is_none_text,
+    member,
+    root,
     texts_in,
 )
+from airflow_bda.service.arns import BLUEPRINT, PROFILE, PROJECT, Arn
+from airflow_bda.service.model import INVOKE, Problem, Rule, input_shape, matches, shorten, validate
+from airflow_bda.service.profiles import PROFILE_OF_REGION
 from airflow_bda.service.s3 import SCHEME, S3Uri
 
 # The shortest segment is 5 minutes long, whatever the bounds of its two ends:
