@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
+from airflow_processes.databases import Sqlite
 from airflow_processes.eventually import PATIENCE_SECONDS, eventually
 from airflow_processes.processes import AirflowProcess, kill
 from airflow_processes.reports import FOLDER_VARIABLE
@@ -33,6 +34,8 @@ from airflow_processes.settings import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+
+    from airflow_processes.databases import Database
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +92,8 @@ class RunningAirflow:
     One Airflow with a home of its own.
 
     :param home: an empty folder.
-    :param database: a migrated SQLite file that nobody has used; it is copied.
+    :param database: a migrated SQLite file that no Airflow has used, which is copied; or a migrated database of another
+        kind, which is used.
     :param environment: how its tasks reach AWS, and Airflow's settings where they are not the usual ones.
     :param dags: the folder of its DAGs.
     :param dag_ids: some of those, which have been read when all have.
@@ -99,22 +103,21 @@ class RunningAirflow:
         self,
         home: Path,
         *,
-        database: Path,
+        database: Path | Database,
         environment: Mapping[str, str],
         dags: Path = OWN_DAGS,
         dag_ids: Collection[str] = OWN_DAG_IDS,
     ) -> None:
         self._dag_ids = frozenset(dag_ids)
-        self.database = home / "airflow.db"
         self._logs = home / "output"
         self._reports = home / "reports"
         for folder in (self._logs, self._reports):
             folder.mkdir(parents=True)
-        _copy(database, self.database)
+        self._database = Sqlite.copied(database, home / "airflow.db") if isinstance(database, Path) else database
         self._api_port = free_port()
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__")},
-            **airflow_environment(home, dags=dags, database=self.database, api_port=self._api_port),
+            **airflow_environment(home, dags=dags, database=self._database.url, api_port=self._api_port),
             **environment,
             FOLDER_VARIABLE: str(self._reports),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")])),
@@ -198,13 +201,13 @@ class RunningAirflow:
                 return
 
     def _end_backfills(self) -> None:
-        with closing(sqlite3.connect(self.database, timeout=60)) as connection, connection:
+        assert isinstance(self._database, Sqlite)  # no other refuses a writer
+        with closing(sqlite3.connect(self._database.file, timeout=60)) as connection, connection:
             connection.execute("UPDATE backfill SET completed_at = CURRENT_TIMESTAMP WHERE completed_at IS NULL")
 
     def query(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """Read from the metadata database."""
-        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=60)) as connection:
-            return connection.execute(statement, values).fetchall()
+        """Read from the metadata database; ``?`` stands for each value."""
+        return self._database.query(statement, *values)
 
     def starts(self) -> list[dict[str, Any]]:
         """Give every start of a task's process, in the order of their tries."""
@@ -214,7 +217,8 @@ class RunningAirflow:
     def _mend_the_scheduler(self) -> None:
         """Replace a scheduler that hangs, as what watches over an Airflow does, so that one fault is not all tests'."""
         ((beat,),) = self.query("SELECT max(latest_heartbeat) FROM job WHERE job_type = 'SchedulerJob'")
-        silence = datetime.now(tz=timezone.utc) - datetime.fromisoformat(beat).replace(tzinfo=timezone.utc)
+        last_seen = datetime.fromisoformat(beat).replace(tzinfo=timezone.utc) if isinstance(beat, str) else beat
+        silence = datetime.now(tz=timezone.utc) - last_seen
         if silence.total_seconds() > SCHEDULER_SILENCE_SECONDS:
             log.warning("The scheduler was silent for %s, and is replaced.\n%s", silence, self.tell_of_logs())
             self._scheduler.kill()
@@ -354,10 +358,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _copy(source: Path, target: Path) -> None:
-    with closing(sqlite3.connect(source)) as reading, closing(sqlite3.connect(target)) as writing:
-        reading.backup(writing)
-        # Readers and the one writer do not wait for each other this way.
-        writing.execute("PRAGMA journal_mode = WAL")

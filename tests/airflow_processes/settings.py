@@ -72,10 +72,11 @@ _OF_AIRFLOW_3 = {
 }
 
 
-def airflow_environment(home: Path, *, dags: Path, database: Path, api_port: int) -> dict[str, str]:
+def airflow_environment(home: Path, *, dags: Path, database: str, api_port: int) -> dict[str, str]:
     """
     Give the environment variables of all processes of one Airflow.
 
+    :param database: the address of its metadata database.
     :param api_port: where Airflow 3 serves its tasks.
     """
     of_version = _OF_AIRFLOW_2 if IS_AIRFLOW_2 else _OF_AIRFLOW_3 | _api(api_port)
@@ -84,8 +85,7 @@ def airflow_environment(home: Path, *, dags: Path, database: Path, api_port: int
         # As on every real Airflow. Without it, not all processes of 3.0 agree on whether triggers are encrypted.
         "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-        # Many processes share the file; five seconds, the usual patience, are not enough for them on a busy machine.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}?timeout=60",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
         **{f"AIRFLOW__{name}": value for name, value in _OF_ALL.items()},
         **of_version,
     }

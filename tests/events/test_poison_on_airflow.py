@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from airflow_processes.databases import POSTGRES_PROGRAMS, Postgres
 from airflow_processes.eventually import eventually
 from airflow_processes.fixtures import bda_server, service  # noqa: F401  fixtures
 from airflow_processes.running import RunningAirflow
@@ -70,8 +71,25 @@ def queue_url(bda_server):  # noqa: F811  the fixture
     return sqs.create_queue(QueueName="poison", Attributes={"VisibilityTimeout": "5"})["QueueUrl"]
 
 
+@pytest.fixture(params=["SQLite", "Postgres"])
+def database(request, migrated_database):
+    """Postgres refuses numbers and characters that SQLite takes."""
+    if request.param == "SQLite":
+        yield migrated_database
+        return
+    if not POSTGRES_PROGRAMS:
+        pytest.skip("no server of Postgres is installed on this machine")
+    postgres = Postgres(POSTGRES_PROGRAMS[-1])
+    postgres.start()
+    try:
+        postgres.migrate()
+        yield postgres
+    finally:
+        postgres.stop()
+
+
 @pytest.fixture
-def airflow(tmp_path, migrated_database, queue_url, service):  # noqa: F811  the fixture
+def airflow(tmp_path, database, queue_url, service):  # noqa: F811  the fixture
     """Start an Airflow that watches the queue."""
     sqs = EmulatorForTests(service.server).client("sqs")
     url = sqs.create_queue(QueueName="poison", Attributes={"VisibilityTimeout": "5"})["QueueUrl"]
@@ -80,7 +98,7 @@ def airflow(tmp_path, migrated_database, queue_url, service):  # noqa: F811  the
     (dags / "poison.py").write_text(DAGS.replace("QUEUE", url))
     running = RunningAirflow(
         tmp_path / "home",
-        database=migrated_database,
+        database=database,
         dags=dags,
         dag_ids={"on_event", "defers"},
         environment={
@@ -113,7 +131,7 @@ def test_the_triggerer_lives_through_odd_messages_and_odd_errors(airflow, servic
     sqs.send_message(QueueUrl=queue_url, MessageBody=body("good"))
 
     def stored() -> list[str]:
-        return [extra for (extra,) in airflow.query("SELECT extra FROM asset_event")]
+        return [str(extra) for (extra,) in airflow.query("SELECT extra FROM asset_event")]
 
     eventually(lambda: any("good" in extra for extra in stored()), what="a good event after the odd ones is stored")
     assert triggerer.is_alive

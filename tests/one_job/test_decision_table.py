@@ -153,6 +153,12 @@ def a_finished_run_is_cleared(scene: Scene, task_id: str | None = "invoke", dag_
     scene.wait_for_try(2)
 
 
+def a_finished_run_is_cleared_whose_user_wants_its_job_kept(scene: Scene) -> None:
+    """Clear as the command line does, which keeps the task's state from Airflow 3.3 on."""
+    scene.write(reattach_after_clear=1, scheduler_sees_it=False)
+    a_finished_run_is_cleared(scene)
+
+
 def a_mapped_task_is_cleared(scene: Scene) -> None:
     scene.start("is_mapped")
     scene.end()
@@ -312,6 +318,11 @@ TABLE = (
     Row("the same, after tries that submitted nothing", tries_end_before_they_submit, always(NEW_JOB)),
     Row("the finished task is cleared", a_finished_run_is_cleared, always(NEW_JOB)),
     Row("the finished run is cleared", lambda s: a_finished_run_is_cleared(s, None), always(NEW_JOB)),
+    Row(
+        "the finished task is cleared, its state kept, and reattach_after_clear set",
+        a_finished_run_is_cleared_whose_user_wants_its_job_kept,
+        {(2, 11): NEW_JOB, (3, 4): SAME_JOB},
+    ),
     Row("a mapped task is cleared", a_mapped_task_is_cleared, always(NEW_JOB)),
     Row("a task is cleared while its run goes on", the_task_is_cleared_while_the_run_goes_on, always(NEW_JOB)),
     Row("a deferred task is cleared", a_deferred_task_is_cleared, always(NEW_JOB)),

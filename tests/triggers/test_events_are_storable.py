@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
 
 import pytest
+from airflow_processes.databases import POSTGRES_PROGRAMS, Postgres
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_bda._compat import safe_event
 
-BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 TEXT = st.text(st.characters(codec=None, categories=None), max_size=20) | st.sampled_from(
     ["\ud83d", "a\0b", "a" * 50_000]
 )
@@ -38,57 +33,11 @@ def test_airflows_own_encoder_takes_every_event(payload):
     assert comms._new_encoder().encode(safe_event(payload).payload)
 
 
-class Postgres:
-    """A server of its own, reached through a socket in its folder."""
-
-    def __init__(self, binaries: Path) -> None:
-        self._binaries = binaries
-        # Not below pytest's folders, which nobody but their owner may enter.
-        self._folder = Path(tempfile.mkdtemp(prefix="bda-pg-", dir="/tmp"))
-        # A server of Postgres refuses to run as root.
-        self._as = {"user": "nobody"} if os.geteuid() == 0 else {}
-        if self._as:
-            shutil.chown(self._folder, "nobody")
-
-    def start(self) -> None:
-        self._run("initdb", "-U", "test", "-A", "trust", "-E", "UTF8", "-D", f"{self._folder}/data", "--no-sync")
-        options = f"-k {self._folder} -c listen_addresses='' -c fsync=off"
-        self._run("pg_ctl", "-D", f"{self._folder}/data", "-l", f"{self._folder}/log", "-o", options, "-w", "start")
-
-    def stop(self) -> None:
-        self._run("pg_ctl", "-D", f"{self._folder}/data", "-m", "immediate", "stop")
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def ask(self, sql: str) -> subprocess.CompletedProcess[str]:
-        return self._run(
-            *("psql", "-h", str(self._folder), "-U", "test", "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-q"),
-            given=sql,
-            check=False,
-        )
-
-    def _run(self, name: str, *arguments: str, given: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-        with (self._folder / f"{name}.out").open("w+") as out:
-            ended = subprocess.run(
-                [str(self._binaries / name), *arguments],
-                input=given.encode(),
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                check=False,
-                timeout=120,
-                cwd="/",
-                **self._as,
-            )
-            out.seek(0)
-            said = out.read()
-        assert ended.returncode == 0 or not check, said
-        return subprocess.CompletedProcess(ended.args, ended.returncode, said)
-
-
 @pytest.fixture(scope="module")
 def postgres():
-    if not BINARIES:
+    if not POSTGRES_PROGRAMS:
         pytest.skip("no server of Postgres is installed on this machine")
-    server = Postgres(BINARIES[-1])
+    server = Postgres(POSTGRES_PROGRAMS[-1])
     server.start()
     yield server
     server.stop()

@@ -24,6 +24,10 @@ def setting(name, default):
     return int(file.read_text()) if file.exists() else default
 
 
+# A worker reads the file before it reads this setting of ours.
+os.environ["AIRFLOW__BDA__REATTACH_AFTER_CLEAR"] = str(bool(setting("reattach_after_clear", 0)))
+
+
 def dag(dag_id, **arguments):
     return DAG(
         dag_id,
