@@ -45,7 +45,7 @@ COMMANDS = (
     Command("report", "airflow_bda.commands.report", "show what jobs found as one HTML page"),
     Command("doctor", "airflow_bda.commands.permissions", "find what would make jobs fail, before the first of them"),
     Command("policy", "airflow_bda.commands.permissions", "print the policies that let jobs run, filled in"),
-    Command("lambda", "airflow_bda.aws_lambda.command", "make what runs the same jobs from AWS Lambda"),
+    Command("lambda", "airflow_bda.aws_lambda.package", "make what runs the same jobs from AWS Lambda"),
     Command("mwaa", "airflow_bda.mwaa", "make the two files that put this package on Amazon MWAA"),
 )
 

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 from airflow_bda.access.permissions import LIST, function_permissions
 from airflow_bda.access.workload import Workload
 from airflow_bda.aws_lambda.allow_lists import BLUEPRINTS, INPUT_PREFIXES, KMS_KEYS, OUTPUT_PREFIXES, PROJECTS, STAGES
-from airflow_bda.aws_lambda.package import HANDLER
 from airflow_bda.aws_lambda.template_parts import (
+    HANDLER,
     OPTIONAL_CONDITIONS,
     OPTIONAL_OUTPUTS,
     OPTIONAL_PARAMETERS,

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from airflow_bda.aws_lambda.package import JOB_EVENTS_HANDLER
 from airflow_bda.aws_lambda.telemetry import DEFAULT_NAMESPACE
 from airflow_bda.service.events import DETAIL_TYPE_PREFIX, SOURCE
 
 Part: TypeAlias = dict[str, Any]
 
 NOTHING: Part = {"Ref": "AWS::NoValue"}
+HANDLER = "airflow_bda.aws_lambda.handler.handle"
+JOB_EVENTS_HANDLER = "airflow_bda.aws_lambda.job_events.handle"
 # boto3 in this runtime knows BDA. The code is Python alone, so the cheaper processor does.
 RUNTIME = "python3.13"
 ARCHITECTURE = "arm64"

@@ -1,14 +1,25 @@
-"""Results as one HTML page: pages with boxes over fields and words, texts, transcripts, changes."""
+"""
+Results as one HTML page: pages with boxes over fields and words, texts, transcripts, changes.
+
+The page is self-contained: styles, script, data and pictures are in the file, and its content security policy allows no
+more than those, by their digests. Texts from documents are JSON that the script reads, never markup.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import base64
+import hashlib
+import json
+from functools import cache
+from html import escape
+from importlib import resources
+from string import Template
+from typing import TYPE_CHECKING, Any
 
 from airflow_bda.report.data import LOW, SURE, ReportedJob, report_data
-from airflow_bda.report.page import build_page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 __all__ = ["LOW", "SURE", "ReportedJob", "build_report", "write_report"]
@@ -43,3 +54,52 @@ def write_report(
     part = file.with_name(f"{file.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(file)
+
+
+def build_page(title: str, data: Mapping[str, Any]) -> str:
+    """
+    Return the page as text.
+
+    :param title: shown as the heading and in the browser's tab.
+    :param data: of :func:`airflow_bda.report.data.report_data`.
+    """
+    return Template(_asset("report.html")).substitute(
+        title=escape(title),
+        policy=content_security_policy(),
+        style=_asset("report.css"),
+        script=_asset("report.js"),
+        data=_json(data),
+    )
+
+
+@cache
+def content_security_policy() -> str:
+    """Return the policy of every report, for servers that send it as a header as well."""
+    style, script = (_digest(_asset(name)) for name in ("report.css", "report.js"))
+    return (
+        f"default-src 'none'; img-src data:; style-src '{style}'; script-src '{script}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _json(data: Mapping[str, Any]) -> str:
+    """Return JSON that cannot end the script element that it stands in."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character, escaped in (
+        ("<", "\\u003c"),
+        (">", "\\u003e"),
+        ("&", "\\u0026"),
+        ("\u2028", "\\u2028"),
+        ("\u2029", "\\u2029"),
+    ):
+        text = text.replace(character, escaped)
+    return text
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@cache
+def _asset(name: str) -> str:
+    return (resources.files("airflow_bda.report") / "assets" / name).read_text(encoding="utf-8")

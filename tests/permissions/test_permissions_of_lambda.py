@@ -8,7 +8,8 @@ import pytest
 
 from airflow_bda.access.policies import PolicyOptions, lambda_policy
 from airflow_bda.access.workload import plan_workload
-from airflow_bda.aws_lambda.package import HANDLER, build_package
+from airflow_bda.aws_lambda.package import build_package
+from airflow_bda.aws_lambda.template_parts import HANDLER
 from airflow_bda.service.errors import BdaPermissionError
 from airflow_bda.service.lambda_interface import Answer
 

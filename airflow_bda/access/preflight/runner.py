@@ -17,8 +17,14 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, NoRegionError
 from packaging.requirements import Requirement
 
-from airflow_bda.access.preflight.account import check_permissions, check_quotas
-from airflow_bda.access.preflight.buckets import check_bucket_policies, check_input, check_key, check_output
+from airflow_bda.access.preflight.account import (
+    check_bucket_policies,
+    check_input,
+    check_key,
+    check_output,
+    check_permissions,
+    check_quotas,
+)
 from airflow_bda.access.preflight.findings import Report, Scene, fault, hint, ok
 from airflow_bda.service.aws_errors import Failure, Refusal, answer_or_refusal
 from airflow_bda.service.errors import BdaRequestError

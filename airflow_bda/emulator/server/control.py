@@ -16,7 +16,7 @@ from airflow_bda.emulator.core.objects import StorageError
 from airflow_bda.emulator.core.state import EMULATOR
 from airflow_bda.emulator.server.page import MOST_ROWS, job_page, jobs_page
 from airflow_bda.emulator.server.views import call_counts, job_files, job_report, job_views
-from airflow_bda.report.page import content_security_policy
+from airflow_bda.report import content_security_policy
 from airflow_bda.service.errors import BdaError
 
 if TYPE_CHECKING:
