@@ -11,8 +11,13 @@ from moto.utilities.utils import get_partition
 from airflow_bda.emulator.core.objects import Storage
 from airflow_bda.emulator.core.state import EMULATOR
 from airflow_bda.emulator.documents.fields.catalogue import managed_blueprint
-from airflow_bda.emulator.server.connections import airflow_connection, client_environment
-from airflow_bda.emulator.server.server import DEFAULT_REGION, EmulatorServer, SeedBucket
+from airflow_bda.emulator.server.server import (
+    DEFAULT_REGION,
+    EmulatorServer,
+    SeedBucket,
+    airflow_connection,
+    client_environment,
+)
 from airflow_bda.emulator.server.views import JobView, call_counts, job_views
 from airflow_bda.service.s3 import S3Uri
 

@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING, Any
 from boto3 import Session
 
 from airflow_bda.emulator.core.state import EMULATOR
-from airflow_bda.emulator.server.connections import ACCESS_KEY, SECRET_KEY, airflow_connection, client_environment
-from airflow_bda.emulator.server.server import DEFAULT_REGION
+from airflow_bda.emulator.server.server import (
+    ACCESS_KEY,
+    DEFAULT_REGION,
+    SECRET_KEY,
+    airflow_connection,
+    client_environment,
+)
 from airflow_bda.emulator.server.views import JobView, call_counts, job_views
 
 if TYPE_CHECKING:

@@ -52,7 +52,7 @@ def configuration() -> str:
 
 def connection() -> str:
     """Give the Airflow connection that leads to the emulator."""
-    from airflow_bda.emulator.server.connections import airflow_connection
+    from airflow_bda.emulator.server.server import airflow_connection
 
     document = json.loads(airflow_connection("http://127.0.0.1:4566", "us-east-1"))
     return f"```json\n{json.dumps(document, indent=2)}\n```\n"

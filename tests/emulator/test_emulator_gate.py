@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from airflow_bda.emulator import EmulatorServer
-from airflow_bda.emulator.server.gate import Gate
+from airflow_bda.emulator.server.dispatch import Gate
 
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  what a container listens on; nothing is bound here
 SIGNED = "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=0"

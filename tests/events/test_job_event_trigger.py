@@ -11,7 +11,7 @@ import pytest
 from job_event_queue import Queue, event, until
 
 from airflow_bda._compat import HAS_EVENT_TRIGGERS, HAS_TRIGGER_QUEUES
-from airflow_bda.emulator.server.connections import airflow_connection
+from airflow_bda.emulator.server.server import airflow_connection
 from airflow_bda.engine.event_queue import MOST_RECEIVES, EventQueue
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.events import JobEvent

@@ -22,8 +22,7 @@ import boto3
 from pypdfium2 import PdfDocument
 
 from airflow_bda.emulator import EMULATOR, EmulatorServer, EmulatorSettings
-from airflow_bda.emulator.server.connections import ACCESS_KEY, SECRET_KEY, client_environment
-from airflow_bda.emulator.server.server import SAMPLES, SeedBucket
+from airflow_bda.emulator.server.server import ACCESS_KEY, SAMPLES, SECRET_KEY, SeedBucket, client_environment
 
 HERE = Path(__file__).parent
 REGION = "us-east-1"

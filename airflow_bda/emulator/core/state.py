@@ -1,5 +1,5 @@
 """
-What the whole emulator shares: its settings, the faults in force, the processing, and who listens.
+What the whole emulator shares: its settings, the faults in force, the processing, who listens, and background work.
 
 The settings are times, limits and folders; every one has a default. moto keeps one state for a process, and so does
 this: ``mock_aws`` and a server in the same process see the same jobs.
@@ -7,21 +7,25 @@ this: ``mock_aws`` and a server in the same process see the same jobs.
 
 from __future__ import annotations
 
+import logging
+from collections import deque
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
-from threading import BoundedSemaphore, RLock
+from threading import BoundedSemaphore, Lock, RLock, Thread
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from airflow_bda.emulator.core.faults import FaultPlan
 from airflow_bda.service.formats import Modality
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from airflow_bda.emulator.documents.contract import ProcessedInput, ProcessingRequest
     from airflow_bda.emulator.runtime.jobs import Job
+
+logger = logging.getLogger(__name__)
 
 # AWS's quotas as of June 2025: concurrent asynchronous jobs of each modality, and open jobs, in one account and region
 # (Service Quotas L-9E3C255A, L-BDD176EF, L-3E961CAB, L-895C7A6C, L-A596AFC0). They have moved since and may again.
@@ -31,6 +35,8 @@ DEFAULT_CONCURRENCY: Mapping[Modality, int] = MappingProxyType(
 DEFAULT_OPEN_JOBS = 1800
 # What becomes of projects that nobody made.
 ACCEPT, REFUSE = "accept", "refuse"
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -193,3 +199,45 @@ def _own_processor(blueprints_dir: Path | None, answers_dir: Path | None) -> Inp
 
 
 EMULATOR = Emulator()
+
+
+class Lane(Generic[Item]):
+    """
+    A queue with so many places at its head.
+
+    Its threads are daemons, made when there is work and gone when there is none: a program may end with work open, and
+    an idle emulator costs nothing.
+
+    :param name: of the threads.
+    :param limit: how many run at once.
+    :param run: does one item's work; what it raises is logged.
+    """
+
+    def __init__(self, name: str, limit: int, run: Callable[[Item], None]) -> None:
+        self._name = name
+        self._limit = limit
+        self._run = run
+        self._lock = Lock()
+        self._waiting: deque[Item] = deque()
+        self._running = 0
+
+    def submit(self, item: Item) -> None:
+        """Queue an item."""
+        with self._lock:
+            self._waiting.append(item)
+            if self._running == self._limit:
+                return
+            self._running += 1
+        Thread(target=self._work, name=self._name, daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._running -= 1
+                    return
+                item = self._waiting.popleft()
+            try:
+                self._run(item)
+            except Exception:
+                logger.exception("The background work on %s failed", item)

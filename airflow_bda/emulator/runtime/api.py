@@ -24,9 +24,8 @@ from airflow_bda.emulator.core.state import EMULATOR
 from airflow_bda.emulator.documents.contract import ProcessedInput, ProcessingRequest
 from airflow_bda.emulator.documents.reading.input_limits import InputError
 from airflow_bda.emulator.runtime.call_checks import check_access, look_up
-from airflow_bda.emulator.runtime.job_events import EventSender
 from airflow_bda.emulator.runtime.jobs import Job, JobBook, JobOrder, lay_out, to_json
-from airflow_bda.emulator.runtime.workers import WorkerPool
+from airflow_bda.emulator.runtime.workers import EventSender, WorkerPool
 from airflow_bda.service.arns import INVOCATION, Arn
 from airflow_bda.service.model import SERVICE, UPGRADE, botocore_version, service_model
 from airflow_bda.service.s3 import S3Uri

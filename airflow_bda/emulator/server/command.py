@@ -164,7 +164,7 @@ def _settings(args: Namespace) -> EmulatorSettings:
 
 def _apply(settings: EmulatorSettings, faults: Any) -> None:
     from airflow_bda.emulator.core.state import EMULATOR
-    from airflow_bda.emulator.server.control import set_faults
+    from airflow_bda.emulator.server.own_endpoints import set_faults
 
     EMULATOR.configure(settings)
     # Blueprints that cannot be read should be told of now, not at the first job.
@@ -175,7 +175,7 @@ def _apply(settings: EmulatorSettings, faults: Any) -> None:
 
 def _serve(server: EmulatorServer, region: str) -> int:
     from airflow_bda.emulator.core.state import EMULATOR
-    from airflow_bda.emulator.server.connections import airflow_connection
+    from airflow_bda.emulator.server.server import airflow_connection
     from airflow_bda.emulator.server.views import operations
 
     if server.run_functions:

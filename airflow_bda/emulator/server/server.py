@@ -1,7 +1,12 @@
-"""The emulator as a server: BDA beside moto's S3, STS, IAM, SQS, EventBridge and the rest, at one endpoint."""
+"""
+The emulator as a server: BDA beside moto's S3, STS, IAM, SQS, EventBridge and the rest, at one endpoint.
+
+Also how Airflow and AWS clients are told to go to it: a connection's JSON, and environment variables.
+"""
 
 from __future__ import annotations
 
+import json
 import mimetypes
 import socket
 from dataclasses import dataclass
@@ -19,10 +24,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from airflow_bda.emulator.aws.lambda_functions import FunctionRunner, Refusal, install, uninstall
 from airflow_bda.emulator.core.objects import Storage
 from airflow_bda.emulator.core.state import EMULATOR
-from airflow_bda.emulator.server.connections import client_environment
-from airflow_bda.emulator.server.control import PATH, ControlApp
-from airflow_bda.emulator.server.dispatch import Dispatcher
-from airflow_bda.emulator.server.gate import Gate
+from airflow_bda.emulator.server.dispatch import Dispatcher, Gate
+from airflow_bda.emulator.server.own_endpoints import PATH, ControlApp
 from airflow_bda.emulator.server.service_quotas import install_quotas
 from airflow_bda.service.s3 import S3Uri
 
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
     from werkzeug.serving import BaseWSGIServer
 
+# moto takes any key for its default account, 123456789012.
+ACCESS_KEY = "testing"
+SECRET_KEY = "testing"  # noqa: S105  no secret: the emulator checks no signature
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4566
 DEFAULT_REGION = "us-east-1"
@@ -43,6 +49,30 @@ _NO_FUNCTIONS = (
 
 # moto 5.2 has a handler of its own, which keeps underscores in S3's metadata headers; 5.1 had none.
 _MotoHandler: type[Any] = getattr(werkzeug_app, "MotoRequestHandler", WSGIRequestHandler)
+
+
+def airflow_connection(endpoint_url: str, region: str) -> str:
+    """Return the JSON of an Airflow connection, for ``AIRFLOW_CONN_AWS_DEFAULT``."""
+    return json.dumps(
+        {
+            "conn_type": "aws",
+            "login": ACCESS_KEY,
+            "password": SECRET_KEY,
+            "extra": {"endpoint_url": endpoint_url, "region_name": region},
+        }
+    )
+
+
+def client_environment(endpoint_url: str, region: str) -> dict[str, str]:
+    """Return the environment variables that lead the AWS SDKs and the AWS command line to the emulator."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_REGION": region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
 
 
 class EmulatorStartError(Exception):
