@@ -11,7 +11,7 @@ from airflow_bda.emulator.control_plane.resources import AWS_ACCOUNT, page
 from airflow_bda.emulator.core import assumptions
 from airflow_bda.emulator.core.errors import ApiError, conflict, not_found, quota_exceeded, validation_error
 from airflow_bda.emulator.documents.contract import MadeBlueprint
-from airflow_bda.emulator.documents.fields.blueprints import Group, Rows, Series, parse_blueprint
+from airflow_bda.emulator.documents.fields.blueprint_schema import Group, Rows, Series, parse_blueprint
 from airflow_bda.emulator.documents.fields.catalogue import blueprint_id, managed_blueprint
 from airflow_bda.service.arns import BLUEPRINT, Arn
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from airflow_bda.emulator.control_plane.resources import Resources
-    from airflow_bda.emulator.documents.fields.blueprints import Node
+    from airflow_bda.emulator.documents.fields.blueprint_schema import Node
 
 LIVE, DEVELOPMENT, ALL = "LIVE", "DEVELOPMENT", "ALL"
 SERVICE_OWNER = "SERVICE"

@@ -6,41 +6,29 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator.documents.contract import AssetOutput, ProcessedInput, ProcessingRequest, SegmentOutput
-from airflow_bda.emulator.documents.fields.grid import Findings
-from airflow_bda.emulator.documents.fields.matching import Candidates, Match, match_segments
-from airflow_bda.emulator.documents.reading import ocr
-from airflow_bda.emulator.documents.reading.docx import read_docx
-from airflow_bda.emulator.documents.reading.file_formats import FileFormat, format_of
-from airflow_bda.emulator.documents.reading.images import page_picture, read_picture, read_tiff
-from airflow_bda.emulator.documents.reading.input_limits import (
-    INVALID_INPUT,
-    MODALITY_DISABLED,
-    STEP_CLOCK,
-    UNSUPPORTED_FORMAT,
-    InputError,
-    check_format,
-    check_image_size,
-    check_size,
-    document_limits,
+from airflow_bda.emulator.documents.contract import (
+    AssetOutput,
+    OutputOptions,
+    ProcessedInput,
+    ProcessingRequest,
+    SegmentOutput,
 )
-from airflow_bda.emulator.documents.reading.layout import Document
-from airflow_bda.emulator.documents.reading.media import read_media
-from airflow_bda.emulator.documents.reading.pdf import draw_page, read_pdf
-from airflow_bda.emulator.documents.writing.custom import (
+from airflow_bda.emulator.documents.custom_output import (
     audio_custom_result,
     document_custom_result,
     image_custom_result,
     video_custom_result,
 )
-from airflow_bda.emulator.documents.writing.document import (
+from airflow_bda.emulator.documents.document_output import (
     NO_GEOMETRY,
     NO_TEXT_MODELS,
     AssetFiles,
     DocumentResult,
     Source,
 )
-from airflow_bda.emulator.documents.writing.media import (
+from airflow_bda.emulator.documents.fields.grid import Findings
+from airflow_bda.emulator.documents.fields.matching import Candidates, Match, match_segments
+from airflow_bda.emulator.documents.media_output import (
     NO_CONTENT,
     NO_SHOTS,
     NO_TRANSCRIPT,
@@ -48,13 +36,30 @@ from airflow_bda.emulator.documents.writing.media import (
     image_result,
     video_result,
 )
-from airflow_bda.emulator.documents.writing.options import OutputOptions
+from airflow_bda.emulator.documents.reading.docx import read_docx
+from airflow_bda.emulator.documents.reading.images import NO_OCR, has_ocr, page_picture, read_picture, read_tiff
+from airflow_bda.emulator.documents.reading.input_limits import (
+    INVALID_INPUT,
+    MODALITY_DISABLED,
+    STEP_CLOCK,
+    UNSUPPORTED_FORMAT,
+    FileFormat,
+    InputError,
+    check_format,
+    check_image_size,
+    check_size,
+    document_limits,
+    format_of,
+)
+from airflow_bda.emulator.documents.reading.layout import Document
+from airflow_bda.emulator.documents.reading.media import read_media
+from airflow_bda.emulator.documents.reading.pdf import draw_page, read_pdf
 from airflow_bda.service.formats import Modality
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from airflow_bda.emulator.documents.fields.blueprints import Blueprint
+    from airflow_bda.emulator.documents.fields.blueprint_schema import Blueprint
     from airflow_bda.emulator.documents.reading.images import Picture
 
 # The service's documentation says how many files there are and what is masked, and not how a finding is written nor
@@ -181,7 +186,7 @@ def _document_results(work: Work, document: Document, file_format: FileFormat) -
     notes = {
         NO_TEXT_MODELS: options.document.generative,
         NO_GEOMETRY: not has_geometry,
-        ocr.NO_OCR: was_scanned and not ocr.is_available(),
+        NO_OCR: was_scanned and not has_ocr(),
     }
     return _processed(work, Modality.DOCUMENT, segments, notes)
 
@@ -191,7 +196,7 @@ def _image_results(work: Work, picture: Picture) -> ProcessedInput:
     standard = image_result(work.source, picture, work.options.image)
     (segment,) = match_segments((picture.page,), work.candidates(Modality.IMAGE), split=False)
     custom = image_custom_result(segment.match) if segment.match else None
-    notes = {NO_CONTENT: True, ocr.NO_OCR: not ocr.is_available()}
+    notes = {NO_CONTENT: True, NO_OCR: not has_ocr()}
     return _processed(work, Modality.IMAGE, [SegmentOutput(standard, custom, _status(work, custom))], notes)
 
 

@@ -1,30 +1,114 @@
-"""What the emulator asks of this room: the modality of an input, its results, and the blueprints that are known."""
+"""
+What the emulator asks of this room: the modality of an input, its results, and the blueprints that are known.
+
+Results may be canned: ``--answers DIR`` gives the results for a key instead of processing it. For the key
+``scans/a.pdf`` the file ``DIR/scans/a.pdf.json`` is taken, else ``DIR/a.pdf.json``. It holds results::
+
+    {"modality": "DOCUMENT",
+     "assets": [{"segments": [{"standard": {...}, "custom": {...}, "custom_status": "MATCH"}]}]}
+
+where ``standard`` and ``custom`` may be null or missing, or a failure, which ends the job in ``ClientError``::
+
+    {"error": {"type": "...", "message": "..."}}
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator.documents.answers import Answers
-from airflow_bda.emulator.documents.fields.blueprints import parse_blueprint
+from airflow_bda.emulator.documents.contract import AssetOutput, ProcessedInput, SegmentOutput
+from airflow_bda.emulator.documents.fields.blueprint_schema import parse_blueprint
 from airflow_bda.emulator.documents.fields.catalogue import MANAGED, Catalogue, managed_blueprint
-from airflow_bda.emulator.documents.isolation import READERS
 from airflow_bda.emulator.documents.pipeline import NO_SENSITIVE_DATA, PICTURES, Work
-from airflow_bda.emulator.documents.reading.file_formats import format_of
+from airflow_bda.emulator.documents.reader_process import READERS
 from airflow_bda.emulator.documents.reading.images import looks_like_paper
-from airflow_bda.emulator.documents.reading.input_limits import InputError
+from airflow_bda.emulator.documents.reading.input_limits import InputError, format_of
 from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality, extension
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from airflow_bda.emulator.documents.contract import ProcessedInput, ProcessingRequest
-    from airflow_bda.emulator.documents.fields.blueprints import Blueprint
+    from airflow_bda.emulator.documents.contract import ProcessingRequest
+    from airflow_bda.emulator.documents.fields.blueprint_schema import Blueprint
 
+_STATUSES = ("MATCH", "NO_MATCH", "FALLBACK", None)
 _log = logging.getLogger(__name__)
+
+
+class AnswerFileError(ValueError):
+    """An answer file is not as described above; its text names the file and what is wrong."""
+
+
+class Answers:
+    """
+    The folder of canned results.
+
+    :param folder: read anew for every key, so that answers may change while the emulator runs.
+    :raises NotADirectoryError: when there is no such folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise NotADirectoryError(f"The answers folder {str(folder)!r} does not exist; create it or leave it out.")
+        self._folder = folder.resolve()
+
+    def answer(self, key: str) -> ProcessedInput | None:
+        """
+        Return the canned results for *key*; None when there are none.
+
+        :raises InputError: when the answer is a failure.
+        :raises AnswerFileError: when the file is not as described above.
+        """
+        # Keys are not trusted: what would leave the folder is not there.
+        names = (key, PurePosixPath(key).name)
+        path = next((path for name in names if (path := self._inside(f"{name}.json")) is not None), None)
+        if path is None:
+            return None
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return _parse(content)
+        except (KeyError, TypeError, ValueError, AttributeError, OSError, RecursionError) as error:
+            reason = f"{error} is missing" if isinstance(error, KeyError) else error
+            raise AnswerFileError(f"The answer file {str(path)!r} is not valid: {reason}") from error
+
+    def modality(self, key: str) -> Modality | None:
+        """Return the modality of the canned results for *key*; None when there are none."""
+        try:
+            answer = self.answer(key)
+        except InputError:
+            return None
+        return answer.modality if answer else None
+
+    def _inside(self, name: str) -> Path | None:
+        try:
+            path = (self._folder / name).resolve()
+            return path if path.is_relative_to(self._folder) and path.is_file() else None
+        except (OSError, ValueError):
+            # A key may hold what no file name can: a NUL, or too many characters.
+            return None
+
+
+def _parse(content: Any) -> ProcessedInput:
+    if "error" in content:
+        raise InputError(str(content["error"]["type"]), str(content["error"]["message"]))
+    return ProcessedInput(
+        Modality(content["modality"]),
+        tuple(AssetOutput(tuple(_segment(each) for each in asset["segments"])) for asset in content["assets"]),
+    )
+
+
+def _segment(content: Any) -> SegmentOutput:
+    custom = content.get("custom")
+    status = content.get("custom_status", "MATCH" if custom is not None else None)
+    if status not in _STATUSES:
+        raise ValueError(f"custom_status is {status!r}; use MATCH, NO_MATCH, FALLBACK or null")
+    return SegmentOutput(content.get("standard"), custom, status)
 
 
 class Processor:
@@ -32,7 +116,7 @@ class Processor:
     Reads inputs and writes results; safe to use from several threads.
 
     :param blueprints_dir: a folder of blueprint files, beside the managed ones that come with the emulator.
-    :param answers_dir: a folder of canned results, see :mod:`~airflow_bda.emulator.documents.answers`.
+    :param answers_dir: a folder of canned results, in the form that this module describes.
     :raises BlueprintFileError: when a file in *blueprints_dir* is no blueprint.
     :raises NotADirectoryError: when one of the folders does not exist.
     """

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from making_inputs import INVOICE, PAYSLIP, RECEIPT, pdf, request, table
 
 from airflow_bda.emulator.documents import BlueprintFileError, Processor
-from airflow_bda.emulator.documents.fields.blueprints import MAX_SCHEMA_CHARACTERS, parse_blueprint
+from airflow_bda.emulator.documents.fields.blueprint_schema import MAX_SCHEMA_CHARACTERS, parse_blueprint
 from airflow_bda.emulator.documents.fields.catalogue import _ID, blueprint_id, managed_blueprint
 
 FIELD = {"type": "string", "inferenceType": "explicit", "instruction": "The number of the order"}

@@ -17,7 +17,7 @@ from reportlab.platypus import Table, TableStyle
 from airflow_bda.emulator.documents import InputError, Processor
 from airflow_bda.emulator.documents.pipeline import Work, process
 from airflow_bda.emulator.documents.reading import docx as docx_reading
-from airflow_bda.emulator.documents.reading import input_limits, ocr
+from airflow_bda.emulator.documents.reading import images, input_limits
 from airflow_bda.service.formats import Modality
 
 PAGE = [
@@ -137,7 +137,7 @@ def test_an_empty_page_is_a_page():
     assert result["pages"][1]["representation"]["text"] == ""
 
 
-@pytest.mark.skipif(not ocr.is_available(), reason="rapidocr is not installed")
+@pytest.mark.skipif(not images.has_ocr(), reason="rapidocr is not installed")
 def test_a_scanned_page_is_read_by_ocr():
     scan = io.BytesIO()
     page = Image.new("RGB", (700, 300), "white")
@@ -350,7 +350,7 @@ def test_a_cut_off_picture_is_refused(form):
 
 
 def test_pictures_have_no_text_where_no_ocr_is_installed(monkeypatch):
-    monkeypatch.setattr(ocr, "_engine_parameters", lambda: None)
+    monkeypatch.setattr(images, "_engine_parameters", lambda: None)
     processed = process(Work(request(picture())))
 
     assert any("pip install 'airflow-provider-bda[ocr]'" in note for note in processed.notes)

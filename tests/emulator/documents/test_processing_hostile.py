@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from making_inputs import EVERYTHING, INVOICE, PAYSLIP, RECEIPT, request
 
 from airflow_bda.emulator.documents import InputError, Processor
+from airflow_bda.emulator.documents.contract import OutputOptions
+from airflow_bda.emulator.documents.custom_output import document_custom_result
+from airflow_bda.emulator.documents.document_output import DocumentResult, Source
 from airflow_bda.emulator.documents.fields.catalogue import Catalogue
 from airflow_bda.emulator.documents.fields.matching import Candidates, match_segments
 from airflow_bda.emulator.documents.reading.layout import Box, Page, Word, lines_of
-from airflow_bda.emulator.documents.writing.custom import document_custom_result
-from airflow_bda.emulator.documents.writing.document import DocumentResult, Source
-from airflow_bda.emulator.documents.writing.options import OutputOptions
 
 SAMPLES = resources.files("airflow_bda.emulator") / "samples"
 PROCESSOR = Processor()

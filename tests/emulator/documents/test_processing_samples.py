@@ -9,7 +9,7 @@ import pytest
 from making_inputs import INVOICE, RECEIPT, request
 
 from airflow_bda.emulator.documents import Processor
-from airflow_bda.emulator.documents.reading import ocr
+from airflow_bda.emulator.documents.reading.images import has_ocr
 from airflow_bda.service.formats import Modality
 from airflow_bda.service.results.custom import CustomOutput
 from airflow_bda.service.results.job_result import parse_standard_output
@@ -46,7 +46,7 @@ def test_the_invoice_is_read_in_full():
     assert segment.custom["explainability_info"][0]["Total"]["geometry"][0]["page"] == 2
 
 
-@pytest.mark.skipif(not ocr.is_available(), reason="rapidocr is not installed")
+@pytest.mark.skipif(not has_ocr(), reason="rapidocr is not installed")
 def test_the_receipt_is_read_by_ocr(capfd):
     processed = process("receipt.png")
 

@@ -19,7 +19,7 @@ from test_processing_media import wav
 
 from airflow_bda.emulator.documents import InputError, Processor
 from airflow_bda.emulator.documents.contract import MadeBlueprint, ProjectConfiguration
-from airflow_bda.emulator.documents.reading import ocr
+from airflow_bda.emulator.documents.reading.images import has_ocr
 from airflow_bda.service.formats import Modality
 
 video = cache(make_video)
@@ -390,7 +390,7 @@ def test_categories_decide_what_an_image_has(project, keys):
     assert set(standard(photo(), project)["image"]) == keys
 
 
-@pytest.mark.skipif(not ocr.is_available(), reason="rapidocr is not installed")
+@pytest.mark.skipif(not has_ocr(), reason="rapidocr is not installed")
 @pytest.mark.parametrize("boxes", [True, False])
 def test_texts_of_an_image_have_the_keys_of_the_service(boxes):
     """[docs]: words and lines with a type, words with line_id, places with a polygon."""

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from airflow_bda.emulator.documents.fields.blueprints import (
+from airflow_bda.emulator.documents.fields.blueprint_schema import (
     Blueprint,
     BlueprintFileError,
     load_blueprint,

@@ -18,7 +18,7 @@ from rapidfuzz import fuzz, process
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_bda.emulator.documents.fields.blueprints import Field
+    from airflow_bda.emulator.documents.fields.blueprint_schema import Field
 
 # Below this similarity, two texts are different labels: "subtotal" is no "total" (0.77), "due date" no "date" (0.67).
 LABEL_THRESHOLD = 0.85

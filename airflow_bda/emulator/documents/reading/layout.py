@@ -1,7 +1,8 @@
-"""Pages, lines and words with the boxes that they stand in."""
+"""Pages, lines and words with the boxes that they stand in, and how results write boxes and ids."""
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
@@ -16,6 +17,9 @@ SAME_LINE = 0.5
 PHRASE_GAP = 0.9
 # Some files have words of no height at all; gaps are measured in heights.
 LEAST_HEIGHT = 1e-4
+_PLACES = 6
+# Ids are made from the place that they name, so that the same input gives the same result.
+_NAMESPACE = uuid.UUID("2d0d6a4e-3b57-5b0c-9a3e-6b8f4f0c9d11")
 
 
 @dataclass(frozen=True)
@@ -182,3 +186,24 @@ def lines_of(words: Sequence[Word]) -> tuple[Run, ...]:
             lines.append([word])
     runs = (Run(tuple(sorted(line, key=lambda word: word.box.left))) for line in lines)
     return tuple(sorted(runs, key=lambda run: run.box.middle))
+
+
+def stable_id(*parts: object) -> str:
+    """Return the id of an element that stands at this place; the same on every run."""
+    return str(uuid.uuid5(_NAMESPACE, "/".join(str(part) for part in parts)))
+
+
+def bounding_box(box: Box) -> dict[str, float]:
+    """Return a box in ratios of the page."""
+    return {
+        "left": round(box.left, _PLACES),
+        "top": round(box.top, _PLACES),
+        "width": round(box.width, _PLACES),
+        "height": round(box.height, _PLACES),
+    }
+
+
+def corners(box: Box) -> list[dict[str, float]]:
+    """Return the four corners of a box, clockwise from the top left."""
+    left, top, right, bottom = (round(side, _PLACES) for side in (box.left, box.top, box.right, box.bottom))
+    return [{"x": left, "y": top}, {"x": right, "y": top}, {"x": right, "y": bottom}, {"x": left, "y": bottom}]

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_bda.emulator.documents.reading import input_limits as limits
-from airflow_bda.emulator.documents.reading.file_formats import FileFormat
-from airflow_bda.emulator.documents.reading.input_limits import INVALID_INPUT, InputError, unreadable_means_input_error
+from airflow_bda.emulator.documents.reading.input_limits import (
+    INVALID_INPUT,
+    FileFormat,
+    InputError,
+    unreadable_means_input_error,
+)
 
 # Only the reader of the recognised format is tried: some others follow links to more files.
 _DEMUXERS = {

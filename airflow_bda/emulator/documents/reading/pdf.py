@@ -10,7 +10,7 @@ import io
 import threading
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator.documents.reading import ocr
+from airflow_bda.emulator.documents.reading.images import has_ocr, read_words
 from airflow_bda.emulator.documents.reading.input_limits import (
     INVALID_INPUT,
     LIMIT_EXCEEDED,
@@ -133,7 +133,7 @@ def _read_page(page: Any, data: bytes) -> Page:
     tables: tuple[Table, ...] = ()
     if scanned:
         # A page with nothing on it need not be drawn to know that nothing is written there.
-        words = ocr.read_words(_draw(data, index)) if page.objects and ocr.is_available() else ()
+        words = read_words(_draw(data, index)) if page.objects and has_ocr() else ()
     elif len(page.edges) <= _MOST_EDGES:
         tables = tuple(_table(table, page) for table in page.find_tables())
     try:

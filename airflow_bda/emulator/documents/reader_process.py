@@ -2,7 +2,7 @@
 Inputs are read in processes of their own, with limits: a small file can need much memory and time.
 
 A process reads one input after another and stays for the next, so that only the first one waits for its start. One that
-dies of its limits, or of an error in a parser, takes the job with it and nothing else.
+reaches its limits, or crashes in a parser, ends the job with it and nothing else.
 """
 
 from __future__ import annotations
@@ -22,23 +22,28 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 import airflow_bda
+from airflow_bda.emulator.documents.pipeline import Work, process
 from airflow_bda.emulator.documents.reading.input_limits import (
     LIMIT_EXCEEDED,
     MAX_CPU_SECONDS,
     MAX_MEMORY_BYTES,
+    STEP_CLOCK,
     InputError,
+    limit_memory,
 )
 
 if TYPE_CHECKING:
     from airflow_bda.emulator.documents.contract import ProcessedInput
-    from airflow_bda.emulator.documents.pipeline import Work
 
-_CHILD = Path(__file__).with_name("child.py")
+# Not as a file or by -m: only with the folder of this very package in front of all others.
+_CHILD = "import sys; sys.path[0] = sys.argv[1]; from {module} import main; main(int(sys.argv[2]))"
 _PACKAGE_ROOT = Path(airflow_bda.__file__).parents[1]
 # More would only keep memory: the emulator reads few inputs at once.
 _MOST_IDLE = 2
 # What a parser keeps of the inputs that it has read goes with its process.
 _MOST_INPUTS = 200
+# A process without work for this long ends; the next input starts another one.
+_IDLE_SECONDS = 300.0
 
 
 class ReaderPool:
@@ -64,28 +69,28 @@ class ReaderPool:
         """
         while True:
             with self._lock:
-                process = self._idle.pop() if self._idle else _ReaderProcess()
+                reader = self._idle.pop() if self._idle else _ReaderProcess()
             try:
-                return process.read(work)
+                return reader.read(work)
             except _NotRunningError:
                 # It had waited for too long and ended as this input came.
                 continue
             finally:
-                self._give_back(process)
+                self._give_back(reader)
 
     def close(self) -> None:
         """End the processes that wait."""
         with self._lock:
             idle, self._idle = self._idle, []
-        for process in idle:
-            process.stop()
+        for reader in idle:
+            reader.stop()
 
-    def _give_back(self, process: _ReaderProcess) -> None:
+    def _give_back(self, reader: _ReaderProcess) -> None:
         with self._lock:
-            if process.is_usable and len(self._idle) < _MOST_IDLE:
-                self._idle.append(process)
+            if reader.is_usable and len(self._idle) < _MOST_IDLE:
+                self._idle.append(reader)
                 return
-        process.stop()
+        reader.stop()
 
     def _forget(self) -> None:
         self._lock = Lock()
@@ -103,7 +108,7 @@ class _ReaderProcess:
         ours, theirs = socket.socketpair()
         with ours, theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, str(_CHILD), str(_PACKAGE_ROOT), str(theirs.fileno())],
+                [sys.executable, "-c", _CHILD.format(module=__name__), str(_PACKAGE_ROOT), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 # A Ctrl-C is for the emulator, which ends its readers by closing their pipes.
@@ -153,6 +158,45 @@ class _ReaderProcess:
             LIMIT_EXCEEDED,
             f"Reading the file needs more than {MAX_MEMORY_BYTES // 1_000_000:,} MB of memory, or broke the reader.",
         )
+
+
+def main(file_descriptor: int) -> None:
+    """
+    Answer inputs with their results, or their errors, until the pipe is closed or no more come: the child's program.
+
+    :param file_descriptor: of the pipe.
+    """
+    pipe = Connection(file_descriptor)
+    while pipe.poll(_IDLE_SECONDS):
+        try:
+            work, data = pipe.recv(), pipe.recv_bytes()
+        except EOFError:
+            return
+        pipe.send_bytes(_answer(replace(work, request=replace(work.request, data=data))))
+
+
+def _answer(work: Work) -> bytes:
+    """Return the pickled results of an input, or the error that it ends in."""
+    limit_memory(len(work.request.data))
+    STEP_CLOCK.start()
+    try:
+        return pickle.dumps(process(work))
+    except MemoryError:
+        # Whoever waits for the answer is told by the end of this process, which has no more use.
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - it is raised where the input came from
+        return _picklable(error)
+    finally:
+        STEP_CLOCK.stop()
+
+
+def _picklable(error: Exception) -> bytes:
+    try:
+        answer = pickle.dumps(error)
+        pickle.loads(answer)  # noqa: S301 - our own
+    except Exception:  # noqa: BLE001 - an error of a library may hold anything
+        return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
+    return answer
 
 
 READERS = ReaderPool()

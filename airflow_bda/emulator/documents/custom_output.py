@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator.documents.fields.blueprints import Blueprint, Field, Group, Rows, Series
-from airflow_bda.emulator.documents.writing.geometry import bounding_box, corners
+from airflow_bda.emulator.documents.fields.blueprint_schema import Blueprint, Field, Group, Rows, Series
+from airflow_bda.emulator.documents.reading.layout import bounding_box, corners
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow_bda.emulator.documents.fields.blueprints import Node
+    from airflow_bda.emulator.documents.fields.blueprint_schema import Node
     from airflow_bda.emulator.documents.fields.grid import Finding, Findings
     from airflow_bda.emulator.documents.fields.matching import Match
     from airflow_bda.emulator.documents.reading.layout import Page

@@ -11,11 +11,11 @@ import pytest
 from making_inputs import pdf, request
 from PIL import Image
 
-from airflow_bda.emulator.documents import InputError, Processor, isolation
-from airflow_bda.emulator.documents.isolation import ReaderPool
+from airflow_bda.emulator.documents import InputError, Processor, reader_process
 from airflow_bda.emulator.documents.pipeline import Work
+from airflow_bda.emulator.documents.reader_process import ReaderPool
 from airflow_bda.emulator.documents.reading import input_limits
-from airflow_bda.emulator.documents.reading.file_formats import format_of
+from airflow_bda.emulator.documents.reading.input_limits import format_of
 
 PAGE = [(50, 60, "A report", 20)]
 
@@ -126,7 +126,7 @@ def test_a_reader_that_dies_says_why_and_the_next_one_reads(pool, number, reason
 def test_a_reader_that_had_no_work_for_long_is_replaced(pool):
     pool.warm_up()
     # As its own end after some minutes: it stops reading and leaves.
-    with socket.socket(fileno=isolation.os.dup(pool._idle[0]._pipe.fileno())) as ours:
+    with socket.socket(fileno=reader_process.os.dup(pool._idle[0]._pipe.fileno())) as ours:
         ours.shutdown(socket.SHUT_WR)
     assert pool._idle[0]._process.wait(10) == 0
 
@@ -135,7 +135,7 @@ def test_a_reader_that_had_no_work_for_long_is_replaced(pool):
 
 def test_a_process_is_used_again_and_given_up_after_many_inputs(pool, monkeypatch):
     used = set()
-    monkeypatch.setattr(isolation, "_MOST_INPUTS", 3)
+    monkeypatch.setattr(reader_process, "_MOST_INPUTS", 3)
     for _ in range(6):
         pool.warm_up()
         used.add(pool._idle[0]._process.pid)

@@ -1,1 +1,0 @@
-"""The result documents, shaped as the service writes them."""
