@@ -71,6 +71,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _INTEGRATION,
                 "python-modules": [
                     "airflow_bda.operators.bda",
+                    "airflow_bda.operators.bda_apply_project",
                     "airflow_bda.operators.bda_batch",
                     "airflow_bda.operators.bda_lambda",
                     "airflow_bda.operators.bda_preflight",

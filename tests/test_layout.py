@@ -17,7 +17,19 @@ import airflow_bda
 PACKAGE = Path(airflow_bda.__file__).parent
 
 WITHOUT_AIRFLOW = frozenset(
-    {"service", "access", "engine", "emulator", "archive", "aws_lambda", "mwaa", "report", "tables", "__init__"}
+    {
+        "service",
+        "access",
+        "engine",
+        "emulator",
+        "archive",
+        "aws_lambda",
+        "mwaa",
+        "projects",
+        "report",
+        "tables",
+        "__init__",
+    }
 )
 
 # Room (a folder or a module of the package) to the rooms that it may import besides itself.
@@ -28,6 +40,7 @@ BELOW = {
     "exceptions": {"_compat", "service"},
     "access": {"service"},
     "engine": {"service"},
+    "projects": {"service"},
     "archive": set(),
     "aws_lambda": {"access", "archive", "service"},
     "mwaa": {"archive"},
@@ -35,7 +48,7 @@ BELOW = {
 }
 BELOW["tables"] = {"service"}
 BELOW["report"] = {"service", "tables"}
-BELOW["hooks"] = {"_compat", "exceptions", "service", "access", "engine"}
+BELOW["hooks"] = {"_compat", "exceptions", "service", "access", "engine", "projects"}
 BELOW["links"] = BELOW["hooks"]
 BELOW["triggers"] = BELOW["hooks"] | {"hooks"}
 BELOW["sensors"] = BELOW["triggers"] | {"triggers", "links"}
@@ -58,6 +71,7 @@ ONLY = {
     # packaging compares versions; Airflow itself needs it.
     "access": {"botocore", "packaging"},
     "engine": {"botocore"},
+    "projects": {"botocore"},
     "aws_lambda": {"boto3", "botocore"},
     "__init__": set(),
 }

@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_bda.service.arns import INVOCATION, Arn
+from airflow_bda.service.arns import BLUEPRINT, INVOCATION, PROJECT, Arn
 from airflow_bda.service.profiles import ANY_REGION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_bda.access.workload import Workload
+    from airflow_bda.access.workload import Place, Workload
     from airflow_bda.service.s3 import S3Uri
 
 INVOKE = "bedrock:InvokeDataAutomationAsync"
@@ -27,6 +27,7 @@ WRITE = "s3:PutObject"
 LIST = "s3:ListBucket"
 KEY_ACTIONS = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey")
 _ANY_JOB = "a job's id is not known before it is started"
+_ANY_ID = "the service gives ids of its own; name the ARNs once they are there"
 _UNKNOWN_RESULTS = "results stand below the job's id, which is not known before"
 
 
@@ -124,6 +125,65 @@ def look_permissions(workload: Workload) -> tuple[Permission, ...]:
     if workload.key_arns:
         lookups.append(Permission("LookAtKeys", ("kms:DescribeKey",), workload.key_arns, "Their states are looked at."))
     return tuple(lookups)
+
+
+def project_permissions(place: Place, kms_key_arn: str | None = None) -> tuple[Permission, ...]:
+    """
+    Return what `airflow-bda project apply` needs. Nothing that deletes is among it.
+
+    :param kms_key_arn: the key of the files' ``encryptionConfiguration``.
+    """
+    blueprints, projects = (
+        str(Arn(place.partition, place.region, place.account, kind, "*")) for kind in (BLUEPRINT, PROJECT)
+    )
+    own = ("Get", "Update")
+    permissions = [
+        Permission(
+            "FindBdaProjects",
+            ("bedrock:ListBlueprints", "bedrock:ListDataAutomationProjects"),
+            ("*",),
+            "Projects and blueprints are found by their names.",
+            wildcard="a listing is of the whole account",
+        ),
+        Permission(
+            "MakeBdaProjects",
+            ("bedrock:CreateBlueprint", "bedrock:CreateDataAutomationProject"),
+            ("*",),
+            "What the account does not have yet is made.",
+            wildcard="what is still to be made has no ARN",
+        ),
+        Permission(
+            "ChangeBdaBlueprints",
+            (
+                *(f"bedrock:{verb}Blueprint" for verb in own),
+                "bedrock:CopyBlueprintStage",
+                "bedrock:CreateBlueprintVersion",
+            ),
+            (blueprints,),
+            "Blueprints are compared with the files, changed, promoted and versioned.",
+            wildcard=_ANY_ID,
+        ),
+        Permission(
+            "ChangeBdaProjects",
+            tuple(f"bedrock:{verb}DataAutomationProject" for verb in own),
+            (projects,),
+            "Projects are compared with the files, changed, and waited for.",
+            wildcard=_ANY_ID,
+        ),
+        Permission(
+            "TagBdaProjects",
+            ("bedrock:ListTagsForResource", "bedrock:TagResource"),
+            (blueprints, projects),
+            "Tags are compared with those of the files, and set; files without tags need none of it.",
+            wildcard=_ANY_ID,
+            is_needed=False,
+        ),
+    ]
+    if kms_key_arn:
+        reason = "The projects and blueprints are encrypted with this key, in their caller's name."
+        via = via_service("bedrock", place)
+        permissions.append(Permission("UseProjectKeyThroughBda", KEY_ACTIONS, (kms_key_arn,), reason, via=via))
+    return tuple(permissions)
 
 
 def _bedrock(workload: Workload) -> Iterator[Permission]:
@@ -234,9 +294,9 @@ def bucket_arn(workload: Workload, bucket: str) -> str:
     return f"arn:{workload.partition}:s3:::{bucket}"
 
 
-def via_service(service: str, workload: Workload) -> str:
+def via_service(service: str, place: Place) -> str:
     """Return a service's name as the condition key ``kms:ViaService`` has it."""
-    return f"{service}.{workload.region}.{workload.dns_suffix}"
+    return f"{service}.{place.region}.{place.dns_suffix}"
 
 
 def _is_object(uri: S3Uri) -> bool:

@@ -24,13 +24,14 @@ from airflow_bda.access.permissions import (
     input_objects,
     look_permissions,
     output_objects,
+    project_permissions,
     via_service,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from airflow_bda.access.workload import Workload
+    from airflow_bda.access.workload import Place, Workload
 
 BDA_PRINCIPAL = "bedrock.amazonaws.com"
 DEFAULT_FUNCTION = "airflow-bda"
@@ -70,6 +71,11 @@ def lambda_policy(workload: Workload, options: PolicyOptions | None = None) -> D
 def doctor_policy(workload: Workload, _options: PolicyOptions | None = None) -> Document:
     """Return the policy of an identity that looks at a setup with `airflow-bda doctor`, beside the caller's own."""
     return _document(map(_statement, look_permissions(workload)))
+
+
+def project_policy(place: Place, kms_key_arn: str | None = None) -> Document:
+    """Return the policy of the identity that applies files of projects and blueprints; it need not run jobs."""
+    return _document(map(_statement, project_permissions(place, kms_key_arn)))
 
 
 def input_bucket_policy(workload: Workload, options: PolicyOptions | None = None) -> Document:
@@ -147,6 +153,11 @@ def explain(kind: str, workload: Workload, options: PolicyOptions) -> tuple[str,
         permissions = (*function_permissions(workload), _function_log(workload, options))
     else:
         permissions = look_permissions(workload) if kind == "doctor" else _of_caller(workload, options)
+    return explain_permissions(permissions)
+
+
+def explain_permissions(permissions: Iterable[Permission]) -> tuple[str, ...]:
+    """Say of each statement why it is there and why its wildcards must stay."""
     return tuple(
         f"{each.sid}: {each.reason}" + (f" The wildcard stays: {each.wildcard}." if each.wildcard else "")
         for each in permissions

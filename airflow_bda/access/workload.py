@@ -18,7 +18,7 @@ from airflow_bda.service.profiles import (
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from airflow_bda.service.request.request import InvocationRequest
 
@@ -30,29 +30,15 @@ _BUCKET = re.compile(r"[A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
-class Workload:
+class Place:
     """
-    One job, or many alike, as permissions are asked about it.
+    Where calls are made.
 
     :param account: twelve digits; the account that makes the calls.
-    :param input_uri: one object; or all below a prefix, when the key is empty or ends in a slash.
-    :param output_uri: the prefix that results are written under.
-    :param profile_arns: the profile in every region that it may route a call to; ``*`` for any region.
-    :param kms_key_arn: the key of ``encryptionConfiguration``.
-    :param input_key_arn: the key that encrypts the input's bucket.
-    :param output_key_arn: the key that encrypts the output's bucket.
     """
 
     region: str
     account: str
-    input_uri: S3Uri
-    output_uri: S3Uri
-    profile_arns: tuple[str, ...]
-    project_arn: str | None = None
-    blueprint_arns: tuple[str, ...] = ()
-    kms_key_arn: str | None = None
-    input_key_arn: str | None = None
-    output_key_arn: str | None = None
 
     @property
     def partition(self) -> str:
@@ -63,6 +49,29 @@ class Workload:
     def dns_suffix(self) -> str:
         """The domain of the partition's endpoints."""
         return _DNS_SUFFIX_OF_PARTITION.get(self.partition, "amazonaws.com")
+
+
+@dataclass(frozen=True)
+class Workload(Place):
+    """
+    One job, or many alike, as permissions are asked about it.
+
+    :param input_uri: one object; or all below a prefix, when the key is empty or ends in a slash.
+    :param output_uri: the prefix that results are written under.
+    :param profile_arns: the profile in every region that it may route a call to; ``*`` for any region.
+    :param kms_key_arn: the key of ``encryptionConfiguration``.
+    :param input_key_arn: the key that encrypts the input's bucket.
+    :param output_key_arn: the key that encrypts the output's bucket.
+    """
+
+    input_uri: S3Uri
+    output_uri: S3Uri
+    profile_arns: tuple[str, ...]
+    project_arn: str | None = None
+    blueprint_arns: tuple[str, ...] = ()
+    kms_key_arn: str | None = None
+    input_key_arn: str | None = None
+    output_key_arn: str | None = None
 
     @property
     def key_arns(self) -> tuple[str, ...]:
@@ -91,13 +100,8 @@ def plan_workload(  # noqa: PLR0913  one argument for each thing that a job touc
     :param kms_key: a key's ARN or id; so are *input_key* and *output_key*.
     :raises ValueError: says what is missing or wrong.
     """
-    arns = [Arn.parse(arn) for arn in (profile_arn, project_arn, *blueprint_arns) if arn]
-    region = region or next((arn.region for arn in arns), None)
-    if not region:
-        raise ValueError("The region is not known: pass --region, or the ARN of a project or a profile.")
-    account = account or next((arn.account for arn in arns if arn.account != AWS_OWNED), None)
-    if not account:
-        raise ValueError("The account is not known: pass --account (aws sts get-caller-identity tells it).")
+    place = find_place((profile_arn, project_arn, *blueprint_arns), region=region, account=account)
+    region, account = place.region, place.account
     output = _location("output", output_uri)
     return Workload(
         region=region,
@@ -108,10 +112,26 @@ def plan_workload(  # noqa: PLR0913  one argument for each thing that a job touc
         profile_arns=profile_destinations(profile_arn, region=region, account=account),
         project_arn=project_arn,
         blueprint_arns=tuple(blueprint_arns),
-        kms_key_arn=_key_arn(kms_key, region, account),
-        input_key_arn=_key_arn(input_key, region, account),
-        output_key_arn=_key_arn(output_key, region, account),
+        kms_key_arn=find_key_arn(kms_key, region, account),
+        input_key_arn=find_key_arn(input_key, region, account),
+        output_key_arn=find_key_arn(output_key, region, account),
     )
+
+
+def find_place(arns: Iterable[str | None], *, region: str | None, account: str | None) -> Place:
+    """
+    Return where calls are made; region and account are taken from ARNs where they are not given.
+
+    :raises ValueError: says what is missing.
+    """
+    parsed = [Arn.parse(arn) for arn in arns if arn]
+    region = region or next((arn.region for arn in parsed), None)
+    if not region:
+        raise ValueError("The region is not known: pass --region, or the ARN of a project or a profile.")
+    account = account or next((arn.account for arn in parsed if arn.account != AWS_OWNED), None)
+    if not account:
+        raise ValueError("The account is not known: pass --account (aws sts get-caller-identity tells it).")
+    return Place(region, account)
 
 
 def workload_of(request: InvocationRequest, *, region: str, account: str) -> Workload:
@@ -196,7 +216,12 @@ def _is_alias(key: str) -> bool:
     return key.startswith("alias/") or ":alias/" in key
 
 
-def _key_arn(key: str | None, region: str, account: str) -> str | None:
+def find_key_arn(key: str | None, region: str, account: str) -> str | None:
+    """
+    Return the ARN of a KMS key that is named by its ARN or its id.
+
+    :raises ValueError: for an alias.
+    """
     if key is None or key.startswith("arn:"):
         if key and _is_alias(key):
             raise ValueError(_ALIAS.format(key=key))

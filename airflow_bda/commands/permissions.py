@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_bda.commands import connection
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace, _ArgumentGroup
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from airflow_bda.access.preflight.findings import Subject
     from airflow_bda.access.workload import Workload
 
 # The names of access.policies.POLICIES, which --help need not load.
-KINDS = ("caller", "input-bucket", "output-bucket", "kms", "lambda", "doctor")
+_OF_JOBS = ("caller", "input-bucket", "output-bucket", "kms", "lambda", "doctor")
+KINDS = (*_OF_JOBS, "project")
 _BUCKET = re.compile(r"[A-Za-z0-9._-]+")
 _STAGES_SHARE = "Both stages of a project have the same ARN: a policy cannot tell them apart.\n"
 
@@ -27,10 +28,13 @@ def add_policy_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "kind",
         choices=KINDS,
-        help="whose policy: the caller's, a bucket's, a KMS key's, a Lambda function's, or what `doctor` needs to look",
+        help=(
+            "whose policy: the caller's, a bucket's, a KMS key's, a Lambda function's, or what `doctor` needs to look, "
+            "or `project apply` to change projects"
+        ),
     )
     job = parser.add_argument_group("what jobs touch")
-    add_workload_arguments(job, profile_options=("--profile", "--profile-arn"), required=True)
+    add_workload_arguments(job, profile_options=("--profile", "--profile-arn"))
     parser.add_argument("--region", metavar="REGION", help="AWS region (default: the ARNs')")
     parser.add_argument("--account", metavar="ID", help="AWS account (default: the ARNs')")
     parser.add_argument(
@@ -41,14 +45,11 @@ def add_policy_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--explain", action="store_true", help="say on standard error why each statement is there")
 
 
-def add_workload_arguments(
-    parser: ArgumentParser | _ArgumentGroup, *, profile_options: Sequence[str], required: bool
-) -> None:
+def add_workload_arguments(parser: ArgumentParser | _ArgumentGroup, *, profile_options: Sequence[str]) -> None:
     """
     Add the options that say what jobs touch; other commands ask for the same.
 
     :param profile_options: how the data automation profile is asked for: AWS's tools have profiles of another kind.
-    :param required: whether input and output must be given.
     """
     parser.add_argument("--project", "--project-arn", metavar="ARN", help="the data automation project")
     parser.add_argument("--stage", "--project-stage", choices=("LIVE", "DEVELOPMENT"), help="the project's stage")
@@ -56,26 +57,28 @@ def add_workload_arguments(
     parser.add_argument(*profile_options, dest="profile_arn", metavar="ARN", help="the profile (default: the region's)")
     parser.add_argument(
         "--input",
-        required=required,
         metavar="URI",
         help="a document, s3://bucket/key, or all below s3://bucket/prefix/",
     )
-    parser.add_argument("--output", required=required, metavar="URI", help="the prefix for results, s3://bucket/prefix")
+    parser.add_argument("--output", metavar="URI", help="the prefix for results, s3://bucket/prefix")
     parser.add_argument("--kms-key", "--kms-key-id", metavar="ARN", help="the key that jobs are encrypted with")
     parser.add_argument("--input-kms-key", metavar="ARN", help="the key that encrypts the input's bucket")
     parser.add_argument("--output-kms-key", metavar="ARN", help="the key that encrypts the output's bucket")
 
 
-def check_uris(args: Namespace) -> None:
+def check_uris(args: Namespace, *, are_needed: bool = False) -> None:
     """
     Check the two URIs before anything else, by the names of their options.
 
+    :param are_needed: whether both must be given.
     :raises ValueError: names the option, and shows an example.
     """
     for option, uri, example in (
         ("--input", args.input, "s3://bucket/folder/document.pdf"),
         ("--output", args.output, "s3://bucket/results"),
     ):
+        if uri is None and are_needed:
+            raise ValueError(f"{option} is missing: write a URI such as {example}.")
         bucket = (uri or "").removeprefix("s3://").partition("/")[0]
         if uri is not None and (not uri.startswith("s3://") or not bucket):
             raise ValueError(f"{option} is {uri!r}: write a URI such as {example}.")
@@ -99,7 +102,9 @@ def run_policy(args: Namespace) -> int:
         sys.stderr.write(f"airflow-bda policy: --batch is for the caller's policy; the kind is {args.kind}.\n")
         return 2
     try:
-        check_uris(args)
+        if args.kind == "project":
+            return _print_policy_of_projects(args)
+        check_uris(args, are_needed=True)
         workload = _workload(args)
         document = POLICIES[args.kind](workload, options)
     except ValueError as error:
@@ -109,10 +114,25 @@ def run_policy(args: Namespace) -> int:
         if set("*?") & set(uri):
             sys.stderr.write(f"note: {option} is {uri!r}: in a policy * and ? stand for anything, not for themselves\n")
     if args.explain:
-        sys.stderr.write("".join(f"{line}\n" for line in explain(args.kind, workload, options)))
         sys.stderr.write(_STAGES_SHARE if args.stage else "")
-    sys.stdout.write(f"{json.dumps(document, indent=2)}\n")
+    _print(document, explain(args.kind, workload, options) if args.explain else ())
     return 0
+
+
+def _print_policy_of_projects(args: Namespace) -> int:
+    from airflow_bda.access.permissions import project_permissions
+    from airflow_bda.access.policies import explain_permissions, project_policy
+    from airflow_bda.access.workload import find_key_arn, find_place
+
+    place = find_place((args.project, *args.blueprint), region=args.region, account=args.account)
+    key = find_key_arn(args.kms_key, place.region, place.account)
+    _print(project_policy(place, key), explain_permissions(project_permissions(place, key)) if args.explain else ())
+    return 0
+
+
+def _print(document: dict[str, Any], reasons: Iterable[str]) -> None:
+    sys.stderr.write("".join(f"{line}\n" for line in reasons))
+    sys.stdout.write(f"{json.dumps(document, indent=2)}\n")
 
 
 def _workload(args: Namespace) -> Workload:
@@ -135,7 +155,7 @@ def _workload(args: Namespace) -> Workload:
 def add_doctor_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     job = parser.add_argument_group("what jobs touch")
-    add_workload_arguments(job, profile_options=("--profile-arn",), required=False)
+    add_workload_arguments(job, profile_options=("--profile-arn",))
     parser.add_argument(
         "--write-probe", action="store_true", help="write an empty object below the output, and delete it again"
     )

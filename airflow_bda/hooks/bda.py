@@ -21,10 +21,10 @@ from airflow_bda.engine.waiting import wait_for_job, wait_in_this_thread
 from airflow_bda.hooks import metrics
 from airflow_bda.hooks.connection import AsyncAwsHook
 from airflow_bda.hooks.results import read_result, read_result_async
-from airflow_bda.hooks.settings import deadline_after, in_seconds, wait_limits
+from airflow_bda.hooks.settings import deadline_after, in_seconds, seconds_of, wait_limits
 from airflow_bda.service.aws_errors import CALL_FAILURES, Failure, call_error, classify, reading_answers
 from airflow_bda.service.errors import BdaError, BdaRequestError
-from airflow_bda.service.model import GET_STATUS, INVOKE, SERVICE
+from airflow_bda.service.model import CONTROL_SERVICE, GET_STATUS, INVOKE, SERVICE
 from airflow_bda.service.profiles import PROFILE_OF_REGION, UnknownRegionError, derive_profile_arn
 from airflow_bda.service.statuses import JobOutcome, JobState, UnexpectedAnswerError
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_bda.access.preflight.findings import Report, Subject
+    from airflow_bda.projects.account import Account
+    from airflow_bda.projects.files import Files
+    from airflow_bda.projects.plan import Applied, Plan
     from airflow_bda.service.request.request import InvocationRequest
     from airflow_bda.service.results.job_result import JobResult
 
@@ -171,6 +174,40 @@ class BdaHook(AsyncAwsHook):
             ) from None
         except BotoCoreError as error:
             raise call_error(error, operation="Making a client") from error
+
+    # -- projects and blueprints
+
+    def plan_files(self, files: Files, *, stage: str = "LIVE", with_versions: bool = True) -> Plan:
+        """
+        Return what would make the account follow files of projects and blueprints. Nothing is changed.
+
+        :param files: as :func:`airflow_bda.projects.files.read_files` returns them.
+        :param stage: ``LIVE`` or ``DEVELOPMENT``.
+        :param with_versions: whether a blueprint whose LIVE schema changes gets a version.
+        :raises BdaRequestError: lists all that stands in the way.
+        """
+        from airflow_bda.projects.plan import make_plan
+
+        return make_plan(files, self._account(), stage=stage, with_versions=with_versions)
+
+    def apply_files(self, plan: Plan, *, max_wait: float | timedelta = timedelta(minutes=10)) -> Applied:
+        """
+        Carry out a plan, and wait until its projects are ``COMPLETED``. Nothing is ever deleted.
+
+        :param plan: as :meth:`plan_files` returns it.
+        :param max_wait: how long, at most: seconds or a timedelta.
+        :raises BdaError: at the first step that fails. What was done stays; a new plan goes on from there.
+        """
+        from airflow_bda.projects.apply import carry_out
+
+        limit = timedelta(seconds=seconds_of("max_wait", max_wait))
+        return carry_out(plan, self._account(), max_wait=limit, tell=lambda line: self.log.info("%s", line))
+
+    def _account(self) -> Account:
+        from airflow_bda.projects.account import Account
+
+        self._region()
+        return Account(self.client_of(CONTROL_SERVICE))
 
     # -- invoking
 

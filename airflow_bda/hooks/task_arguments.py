@@ -93,7 +93,8 @@ def blueprint_arns(blueprints: Any) -> tuple[str, ...]:
     return tuple(blueprint["blueprintArn"] for blueprint in members.get("blueprints", ()))
 
 
-def _text(value: Any) -> str:
+def required_text(value: Any) -> str:
+    """Check a text."""
     text = as_text(value)
     explained = explain(text)
     if explained:
@@ -105,7 +106,7 @@ def _text(value: Any) -> str:
 
 def optional_text(value: Any) -> str | None:
     """Check a text that may be None."""
-    return None if value is None else _text(value)
+    return None if value is None else required_text(value)
 
 
 def s3_uri(value: Any, *, of_object: bool = False) -> str:
@@ -114,7 +115,7 @@ def s3_uri(value: Any, *, of_object: bool = False) -> str:
 
     :param of_object: whether it must name an object; else a bucket or a prefix will do.
     """
-    text = _text(value)
+    text = required_text(value)
     try:
         place = S3Uri.parse(text)
     except ValueError:
@@ -189,7 +190,7 @@ def _verify(value: Any) -> bool | str | None:
         return bool(value == "True")
     if isinstance(value, (int, float)):
         raise ValueError("it must be True, False or the path of a certificate bundle")  # noqa: TRY004  as above
-    return _text(value)
+    return required_text(value)
 
 
 def _botocore_config(value: Any) -> dict[str, Any] | None:
@@ -259,7 +260,7 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "poll_interval": _poll_interval,
         "max_wait": _max_wait,
         "timeout": _seconds,
-        "function_name": _text,
+        "function_name": required_text,
         "qualifier": optional_text,
         "invocation_type": _invocation_type,
         "payload": _unused_payload,

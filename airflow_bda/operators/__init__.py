@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_bda.operators.bda import BdaInvokeOperator
+    from airflow_bda.operators.bda_apply_project import BdaApplyProjectOperator
     from airflow_bda.operators.bda_batch import BdaBatchOperator
     from airflow_bda.operators.bda_lambda import BdaLambdaInvokeOperator
     from airflow_bda.operators.bda_preflight import BdaPreflightOperator
     from airflow_bda.operators.bda_results import BdaResultsOperator
 
 __all__ = [
+    "BdaApplyProjectOperator",
     "BdaBatchOperator",
     "BdaInvokeOperator",
     "BdaLambdaInvokeOperator",
@@ -21,6 +23,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "BdaApplyProjectOperator": "bda_apply_project",
     "BdaBatchOperator": "bda_batch",
     "BdaInvokeOperator": "bda",
     "BdaLambdaInvokeOperator": "bda_lambda",

@@ -1,5 +1,5 @@
 r"""
-The runtime API as the installed botocore models it, and what is wrong with a request by that model.
+BDA's two APIs as the installed botocore models them, and what is wrong with a request by that model.
 
 botocore itself checks required members and minima only; patterns, enums, maxima and unions go out unchecked. Nothing
 here is specific to one operation, so the emulator refuses by the same rules that the hook checks with.
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from botocore.model import ServiceModel, Shape, StructureShape
 
 SERVICE = "bedrock-data-automation-runtime"
+# Projects and blueprints.
+CONTROL_SERVICE = "bedrock-data-automation"
 INVOKE = "InvokeDataAutomationAsync"
 GET_STATUS = "GetDataAutomationStatus"
 UPGRADE = "Upgrade boto3 and botocore."
@@ -43,25 +45,31 @@ _PIECE = re.compile(r"\\(?P<kind>[pP])\{(?P<category>[A-Za-z]+)\}|\\.|\[|\]|.", 
 # -- the model
 
 
-@cache
-def service_model() -> ServiceModel:
+def service_model(service: str = SERVICE) -> ServiceModel:
     """
-    Load the service model, without a client, credentials or a region.
+    Return a service's model, without a client, credentials or a region; it is loaded once.
 
+    :param service: ``SERVICE``, or ``CONTROL_SERVICE``.
     :raises BdaRequestError: when the installed botocore is older than the service.
     """
+    return load_model(service)
+
+
+@cache
+def load_model(service: str) -> ServiceModel:
+    """Load a service's model; :func:`service_model` says how."""
     # botocore is imported late here and below: a DAG file that names an operator should not pay for it.
     from botocore.exceptions import UnknownServiceError
     from botocore.loaders import Loader
     from botocore.model import ServiceModel
 
     try:
-        description = Loader().load_service_model(SERVICE, "service-2")
+        description = Loader().load_service_model(service, "service-2")
     except UnknownServiceError:
         raise BdaRequestError(
-            f"botocore {botocore_version()} does not know the service {SERVICE}.", remedy=UPGRADE
+            f"botocore {botocore_version()} does not know the service {service}.", remedy=UPGRADE
         ) from None
-    return ServiceModel(description, SERVICE)
+    return ServiceModel(description, service)
 
 
 def botocore_version() -> str:
@@ -71,16 +79,16 @@ def botocore_version() -> str:
     return str(__version__)
 
 
-def input_shape(operation: str) -> StructureShape:
+def input_shape(operation: str, service: str = SERVICE) -> StructureShape:
     """
     Return the shape of an operation's input.
 
     :param operation: as the API names it: ``InvokeDataAutomationAsync``.
     :raises LookupError: when the installed botocore does not know the operation.
     """
-    model = service_model()
+    model = service_model(service)
     if operation not in model.operation_names:
-        raise LookupError(f"botocore {botocore_version()} knows no operation {operation!r} of {SERVICE}. {UPGRADE}")
+        raise LookupError(f"botocore {botocore_version()} knows no operation {operation!r} of {service}. {UPGRADE}")
     return model.operation_model(operation).input_shape
 
 

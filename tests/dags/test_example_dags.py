@@ -16,6 +16,7 @@ except ImportError:
 
 from airflow_bda._compat import HAS_EVENT_TRIGGERS
 from airflow_bda.emulator import EMULATOR
+from airflow_bda.hooks import BdaHook
 
 DAGS = Path(__file__).parents[2] / "dags"
 INVOKING = ["bda_document", "bda_wait_in_one_task"]
@@ -127,6 +128,20 @@ def test_a_batch_has_one_job_for_each_document(dag_bag, samples, bda_emulator, s
         (stored,) = s3.list_objects_v2(Bucket="bda-output", Prefix="tables/segments/")["Contents"]
         rows = s3.get_object(Bucket="bda-output", Key=stored["Key"])["Body"].read().splitlines()
         assert {json.loads(row)["input_s3_uri"] for row in rows} == {samples, other}
+
+
+def test_a_project_is_made_once_and_used(dag_bag, samples, bda_emulator):
+    for _ in range(2):
+        run = dag_bag.dags["bda_project"].test()
+        assert str(run.state) == "success"
+
+    (project,) = bda_emulator.client("bedrock-data-automation").list_data_automation_projects()["projects"]
+    assert project["projectName"] == "invoices-to-pay"
+    hook = BdaHook()
+    last = hook.get_results(bda_emulator.jobs[-1].output_metadata_uri)
+    fields = {field.path: field.value for field in last.segments[0].custom.fields()}
+    assert fields["invoice_number"] == "A-17"
+    assert len(bda_emulator.jobs) == 2
 
 
 def test_what_an_event_starts_needs_airflow_3(dag_bag):

@@ -1,15 +1,16 @@
 """
 The programs that the manual's shell blocks call.
 
-``airflow-bda`` runs for real, in this process, and what is copied to S3 or deployed goes to the emulator. What would
-run for long, change the machine or needs another service is not run: its arguments are checked against what defines
-them.
+``airflow-bda`` runs for real, in this process, and what is copied to S3, deployed or asked of BDA goes to the emulator.
+What would run for long, change the machine or needs another service is not run: its arguments are checked against what
+defines them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import re
 import traceback
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import boto3
 import botocore.session
+import jmespath
 import yaml
 from botocore import xform_name
 from manual_pages import ROOT
@@ -88,8 +90,8 @@ def check_airflow(arguments: list[str]) -> None:
     get_parser().parse_args(arguments)
 
 
-def check_aws(arguments: list[str]) -> None:
-    """Find the operation and its options in botocore's model of the service."""
+def check_aws(arguments: list[str]) -> str | None:
+    """Find the operation and its options in botocore's model of the service; calls to BDA go to the emulator."""
     service, operation, *rest = arguments
     options = {word.partition("=")[0] for word in rest if word.startswith("--")}
     if (service, operation) in AWS_EXTRAS:
@@ -103,6 +105,26 @@ def check_aws(arguments: list[str]) -> None:
     assert options <= known | AWS_OPTIONS
     if (service, operation) in AWS_ACTIONS:
         AWS_ACTIONS[service, operation](rest)
+    return _call(service, operation, rest) if service == "bedrock-data-automation" else None
+
+
+def _call(service: str, operation: str, words: list[str]) -> str:
+    """Make a call whose options are a word each, and print what the AWS command line does."""
+    options = dict(zip(words[::2], words[1::2], strict=True))
+    query, form = options.pop("--query", "@"), options.pop("--output", "json")
+    client = boto3.client(service)
+    method = xform_name("".join(word.capitalize() for word in operation.split("-")))
+    shape = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method]).input_shape
+    members = {f"--{xform_name(name, '-')}": (name, member.type_name) for name, member in shape.members.items()}
+    params = {}
+    for option, word in options.items():
+        name, kind = members[option]
+        text = Path(word.removeprefix("file://")).read_text() if word.startswith("file://") else word
+        params[name] = text if kind == "string" else json.loads(text)
+    found = jmespath.search(query, getattr(client, method)(**params))
+    if form == "text":
+        return "\t".join(map(str, found)) + "\n" if isinstance(found, list) else f"{found}\n"
+    return json.dumps(found, indent=4, default=str) + "\n"
 
 
 def _copy(words: list[str]) -> None:
@@ -189,11 +211,11 @@ def answer(program: str, arguments: list[str], folder: str, environment: dict[st
     try:
         if program == "airflow-bda":
             return run_airflow_bda(arguments)
-        CHECKS[program](arguments)
+        printed = CHECKS[program](arguments)
     except (Exception, SystemExit):  # noqa: BLE001  whatever it is, the test shows it
         return 97, f"{program} {' '.join(arguments)}\n{traceback.format_exc()}"
     finally:
         os.chdir(home)
         os.environ.clear()
         os.environ.update(before)
-    return 0, ""
+    return 0, printed or ""

@@ -29,14 +29,14 @@ def test_a_botocore_older_than_the_service_says_so(monkeypatch):
         raise UnknownServiceError(service_name=service_name, known_service_names="s3")
 
     monkeypatch.setattr(Loader, "load_service_model", knows_nothing)
-    model.service_model.cache_clear()
+    model.load_model.cache_clear()
     try:
         with pytest.raises(
             BdaRequestError, match=r"does not know the service bedrock-data-automation-runtime\.\nUpgrade"
         ):
             model.service_model()
     finally:
-        model.service_model.cache_clear()
+        model.load_model.cache_clear()
 
 
 def test_importing_the_request_reads_no_model_and_no_botocore_client():
