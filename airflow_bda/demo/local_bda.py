@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.utilities.utils import get_partition
 
+from airflow_bda.emulator.core.emulator import EMULATOR
 from airflow_bda.emulator.core.objects import Storage
-from airflow_bda.emulator.core.state import EMULATOR
 from airflow_bda.emulator.documents.fields.catalogue import managed_blueprint
 from airflow_bda.emulator.server.server import (
     DEFAULT_REGION,

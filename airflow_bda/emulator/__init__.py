@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 from airflow_bda.emulator.core.registration import register
 
 if TYPE_CHECKING:
+    from airflow_bda.emulator.core.emulator import EMULATOR, Emulator, EmulatorSettings
     from airflow_bda.emulator.core.faults import Fault, FaultKind
-    from airflow_bda.emulator.core.state import EMULATOR, Emulator, EmulatorSettings
     from airflow_bda.emulator.server.server import EmulatorServer
 
 __all__ = ["EMULATOR", "Emulator", "EmulatorServer", "EmulatorSettings", "Fault", "FaultKind"]
 
 _MODULE_OF_NAME = {
-    "EMULATOR": "core.state",
-    "Emulator": "core.state",
+    "EMULATOR": "core.emulator",
+    "Emulator": "core.emulator",
     "EmulatorServer": "server.server",
-    "EmulatorSettings": "core.state",
+    "EmulatorSettings": "core.emulator",
     "Fault": "core.faults",
     "FaultKind": "core.faults",
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from boto3 import Session
 
-from airflow_bda.emulator.core.state import EMULATOR
+from airflow_bda.emulator.core.emulator import EMULATOR
 from airflow_bda.emulator.server.server import (
     ACCESS_KEY,
     DEFAULT_REGION,
@@ -22,8 +22,8 @@ from airflow_bda.emulator.server.views import JobView, call_counts, job_views
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow_bda.emulator.core.emulator import EmulatorSettings
     from airflow_bda.emulator.core.faults import FaultPlan
-    from airflow_bda.emulator.core.state import EmulatorSettings
     from airflow_bda.emulator.server.server import EmulatorServer
 
 DEFAULT_BUCKET = "bda-test"

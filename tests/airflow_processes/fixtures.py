@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_bda.emulator.core.faults import FaultPlan
-    from airflow_bda.emulator.runtime.jobs import Job
+    from airflow_bda.emulator.runtime.job_records import Job
     from airflow_bda.emulator.server.views import JobView
 
 SETTINGS = EmulatorSettings(created_seconds=0, in_progress_seconds=0)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_bda.emulator.documents.contract import AssetOutput, ProcessedInput, SegmentOutput
-from airflow_bda.emulator.runtime.jobs import job_folder, lay_out
+from airflow_bda.emulator.runtime.job_records import job_folder, lay_out
 from airflow_bda.service.formats import Modality
 from airflow_bda.service.s3 import S3Uri
 

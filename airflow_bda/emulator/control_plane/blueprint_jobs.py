@@ -23,9 +23,9 @@ from uuid import uuid4
 
 from airflow_bda.emulator.control_plane.blueprints import LIVE
 from airflow_bda.emulator.core import assumptions
-from airflow_bda.emulator.core.errors import ApiError, check_profile, not_found, quota_exceeded, validation_error
+from airflow_bda.emulator.core.api_errors import ApiError, check_profile, not_found, quota_exceeded, validation_error
+from airflow_bda.emulator.core.emulator import Lane
 from airflow_bda.emulator.core.objects import StorageError
-from airflow_bda.emulator.core.state import Lane
 from airflow_bda.emulator.documents.contract import MadeBlueprint, ProcessingRequest
 from airflow_bda.emulator.documents.fields.catalogue import managed_blueprint
 from airflow_bda.emulator.documents.reading.input_limits import InputError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_bda.emulator.control_plane.resources import AWS_ACCOUNT, page
 from airflow_bda.emulator.core import assumptions
-from airflow_bda.emulator.core.errors import ApiError, conflict, not_found, quota_exceeded, validation_error
+from airflow_bda.emulator.core.api_errors import ApiError, conflict, not_found, quota_exceeded, validation_error
 from airflow_bda.emulator.documents.contract import MadeBlueprint
 from airflow_bda.emulator.documents.fields.blueprint_schema import Group, Rows, Series, parse_blueprint
 from airflow_bda.emulator.documents.fields.catalogue import blueprint_id, managed_blueprint

@@ -11,9 +11,9 @@ from uuid import uuid4
 from airflow_bda.emulator.control_plane.resources import page
 from airflow_bda.emulator.core import assumptions
 from airflow_bda.emulator.core.answering import model_of
-from airflow_bda.emulator.core.errors import conflict, not_found, quota_exceeded, validation_error
+from airflow_bda.emulator.core.api_errors import conflict, not_found, quota_exceeded, validation_error
+from airflow_bda.emulator.core.emulator import Lane
 from airflow_bda.emulator.core.objects import StorageError
-from airflow_bda.emulator.core.state import Lane
 from airflow_bda.service.model import find_problems
 from airflow_bda.service.s3 import S3Uri
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_bda.emulator.control_plane.blueprints import ALL, LIVE, SERVICE_OWNER
 from airflow_bda.emulator.control_plane.resources import AWS_ACCOUNT, page
 from airflow_bda.emulator.core import assumptions
-from airflow_bda.emulator.core.errors import conflict, not_found, quota_exceeded, validation_error
+from airflow_bda.emulator.core.api_errors import conflict, not_found, quota_exceeded, validation_error
 from airflow_bda.service.arns import PROJECT
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from threading import Event, RLock
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.emulator.core import assumptions
-from airflow_bda.emulator.core.errors import access_denied, not_found, quota_exceeded, validation_error
+from airflow_bda.emulator.core.api_errors import access_denied, not_found, quota_exceeded, validation_error
 from airflow_bda.emulator.core.objects import Storage, StorageError
 from airflow_bda.service.arns import Arn
 from airflow_bda.service.s3 import S3Uri
@@ -16,7 +16,7 @@ from airflow_bda.service.s3 import S3Uri
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from airflow_bda.emulator.core.state import Emulator
+    from airflow_bda.emulator.core.emulator import Emulator
 
 AWS_ACCOUNT = "aws"
 MOST_TAGS = 200
@@ -72,10 +72,6 @@ class Resources:
     def made_before(self, kind: str, params: Mapping[str, Any]) -> str | None:
         """Return what a client token stands for; None where it is new."""
         return self._arn_of_token.get((kind, params.get("clientToken", "")))
-
-    def is_there(self, arn: str | None) -> bool:
-        """Whether something was made here and not deleted since."""
-        return arn in self._tags
 
     # -- operations
 

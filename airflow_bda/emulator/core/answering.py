@@ -18,8 +18,8 @@ from botocore.model import ServiceModel
 from moto.core.responses import BaseResponse
 
 from airflow_bda.emulator.aws.iam_callers import Place, caller_of
-from airflow_bda.emulator.core import errors
-from airflow_bda.emulator.core.errors import ApiError
+from airflow_bda.emulator.core import api_errors
+from airflow_bda.emulator.core.api_errors import ApiError
 from airflow_bda.emulator.core.faults import Fault, FaultKind
 from airflow_bda.service.model import find_problems
 
@@ -110,7 +110,7 @@ class ApiResponse(BaseResponse):
             raise
         except Exception as error:
             logger.exception("The emulator could not answer %s %s", self.method, self.uri)
-            return self.send_error(errors.internal_error(f"{type(error).__name__}: {error}"))
+            return self.send_error(api_errors.internal_error(f"{type(error).__name__}: {error}"))
         return self._send_spoilt(call, answer, spoilers)
 
     # -- what a subclass knows
@@ -153,20 +153,20 @@ class ApiResponse(BaseResponse):
         try:
             backend = self.find_backend()
         except KeyError:
-            raise errors.unknown_region(self.region) from None
+            raise api_errors.unknown_region(self.region) from None
         settings, faults = backend.emulator.settings, backend.emulator.faults
         if not backend.limiter.allows(call.operation, settings.requests_per_second.get(call.operation)):
-            raise errors.throttled()
+            raise api_errors.throttled()
         if fault := faults.before_call(call.operation):
             if fault.kind is FaultKind.DROPPED_REQUEST:
                 self._drop_connection()
-            raise errors.error_of_fault(fault.kind, fault.error_message)
+            raise api_errors.error_of_fault(fault.kind, fault.error_message)
         params = {**self.read_members(call), **call.path_members}
         if settings.enforce_iam:
             place = Place(self.region, self.current_account, backend.partition)
             self.check_access(caller_of(self.headers, place), call, params, place)
         if call.model is not None:
-            errors.refuse_problems(find_problems(call.model.input_shape, params, ""))
+            api_errors.refuse_problems(find_problems(call.model.input_shape, params, ""))
         return self.work(backend, call, params), faults.after_call(call.operation)
 
     def read_members(self, call: Call) -> dict[str, Any]:  # noqa: ARG002  a subclass also reads the query

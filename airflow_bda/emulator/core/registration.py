@@ -35,8 +35,8 @@ CONTROL_URL_BASES = (
 
 _INDEX = "moto.backend_index"
 _BACKENDS = (
-    (BACKEND_NAME, "airflow_bda.emulator.runtime.api", URL_BASES),
-    (CONTROL_BACKEND_NAME, "airflow_bda.emulator.control_plane.api", CONTROL_URL_BASES),
+    (BACKEND_NAME, "airflow_bda.emulator.runtime.runtime_api", URL_BASES),
+    (CONTROL_BACKEND_NAME, "airflow_bda.emulator.control_plane.control_api", CONTROL_URL_BASES),
 )
 
 

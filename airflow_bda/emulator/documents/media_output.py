@@ -18,9 +18,9 @@ from airflow_bda.service.formats import Modality
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from airflow_bda.emulator.documents.reading.audio_video import AudioTrack, Media, VideoTrack
     from airflow_bda.emulator.documents.reading.images import Picture
     from airflow_bda.emulator.documents.reading.layout import Run, Word
-    from airflow_bda.emulator.documents.reading.media import AudioTrack, Media, VideoTrack
 
 _CONFIDENCE_PLACES = 4
 _NO_TRANSCRIPT: Mapping[str, Any] = {"representation": {"text": ""}}

@@ -36,6 +36,7 @@ from airflow_bda.emulator.documents.media_output import (
     image_result,
     video_result,
 )
+from airflow_bda.emulator.documents.reading.audio_video import read_media
 from airflow_bda.emulator.documents.reading.docx import read_docx
 from airflow_bda.emulator.documents.reading.images import NO_OCR, has_ocr, page_picture, read_picture, read_tiff
 from airflow_bda.emulator.documents.reading.input_limits import (
@@ -52,7 +53,6 @@ from airflow_bda.emulator.documents.reading.input_limits import (
     format_of,
 )
 from airflow_bda.emulator.documents.reading.layout import Document
-from airflow_bda.emulator.documents.reading.media import read_media
 from airflow_bda.emulator.documents.reading.pdf import draw_page, read_pdf
 from airflow_bda.service.formats import Modality
 

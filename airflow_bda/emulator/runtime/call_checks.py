@@ -27,8 +27,8 @@ from airflow_bda.emulator.control_plane.blueprints import LIVE, check_sync_bluep
 from airflow_bda.emulator.control_plane.projects import ASYNC, COMPLETED, SYNC
 from airflow_bda.emulator.control_plane.resources import AWS_ACCOUNT
 from airflow_bda.emulator.core import assumptions
-from airflow_bda.emulator.core.errors import access_denied, parse_arn, refuse_unless_allowed, validation_error
-from airflow_bda.emulator.core.state import REFUSE
+from airflow_bda.emulator.core.api_errors import access_denied, parse_arn, refuse_unless_allowed, validation_error
+from airflow_bda.emulator.core.emulator import REFUSE
 from airflow_bda.emulator.documents.contract import ProjectConfiguration
 from airflow_bda.service.arns import INVOCATION, PROFILE, PROJECT, Arn
 from airflow_bda.service.profiles import ANY_REGION, DESTINATIONS_OF_REGION
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from airflow_bda.emulator.aws.iam_callers import Caller, Place
-    from airflow_bda.emulator.control_plane.api import BdaControlBackend
+    from airflow_bda.emulator.control_plane.control_api import BdaControlBackend
     from airflow_bda.emulator.control_plane.projects import Project, ProjectStage
     from airflow_bda.emulator.documents.contract import MadeBlueprint
 

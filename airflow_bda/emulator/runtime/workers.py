@@ -21,18 +21,18 @@ from uuid import uuid4
 from moto.core.base_backend import backend_lock
 
 from airflow_bda.emulator.core import assumptions
+from airflow_bda.emulator.core.emulator import Lane
 from airflow_bda.emulator.core.objects import Storage, StorageError
-from airflow_bda.emulator.core.state import Lane
 from airflow_bda.emulator.documents.contract import ProcessingRequest
 from airflow_bda.emulator.documents.reading.input_limits import InputError
-from airflow_bda.emulator.runtime.jobs import OutputFiles, access_check, job_folder, lay_out
+from airflow_bda.emulator.runtime.job_records import OutputFiles, access_check, job_folder, lay_out
 from airflow_bda.service.events import SOURCE, STATUS_OF_DETAIL_TYPE
 from airflow_bda.service.statuses import JobStatus
 
 if TYPE_CHECKING:
+    from airflow_bda.emulator.core.emulator import Emulator
     from airflow_bda.emulator.core.faults import FaultPlan
-    from airflow_bda.emulator.core.state import Emulator
-    from airflow_bda.emulator.runtime.jobs import Job
+    from airflow_bda.emulator.runtime.job_records import Job
     from airflow_bda.service.formats import Modality
     from airflow_bda.service.s3 import S3Uri
 

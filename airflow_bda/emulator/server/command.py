@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from airflow_bda.emulator.core.state import EmulatorSettings
+    from airflow_bda.emulator.core.emulator import EmulatorSettings
     from airflow_bda.emulator.server.server import EmulatorServer
 
 _BANNER = """\
@@ -147,7 +147,7 @@ def run(args: Namespace) -> int:
 
 
 def _settings(args: Namespace) -> EmulatorSettings:
-    from airflow_bda.emulator.core.state import EmulatorSettings
+    from airflow_bda.emulator.core.emulator import EmulatorSettings
 
     for folder in filter(None, (args.blueprints, args.answers)):
         if not folder.is_dir():
@@ -163,7 +163,7 @@ def _settings(args: Namespace) -> EmulatorSettings:
 
 
 def _apply(settings: EmulatorSettings, faults: Any) -> None:
-    from airflow_bda.emulator.core.state import EMULATOR
+    from airflow_bda.emulator.core.emulator import EMULATOR
     from airflow_bda.emulator.server.own_endpoints import set_faults
 
     EMULATOR.configure(settings)
@@ -174,7 +174,7 @@ def _apply(settings: EmulatorSettings, faults: Any) -> None:
 
 
 def _serve(server: EmulatorServer, region: str) -> int:
-    from airflow_bda.emulator.core.state import EMULATOR
+    from airflow_bda.emulator.core.emulator import EMULATOR
     from airflow_bda.emulator.server.server import airflow_connection
     from airflow_bda.emulator.server.views import operations
 

@@ -32,10 +32,10 @@ from botocore.exceptions import ConnectionClosedError
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.wrappers import Response
 
-from airflow_bda.emulator.control_plane.api import TAG_PATHS, is_path
-from airflow_bda.emulator.core.errors import unknown_region
+from airflow_bda.emulator.control_plane.control_api import TAG_PATHS, is_path
+from airflow_bda.emulator.core.api_errors import unknown_region
 from airflow_bda.emulator.core.registration import BACKEND_NAME, bda_regions
-from airflow_bda.emulator.runtime.api import TARGET_PREFIX
+from airflow_bda.emulator.runtime.runtime_api import TARGET_PREFIX
 from airflow_bda.emulator.server.own_endpoints import PATH, ControlApp
 
 if TYPE_CHECKING:

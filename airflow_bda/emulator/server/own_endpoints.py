@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.wrappers import Request, Response
 
+from airflow_bda.emulator.core.emulator import EMULATOR
 from airflow_bda.emulator.core.objects import StorageError
-from airflow_bda.emulator.core.state import EMULATOR
 from airflow_bda.emulator.server.views import call_counts, job_files, job_report, job_views
 from airflow_bda.report import content_security_policy
 from airflow_bda.service.errors import BdaError

@@ -22,8 +22,8 @@ from moto.utilities.utils import get_partition
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from airflow_bda.emulator.aws.lambda_functions import FunctionRunner, Refusal, install, uninstall
+from airflow_bda.emulator.core.emulator import EMULATOR
 from airflow_bda.emulator.core.objects import Storage
-from airflow_bda.emulator.core.state import EMULATOR
 from airflow_bda.emulator.server.dispatch import Dispatcher, Gate
 from airflow_bda.emulator.server.own_endpoints import PATH, ControlApp
 from airflow_bda.emulator.server.service_quotas import install_quotas
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 ACCESS_KEY = "testing"
 SECRET_KEY = "testing"  # noqa: S105  no secret: the emulator checks no signature
 DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 4566
 DEFAULT_REGION = "us-east-1"
 _BACKLOG = 512
 # The documents that the demo reads.
@@ -109,7 +108,7 @@ class EmulatorServer:
     """
     A server in a thread; ``with EmulatorServer() as server:`` starts and stops it.
 
-    Its jobs, buckets and faults are this process's: see :mod:`airflow_bda.emulator.core.state`.
+    Its jobs, buckets and faults are this process's: see :mod:`airflow_bda.emulator.core.emulator`.
 
     :param host: where to listen; this machine alone unless told otherwise.
     :param port: 0 for any that is free.

@@ -16,7 +16,7 @@ from moto.servicequotas.responses import ServiceQuotasResponse
 from airflow_bda.service.formats import Modality
 
 if TYPE_CHECKING:
-    from airflow_bda.emulator.core.state import EmulatorSettings
+    from airflow_bda.emulator.core.emulator import EmulatorSettings
 
 _SERVICE = "bedrock"
 # https://docs.aws.amazon.com/general/latest/gr/bedrock.html

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from moto.core.base_backend import backend_lock
 
-from airflow_bda.emulator.control_plane.api import OPERATIONS as CONTROL_OPERATIONS
+from airflow_bda.emulator.control_plane.control_api import OPERATIONS as CONTROL_OPERATIONS
 from airflow_bda.emulator.control_plane.libraries import CONTROL_SERVICE
 from airflow_bda.emulator.core.answering import model_of
 from airflow_bda.emulator.core.objects import Storage, StorageError
-from airflow_bda.emulator.runtime.api import OPERATIONS as RUNTIME_OPERATIONS
-from airflow_bda.emulator.runtime.api import BdaRuntimeBackend, bedrockdataautomationruntime_backends, iso_time
-from airflow_bda.emulator.runtime.jobs import job_folder
+from airflow_bda.emulator.runtime.job_records import job_folder
+from airflow_bda.emulator.runtime.runtime_api import OPERATIONS as RUNTIME_OPERATIONS
+from airflow_bda.emulator.runtime.runtime_api import BdaRuntimeBackend, bedrockdataautomationruntime_backends, iso_time
 from airflow_bda.report import ReportedJob, build_report
 from airflow_bda.service.model import SERVICE
 from airflow_bda.service.results.job_result import assemble_result
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from airflow_bda.emulator.runtime.jobs import Job
+    from airflow_bda.emulator.runtime.job_records import Job
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from airflow_bda.emulator.documents.reading.layout import Box, Page, Word, lines
 
 SAMPLES = resources.files("airflow_bda.emulator") / "samples"
 PROCESSOR = Processor()
-BLUEPRINTS = Catalogue.load(None).find_all([INVOICE, RECEIPT, PAYSLIP])
+CATALOGUE = Catalogue.load(None)
+BLUEPRINTS = tuple(CATALOGUE.find(arn) for arn in (INVOICE, RECEIPT, PAYSLIP))
 
 MARKS = [
     b"%PDF-1.7\n", b"PK\x03\x04word/", b"II*\x00", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\x00\x00\x00\x00WAVE",

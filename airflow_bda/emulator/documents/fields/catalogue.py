@@ -30,7 +30,7 @@ from airflow_bda.service.arns import BLUEPRINT, Arn
 from airflow_bda.service.formats import Modality
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _MANAGED_ACCOUNT = "aws"
@@ -172,10 +172,6 @@ class Catalogue:
             return None
         blueprint = self._schemas.get(parsed.resource_id)
         return replace(blueprint, arn=arn) if blueprint else None
-
-    def find_all(self, arns: Iterable[str]) -> tuple[Blueprint, ...]:
-        """Return the blueprints that these ARNs name, leaving out those without a schema."""
-        return tuple(blueprint for arn in arns if (blueprint := self.find(arn)) is not None)
 
     def listing(self, *, region: str, account: str, partition: str = "aws") -> tuple[tuple[str, str], ...]:
         """List ARN and name of each blueprint, as they are in one region and account."""

@@ -14,7 +14,7 @@ from threading import Event, RLock
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.emulator.core import assumptions
-from airflow_bda.emulator.core.errors import ApiError, invocation_not_found, validation_error
+from airflow_bda.emulator.core.api_errors import ApiError, invocation_not_found, validation_error
 from airflow_bda.emulator.core.faults import JobCourse
 from airflow_bda.emulator.documents.contract import ProjectConfiguration
 from airflow_bda.service.s3 import S3Uri

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_bda.emulator.documents.contract import ProcessedInput, ProcessingRequest
-    from airflow_bda.emulator.runtime.jobs import Job
+    from airflow_bda.emulator.runtime.job_records import Job
 
 logger = logging.getLogger(__name__)
 

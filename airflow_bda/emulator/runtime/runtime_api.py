@@ -15,16 +15,16 @@ from uuid import uuid4
 
 from moto.core.base_backend import BackendDict, BaseBackend
 
-from airflow_bda.emulator.control_plane.api import BdaControlBackend, bedrockdataautomation_backends
+from airflow_bda.emulator.control_plane.control_api import BdaControlBackend, bedrockdataautomation_backends
 from airflow_bda.emulator.core import assumptions
 from airflow_bda.emulator.core.answering import Answer, ApiResponse, Call, RateLimiter
-from airflow_bda.emulator.core.errors import ApiError, check_profile, validation_error
+from airflow_bda.emulator.core.api_errors import ApiError, check_profile, validation_error
+from airflow_bda.emulator.core.emulator import EMULATOR
 from airflow_bda.emulator.core.registration import URL_BASES, bda_regions
-from airflow_bda.emulator.core.state import EMULATOR
 from airflow_bda.emulator.documents.contract import ProcessedInput, ProcessingRequest
 from airflow_bda.emulator.documents.reading.input_limits import InputError
 from airflow_bda.emulator.runtime.call_checks import check_access, look_up
-from airflow_bda.emulator.runtime.jobs import Job, JobBook, JobOrder, lay_out, to_json
+from airflow_bda.emulator.runtime.job_records import Job, JobBook, JobOrder, lay_out, to_json
 from airflow_bda.emulator.runtime.workers import EventSender, WorkerPool
 from airflow_bda.service.arns import INVOCATION, Arn
 from airflow_bda.service.model import SERVICE, UPGRADE, botocore_version, service_model

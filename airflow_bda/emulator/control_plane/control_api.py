@@ -22,9 +22,9 @@ from airflow_bda.emulator.control_plane.libraries import CONTROL_SERVICE, Librar
 from airflow_bda.emulator.control_plane.projects import Projects
 from airflow_bda.emulator.control_plane.resources import Resources
 from airflow_bda.emulator.core.answering import Answer, ApiResponse, Call, RateLimiter, model_of
-from airflow_bda.emulator.core.errors import ApiError, refuse_unless_allowed
+from airflow_bda.emulator.core.api_errors import ApiError, refuse_unless_allowed
+from airflow_bda.emulator.core.emulator import EMULATOR
 from airflow_bda.emulator.core.registration import CONTROL_URL_BASES, bda_regions
-from airflow_bda.emulator.core.state import EMULATOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
