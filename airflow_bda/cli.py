@@ -42,7 +42,7 @@ COMMANDS = (
     Command("batch", "airflow_bda.commands.batch", "start a job for every document under a prefix"),
     Command("status", "airflow_bda.commands.jobs", "show how a job stands"),
     Command("results", "airflow_bda.commands.jobs", "show what a job found"),
-    Command("report", "airflow_bda.commands.report", "show what jobs found as one HTML page"),
+    Command("report", "airflow_bda.commands.jobs", "show what jobs found as one HTML page"),
     Command("project", "airflow_bda.commands.project", "make projects and blueprints follow files"),
     Command("doctor", "airflow_bda.commands.permissions", "find what would make jobs fail, before the first of them"),
     Command("policy", "airflow_bda.commands.permissions", "print the policies that let jobs run, filled in"),

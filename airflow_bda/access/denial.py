@@ -18,9 +18,8 @@ from botocore.exceptions import ClientError
 
 from airflow_bda.access.permissions import caller_permissions, output_objects
 from airflow_bda.access.workload import with_keys_of_buckets, workload_of
-from airflow_bda.service.arns import Arn
+from airflow_bda.service.arns import ANY_REGION, Arn
 from airflow_bda.service.aws_errors import Refusal, answer_or_refusal, error_code
-from airflow_bda.service.profiles import ANY_REGION
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:

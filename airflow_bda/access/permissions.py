@@ -11,8 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_bda.service.arns import BLUEPRINT, INVOCATION, PROJECT, Arn
-from airflow_bda.service.profiles import ANY_REGION
+from airflow_bda.service.arns import ANY_REGION, BLUEPRINT, INVOCATION, PROJECT, Arn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

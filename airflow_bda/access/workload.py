@@ -6,15 +6,17 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.service.arns import PROFILE, Arn, partition_of
-from airflow_bda.service.aws_errors import Refusal, answer_or_refusal
-from airflow_bda.service.profiles import (
+from airflow_bda.service.arns import (
     ANY_REGION,
+    PROFILE,
     PROFILE_OF_REGION,
+    Arn,
     UnknownRegionError,
     derive_profile_arn,
+    partition_of,
     routed_profile_arns,
 )
+from airflow_bda.service.aws_errors import Refusal, answer_or_refusal
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:

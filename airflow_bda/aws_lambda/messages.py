@@ -18,7 +18,7 @@ from urllib.parse import unquote_plus
 from botocore.exceptions import ClientError
 
 from airflow_bda.aws_lambda.allow_lists import NotAllowedError
-from airflow_bda.service.arns import check_invocation_arn
+from airflow_bda.service.arns import UnknownRegionError, check_invocation_arn, derive_profile_arn
 from airflow_bda.service.aws_errors import Failure, call_error, classify
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.json_reading import mapping, mappings, text
@@ -32,7 +32,6 @@ from airflow_bda.service.lambda_interface import (
     OK,
     TOO_MANY_REQUESTS,
 )
-from airflow_bda.service.profiles import UnknownRegionError, derive_profile_arn
 from airflow_bda.service.request.request import build_request, request_warnings
 from airflow_bda.service.s3 import S3Uri
 from airflow_bda.service.safe_values import safe_text, safe_value

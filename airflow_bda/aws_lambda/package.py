@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from airflow_bda.archive import build_zip
 from airflow_bda.aws_lambda.template import build_template
 from airflow_bda.aws_lambda.template_parts import HANDLER, JOB_EVENTS_HANDLER
-from airflow_bda.service.profiles import UnknownRegionError
+from airflow_bda.service.arns import UnknownRegionError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

@@ -31,7 +31,7 @@ from airflow_bda.aws_lambda.template_parts import (
     text,
     texts,
 )
-from airflow_bda.service.profiles import routed_profile_arns
+from airflow_bda.service.arns import routed_profile_arns
 from airflow_bda.service.s3 import S3Uri
 
 Template: TypeAlias = dict[str, Any]

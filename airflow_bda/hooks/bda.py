@@ -22,10 +22,10 @@ from airflow_bda.hooks import metrics
 from airflow_bda.hooks.connection import AsyncAwsHook
 from airflow_bda.hooks.results import read_result, read_result_async
 from airflow_bda.hooks.settings import deadline_after, in_seconds, seconds_of, wait_limits
+from airflow_bda.service.arns import PROFILE_OF_REGION, UnknownRegionError, derive_profile_arn
 from airflow_bda.service.aws_errors import CALL_FAILURES, Failure, call_error, classify, reading_answers
 from airflow_bda.service.errors import BdaError, BdaRequestError
 from airflow_bda.service.model import CONTROL_SERVICE, GET_STATUS, INVOKE, SERVICE
-from airflow_bda.service.profiles import PROFILE_OF_REGION, UnknownRegionError, derive_profile_arn
 from airflow_bda.service.statuses import JobOutcome, JobState, UnexpectedAnswerError
 
 if TYPE_CHECKING:

@@ -83,7 +83,7 @@ def errors() -> str:
 
 def profiles() -> str:
     """Give the table of the regions and their profiles."""
-    from airflow_bda.service.profiles import DESTINATIONS_OF_REGION, PROFILE_OF_REGION
+    from airflow_bda.service.arns import DESTINATIONS_OF_REGION, PROFILE_OF_REGION
 
     rows = [
         (f"`{region}`", f"`{profile}`", ", ".join(DESTINATIONS_OF_REGION[region]).replace("*", "any commercial region"))

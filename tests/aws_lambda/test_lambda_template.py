@@ -15,7 +15,7 @@ from packaging.version import Version
 from airflow_bda.access.permissions import caller_permissions
 from airflow_bda.access.workload import plan_workload
 from airflow_bda.aws_lambda.template import build_template
-from airflow_bda.service.profiles import DESTINATIONS_OF_REGION, UnknownRegionError
+from airflow_bda.service.arns import DESTINATIONS_OF_REGION, UnknownRegionError
 
 PROJECT = "arn:aws:bedrock:us-east-1:123456789012:data-automation-project/0123456789ab"
 BLUEPRINT = "arn:aws:bedrock:us-east-1:123456789012:blueprint/0123456789ab"

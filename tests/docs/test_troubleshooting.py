@@ -16,9 +16,9 @@ from airflow_bda.cli import main
 from airflow_bda.exceptions import BdaError
 from airflow_bda.hooks import BdaHook
 from airflow_bda.operators.bda_lambda import _unhandled_error
+from airflow_bda.service.arns import derive_profile_arn
 from airflow_bda.service.lambda_interface import Answer
 from airflow_bda.service.model import INVOKE, Rule, validate
-from airflow_bda.service.profiles import derive_profile_arn
 from airflow_bda.service.request.request import build_request, request_warnings
 from airflow_bda.triggers import BdaJobEventTrigger, BdaStatusTrigger, bda_events
 

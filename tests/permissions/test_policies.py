@@ -17,8 +17,7 @@ from airflow_bda.access.policies import (
 )
 from airflow_bda.access.workload import plan_workload
 from airflow_bda.cli import main
-from airflow_bda.service.arns import partition_of
-from airflow_bda.service.profiles import DESTINATIONS_OF_REGION, PROFILE_OF_REGION
+from airflow_bda.service.arns import DESTINATIONS_OF_REGION, PROFILE_OF_REGION, partition_of
 
 ACCOUNT = "123456789012"
 PLACES = {"input_uri": "s3://in/docs/a.pdf", "output_uri": "s3://out/results/", "account": ACCOUNT}

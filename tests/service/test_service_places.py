@@ -1,4 +1,6 @@
-"""ARNs, S3 URIs, profiles and formats: what is taken apart comes together again, what is none says so."""
+"""ARNs, S3 URIs, profiles and formats: what is parsed comes together again, what is none says so."""
+
+from __future__ import annotations
 
 import pickle
 
@@ -6,10 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_bda.service.arns import PROFILE, Arn
+from airflow_bda.service.arns import (
+    ANY_REGION,
+    DESTINATIONS_OF_REGION,
+    PROFILE,
+    PROFILE_OF_REGION,
+    Arn,
+    UnknownRegionError,
+    derive_profile_arn,
+    routed_profile_arns,
+)
 from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality, extension, is_known_format
 from airflow_bda.service.model import validate
-from airflow_bda.service.profiles import PROFILE_OF_REGION, UnknownRegionError, derive_profile_arn
 from airflow_bda.service.s3 import S3Uri
 
 INVOCATION_ARN = (
@@ -140,3 +150,21 @@ class TestFormats:
 
     def test_a_modality_prints_as_the_services_word(self):
         assert f"{Modality.AUDIO}" == "AUDIO"
+
+
+def test_both_tables_hold_the_same_regions():
+    assert set(DESTINATIONS_OF_REGION) == set(PROFILE_OF_REGION)
+
+
+@pytest.mark.parametrize("region", sorted(PROFILE_OF_REGION))
+def test_a_call_may_stay_where_it_is_made(region):
+    """What a policy allows by this table always covers the profile that the call itself names."""
+    own = derive_profile_arn(region=region, account="123456789012")
+    routed = routed_profile_arns(region=region, account="123456789012")
+
+    assert own in routed or own.replace(f":{region}:", f":{ANY_REGION}:") in routed
+
+
+def test_profiles_of_an_unknown_region_are_not_guessed():
+    with pytest.raises(UnknownRegionError, match="Known: ap-northeast-1"):
+        routed_profile_arns(region="mars-north-1", account="123456789012")

@@ -34,8 +34,8 @@ from airflow_bda.engine.batch.session import (
     run_or_follow,
 )
 from airflow_bda.engine.batch.session import run_round as run_in_worker
+from airflow_bda.service.arns import derive_profile_arn
 from airflow_bda.service.errors import BdaError
-from airflow_bda.service.profiles import derive_profile_arn
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from airflow_bda.service.profiles import derive_profile_arn
+from airflow_bda.service.arns import derive_profile_arn
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:

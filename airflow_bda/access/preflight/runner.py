@@ -26,10 +26,10 @@ from airflow_bda.access.preflight.account import (
     check_quotas,
 )
 from airflow_bda.access.preflight.findings import Report, Scene, fault, hint, ok
+from airflow_bda.service.arns import PROFILE_OF_REGION, derive_profile_arn
 from airflow_bda.service.aws_errors import Failure, Refusal, answer_or_refusal
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.model import INVOKE, UPGRADE, botocore_version, service_model
-from airflow_bda.service.profiles import PROFILE_OF_REGION, derive_profile_arn
 from airflow_bda.service.request.request import build_request, request_warnings
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from airflow_bda.emulator.aws.iam_policies import Decision
 from airflow_bda.emulator.core import assumptions
 from airflow_bda.emulator.core.faults import FaultKind
-from airflow_bda.service.arns import PROFILE, Arn
+from airflow_bda.service.arns import PROFILE, PROFILE_OF_REGION, Arn
 from airflow_bda.service.model import Problem, Rule, shorten
-from airflow_bda.service.profiles import PROFILE_OF_REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

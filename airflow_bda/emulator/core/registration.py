@@ -117,7 +117,7 @@ def bda_regions() -> list[str]:
     from botocore.loaders import Loader
     from botocore.regions import EndpointResolver
 
-    from airflow_bda.service.profiles import PROFILE_OF_REGION
+    from airflow_bda.service.arns import PROFILE_OF_REGION
 
     # Not by a session: one would fail where AWS_PROFILE names a profile that is not there.
     resolver = EndpointResolver(Loader().load_data("endpoints"))

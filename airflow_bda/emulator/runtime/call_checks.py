@@ -30,8 +30,7 @@ from airflow_bda.emulator.core import assumptions
 from airflow_bda.emulator.core.api_errors import access_denied, parse_arn, refuse_unless_allowed, validation_error
 from airflow_bda.emulator.core.emulator import REFUSE
 from airflow_bda.emulator.documents.contract import ProjectConfiguration
-from airflow_bda.service.arns import INVOCATION, PROFILE, PROJECT, Arn
-from airflow_bda.service.profiles import ANY_REGION, DESTINATIONS_OF_REGION
+from airflow_bda.service.arns import ANY_REGION, DESTINATIONS_OF_REGION, INVOCATION, PROFILE, PROJECT, Arn
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:

@@ -21,9 +21,8 @@ from airflow_bda.service.arguments import (
     root,
     texts_in,
 )
-from airflow_bda.service.arns import BLUEPRINT, PROFILE, PROJECT, Arn
+from airflow_bda.service.arns import BLUEPRINT, PROFILE, PROFILE_OF_REGION, PROJECT, Arn
 from airflow_bda.service.model import INVOKE, Problem, Rule, input_shape, matches, shorten, validate
-from airflow_bda.service.profiles import PROFILE_OF_REGION
 from airflow_bda.service.s3 import SCHEME, S3Uri
 
 # The shortest segment is 5 minutes long, whatever the bounds of its two ends:
