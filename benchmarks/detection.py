@@ -21,8 +21,7 @@ from statistics import mean
 from rich.console import Console
 from rich.table import Table
 
-from airflow_bda.engine.waiter import StatusConnection, Wait, WaitLimits
-from airflow_bda.engine.waiting import wait_for_job
+from airflow_bda.engine.waiting import StatusConnection, Wait, WaitLimits, wait_for_job
 from airflow_bda.hooks import settings as shipped
 from airflow_bda.service.statuses import JobState
 

@@ -14,7 +14,7 @@ from airflow_bda.service.safe_values import safe_logger
 
 if TYPE_CHECKING:
     from airflow_bda.engine.poller import Poller
-    from airflow_bda.engine.waiter import StatusSource, Waiter
+    from airflow_bda.engine.waiting import StatusSource, Waiter
 
 _OPENING_SECONDS = 120.0
 _CLOSING_SECONDS = 10.0

@@ -23,7 +23,7 @@ from airflow_bda.engine.tasks import error_of, start_apart, start_within
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from airflow_bda.engine.waiter import Waiter
+    from airflow_bda.engine.waiting import Waiter
     from airflow_bda.service.statuses import JobState
 
 # botocore's pool holds 10 connections unless told otherwise; more requests would only queue inside the client.

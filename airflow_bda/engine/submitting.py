@@ -15,7 +15,7 @@ from botocore import exceptions as botocore_exceptions
 
 from airflow_bda.engine.pacing import full_jitter
 from airflow_bda.engine.tasks import run_to_the_end
-from airflow_bda.engine.waiter import utc_now
+from airflow_bda.engine.waiting import utc_now
 from airflow_bda.service.aws_errors import call_error, classify
 from airflow_bda.service.errors import BdaError, BdaTimeoutError
 from airflow_bda.service.model import INVOKE

@@ -1,6 +1,8 @@
 """
 Wait for an invocation to end: one client and one rate-limited poller for all waits of one identity on one event loop.
 
+A `Wait` says what is asked for, a `StatusConnection` where to ask, and a `Waiter` keeps what was seen so far.
+
 Waiting never fails a healthy job. Throttling, faults of the service or the network and expired credentials are waited
 out until the deadline, and logged when they begin and end. docs/decisions/0001-sharing-a-client.md says why sharing a
 client is safe here.
@@ -9,19 +11,242 @@ client is safe here.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from airflow_bda.engine.pacing import full_jitter
+from airflow_bda.engine.judging import Sightings
+from airflow_bda.engine.pacing import AdaptiveSchedule, FixedSchedule, full_jitter
 from airflow_bda.engine.poller import Poller
 from airflow_bda.engine.tasks import run_to_the_end
-from airflow_bda.engine.waiter import IdentityChangedError, Waiter
+from airflow_bda.service.safe_values import safe_logger
+from airflow_bda.service.statuses import JobOutcome
 
 if TYPE_CHECKING:
-    from airflow_bda.engine.waiter import Wait
-    from airflow_bda.service.statuses import JobOutcome
+    from airflow_bda.engine.pacing import PollSchedule
+    from airflow_bda.service.errors import BdaError
+    from airflow_bda.service.statuses import JobState
+
+# A wait whose deadline passed before it began (a triggerer was down) still looks once: the job may long have ended.
+# Many such waits may come at once, and share the pace.
+_LATE_SECONDS = 300.0
+
+_log = safe_logger(__name__)
+
+
+class StatusSource(Protocol):
+    """One authenticated client that asks for statuses."""
+
+    @property
+    def identity(self) -> str:
+        """
+        Whom this source asks as: the digest of the connection as it was when the source was opened.
+
+        It must be made from the very settings that the client was made from. A source whose identity is not the one
+        that its poller serves is closed unused, and the waits move on (see :mod:`airflow_bda.engine.waiting`).
+        """
+
+    async def get_status(self, invocation_arn: str) -> JobState:
+        """
+        Ask once.
+
+        :raises Exception: as botocore does; :func:`airflow_bda.service.aws_errors.classify` tells what it means.
+        """
+
+    async def close(self) -> None:
+        """Close the client. Called once, after the last call has ended."""
+
+
+OpenSource = Callable[[], Awaitable[StatusSource]]
+ResolveIdentity = Callable[[], Awaitable[str]]
+
+
+@dataclass(frozen=True)
+class StatusConnection:
+    """
+    How the service is reached.
+
+    :param identity: a digest of the fully resolved connection. Waits of equal identity share a client.
+    :param open_source: opens that client; called again when its credentials have failed. Must not block the loop.
+    :param resolve_identity: looks *identity* up again. With it, a changed connection is noticed and followed.
+    """
+
+    identity: str
+    open_source: OpenSource
+    resolve_identity: ResolveIdentity | None = None
+
+
+@dataclass(frozen=True)
+class WaitLimits:
+    """
+    What the platform allows.
+
+    :param max_requests_per_second: for all waits of one identity on one event loop together.
+    :param min_poll_interval: the shortest pause between two polls of one invocation, in seconds.
+    :param max_poll_interval: the longest, in seconds.
+    """
+
+    max_requests_per_second: float
+    min_poll_interval: float
+    max_poll_interval: float
+
+
+def utc_now() -> datetime:
+    """Return the wall clock's time, for deadlines; pauses go by the event loop's clock."""
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """
+    One invocation to wait for, and all that decides how.
+
+    :param deadline: when to give up, timezone-aware. One that has passed already allows one more look.
+    :param connection: how the service is reached.
+    :param limits: what the platform allows.
+    :param poll_interval: seconds between polls; None lets the pause grow with the job's age.
+    :param submitted_at: when the job was submitted, if known: its age sets the pauses, and the grace for a job that
+        cannot be found yet.
+    :param has_worked: whether the connection is known to have worked, in this process or another. Then an endpoint that
+        cannot be reached, or credentials that are refused, do not end the wait early.
+    :param on_change: logs one line; called on the loop, in the context of the caller.
+    :param wall_clock: tells the time that *deadline* is compared with.
+    """
+
+    invocation_arn: str
+    deadline: datetime
+    connection: StatusConnection
+    limits: WaitLimits
+    poll_interval: float | None = None
+    submitted_at: datetime | None = None
+    has_worked: bool = False
+    on_change: Callable[[str], None] | None = None
+    wall_clock: Callable[[], datetime] = utc_now
+
+    def schedule(self) -> PollSchedule:
+        """Return the rule for the pauses between polls."""
+        if self.poll_interval is not None:
+            return FixedSchedule(self.poll_interval)
+        return AdaptiveSchedule(floor=self.limits.min_poll_interval, ceiling=self.limits.max_poll_interval)
+
+
+class IdentityChangedError(Exception):
+    """The connection of a wait has another identity now; never leaves the engine."""
+
+    def __init__(self, identity: str) -> None:
+        super().__init__(identity)
+        self.identity = identity
+
+
+@dataclass(eq=False)
+class Waiter:
+    """One wait under way, whichever poller serves it: how old its job is, and what it has seen."""
+
+    wait: Wait
+
+    outcome: asyncio.Future[JobOutcome] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.schedule = self.wait.schedule()
+        # Airflow tells triggers' log lines apart by context variables: a line must be written in its wait's own.
+        self.context = contextvars.copy_context()
+        self.outcome = self._loop.create_future()
+        self.seen = Sightings(self.wait.invocation_arn, self._tell, worked_before=self.wait.has_worked)
+        self._born_at = self._loop.time()
+        self._late_until = self._born_at + (_LATE_SECONDS if self.seconds_left <= 0 else 0.0)
+        self._know_submitted_at(self.wait.submitted_at)
+
+    def _know_submitted_at(self, submitted_at: datetime | None) -> None:
+        """Count the job's age from its submission, where that is known; else it counts from the wait's start."""
+        if submitted_at is not None:
+            if submitted_at.tzinfo is None:
+                submitted_at = submitted_at.replace(tzinfo=timezone.utc)
+            age = max(0.0, (self.wait.wall_clock() - submitted_at).total_seconds())
+            self._born_at = self._loop.time() - age
+
+    @property
+    def invocation_arn(self) -> str:
+        """The job that is waited for."""
+        return self.wait.invocation_arn
+
+    @property
+    def age(self) -> float:
+        """How old the job is, in seconds."""
+        return self._loop.time() - self._born_at
+
+    @property
+    def seconds_left(self) -> float:
+        """How long it is until the deadline, in seconds; negative when it has passed."""
+        return (self.wait.deadline - self.wait.wall_clock()).total_seconds()
+
+    @property
+    def seconds_to_give_up(self) -> float:
+        """How long the wait may go on, in seconds: until its deadline, or a little more if that had passed already."""
+        return max(self.seconds_left, self._late_until - self._loop.time())
+
+    def join_anew(self) -> None:
+        """Get ready to be served, also by another poller than before."""
+        self.outcome = self._loop.create_future()
+
+    async def identity_now(self, otherwise: str) -> str:
+        """
+        Look up the identity of the connection.
+
+        :param otherwise: what to return when that cannot be told.
+        """
+        resolve = self.wait.connection.resolve_identity
+        if resolve is None:
+            return otherwise
+        try:
+            return await resolve()
+        except Exception:  # noqa: BLE001  a secrets backend may raise anything
+            _log.warning("The connection could not be looked up again; it is taken to be unchanged.", exc_info=True)
+            return otherwise
+
+    def saw(self, state: JobState, *, is_calm: bool) -> None:
+        """Take note of an answer; end the wait when it is the last one."""
+        if self.seen.state is None:
+            self._know_submitted_at(state.submitted_at)
+        self.seen.saw(state, is_calm=is_calm)
+        if state.status.is_terminal:
+            self._end(JobOutcome.of_state(state))
+        elif self.seconds_left <= 0:
+            self.time_out()
+
+    def time_out(self) -> None:
+        """End the wait at its deadline."""
+        self._end(
+            JobOutcome.of_timeout(
+                self.invocation_arn,
+                deadline=self.wait.deadline,
+                last_state=self.seen.state,
+                last_failure=self.seen.last_failure,
+            )
+        )
+
+    def fail(self, error: BdaError) -> None:
+        """End the wait with an error."""
+        self._end(JobOutcome(self.invocation_arn, error=error, state=self.seen.state))
+
+    def send_away(self, identity: str) -> None:
+        """Leave the poller: the connection stands for another identity now."""
+        if not self.outcome.done():
+            self.outcome.set_exception(IdentityChangedError(identity))
+
+    def _end(self, outcome: JobOutcome) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+    def _tell(self, line: str) -> None:
+        if self.wait.on_change is not None:
+            self._loop.call_soon(self.wait.on_change, line, context=self.context)
+
 
 # The loop's clock stands still while a machine sleeps, and deadlines are on the wall clock: look at it now and then.
 _CLOCK_CHECK_SECONDS = 60.0

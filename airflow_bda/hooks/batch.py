@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from airflow_bda.engine.batch.documents import Document
 from airflow_bda.engine.batch.store import UPLOAD_PART_BYTES, ConflictError, patiently
 from airflow_bda.engine.tasks import call_in_thread
-from airflow_bda.engine.waiter import StatusConnection
+from airflow_bda.engine.waiting import StatusConnection
 from airflow_bda.hooks.bda import HookStatusSource
 from airflow_bda.hooks.settings import wait_limits
 from airflow_bda.service.aws_errors import Failure, classify, error_code, reading_answers
@@ -25,7 +25,7 @@ from airflow_bda.service.statuses import UnexpectedAnswerError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from airflow_bda.engine.waiter import WaitLimits
+    from airflow_bda.engine.waiting import WaitLimits
     from airflow_bda.hooks.bda import BdaHook
     from airflow_bda.service.errors import BdaError
     from airflow_bda.service.request.request import InvocationRequest

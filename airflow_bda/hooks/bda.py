@@ -16,8 +16,7 @@ from airflow_bda._compat import allow_in_xcoms
 from airflow_bda.access.denial import explain_denial
 from airflow_bda.engine.submitting import submit_in_this_thread
 from airflow_bda.engine.tasks import call_in_thread
-from airflow_bda.engine.waiter import StatusConnection, Wait
-from airflow_bda.engine.waiting import wait_for_job, wait_in_this_thread
+from airflow_bda.engine.waiting import StatusConnection, Wait, wait_for_job, wait_in_this_thread
 from airflow_bda.hooks import metrics
 from airflow_bda.hooks.connection import AsyncAwsHook
 from airflow_bda.hooks.results import read_result, read_result_async

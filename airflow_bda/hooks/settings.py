@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_bda._compat import conf
-from airflow_bda.engine.waiter import WaitLimits
+from airflow_bda.engine.waiting import WaitLimits
 from airflow_bda.service.errors import BdaRequestError
 
 SECTION = "bda"

@@ -16,7 +16,7 @@ from airflow_bda._compat import (
     conf,
     first_poke_at,
 )
-from airflow_bda.engine.looking import Looker
+from airflow_bda.engine.judging import Looker
 from airflow_bda.exceptions import BdaError, as_sensor_error
 from airflow_bda.hooks import metrics
 from airflow_bda.hooks.bda import BdaHook
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_bda.engine.looking import Ask
+    from airflow_bda.engine.judging import Ask
     from airflow_bda.service.statuses import JobState
 
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from simulated_time import EPOCH, wall_clock
 
-from airflow_bda.engine.waiter import StatusConnection, Wait, WaitLimits
-from airflow_bda.engine.waiting import wait_for_job
+from airflow_bda.engine.waiting import StatusConnection, Wait, WaitLimits, wait_for_job
 from airflow_bda.service.statuses import JobState
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from botocore.exceptions import EndpointConnectionError
 from pretended_service import Service
 from simulated_time import EPOCH, simulated, wall_clock
 
-from airflow_bda.engine.waiter import WaitLimits
+from airflow_bda.engine.waiting import WaitLimits
 
 
 def loop_time() -> float:

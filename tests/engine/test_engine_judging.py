@@ -6,9 +6,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from pretended_service import ARN, refusal
 
-from airflow_bda.engine import looking
-from airflow_bda.engine.judging import Known, Verdict, judge
-from airflow_bda.engine.looking import Looker
+from airflow_bda.engine import judging
+from airflow_bda.engine.judging import Known, Looker, Verdict, judge
 from airflow_bda.service.errors import BdaConnectionError, BdaPermissionError, BdaRequestError
 from airflow_bda.service.statuses import JobState, UnexpectedAnswerError
 
@@ -87,8 +86,8 @@ class Client:
 def slept(monkeypatch):
     """Let time pass by sleeping alone; gives how long in all."""
     seconds = [0.0]
-    monkeypatch.setattr(looking.time, "sleep", lambda pause: seconds.__setitem__(0, seconds[0] + pause))
-    monkeypatch.setattr(looking.time, "monotonic", lambda: 1000.0 + seconds[0])
+    monkeypatch.setattr(judging.time, "sleep", lambda pause: seconds.__setitem__(0, seconds[0] + pause))
+    monkeypatch.setattr(judging.time, "monotonic", lambda: 1000.0 + seconds[0])
     return seconds
 
 

@@ -12,8 +12,7 @@ from botocore.config import Config
 from pretended_service import ARN
 
 from airflow_bda.engine import poller
-from airflow_bda.engine.waiter import StatusConnection, Wait, WaitLimits, utc_now
-from airflow_bda.engine.waiting import wait_for_job
+from airflow_bda.engine.waiting import StatusConnection, Wait, WaitLimits, utc_now, wait_for_job
 from airflow_bda.service.statuses import JobState
 
 QUICK = WaitLimits(max_requests_per_second=1000.0, min_poll_interval=0.01, max_poll_interval=0.05)

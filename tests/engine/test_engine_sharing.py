@@ -14,8 +14,7 @@ from pretended_service import ARN, FAST, Service, refusal
 from simulated_time import EPOCH, SimulatedLoop, simulated
 
 from airflow_bda.engine import waiting
-from airflow_bda.engine.waiter import StatusConnection, Wait
-from airflow_bda.engine.waiting import wait_for_job, wait_in_this_thread
+from airflow_bda.engine.waiting import StatusConnection, Wait, wait_for_job, wait_in_this_thread
 
 
 def loop_time() -> float:

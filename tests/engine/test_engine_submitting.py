@@ -12,7 +12,7 @@ from pretended_service import ARN, refusal
 from simulated_time import EPOCH, simulated, wall_clock
 
 from airflow_bda.engine.submitting import submit, submit_in_this_thread
-from airflow_bda.engine.waiter import utc_now
+from airflow_bda.engine.waiting import utc_now
 from airflow_bda.service.errors import (
     BdaConnectionError,
     BdaError,

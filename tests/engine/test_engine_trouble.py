@@ -15,7 +15,7 @@ from pretended_service import ARN, FAST, Service, refusal
 from simulated_time import EPOCH, simulated
 
 from airflow_bda.engine.pacing import uniform
-from airflow_bda.engine.waiter import WaitLimits
+from airflow_bda.engine.waiting import WaitLimits
 from airflow_bda.service.errors import BdaConnectionError, BdaError, BdaPermissionError, BdaRequestError
 
 UNREACHABLE = EndpointConnectionError(endpoint_url="https://nowhere")

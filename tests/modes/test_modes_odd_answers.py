@@ -85,7 +85,7 @@ def serve(monkeypatch):
 
     monkeypatch.setattr("airflow_bda.engine.poller._RETRY_FIRST_SECONDS", 0.05)
     monkeypatch.setattr("airflow_bda.engine.client._REOPEN_FIRST_SECONDS", 0.05)
-    monkeypatch.setattr("airflow_bda.engine.looking._PAUSE_FIRST_SECONDS", 0.05)
+    monkeypatch.setattr("airflow_bda.engine.judging._PAUSE_FIRST_SECONDS", 0.05)
     yield serve
     for server in servers:
         server.shutdown()

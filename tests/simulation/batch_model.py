@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 
 from airflow_bda.engine.batch.documents import Document
 from airflow_bda.engine.batch.store import ConflictError
-from airflow_bda.engine.waiter import StatusConnection, WaitLimits
+from airflow_bda.engine.waiting import StatusConnection, WaitLimits
 from airflow_bda.service.aws_errors import call_error
 from airflow_bda.service.statuses import JobState
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_bda.engine.pacing import AdaptiveSchedule, uniform
-from airflow_bda.engine.waiter import Wait
+from airflow_bda.engine.waiting import Wait
 
 if TYPE_CHECKING:
     from airflow_bda.engine.pacing import PollSchedule
-    from airflow_bda.engine.waiter import WaitLimits
+    from airflow_bda.engine.waiting import WaitLimits
 
 _REMEMBERED = 64
 # Three of five jobs have ended at the first look; an earlier look would cost calls, a later one time.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_bda.engine.batch.ledger import Ledger
     from airflow_bda.engine.batch.store import Store
     from airflow_bda.engine.batch.throttle import Gate
-    from airflow_bda.engine.waiter import StatusConnection, WaitLimits
+    from airflow_bda.engine.waiting import StatusConnection, WaitLimits
     from airflow_bda.service.errors import BdaError
     from airflow_bda.service.request import InvocationRequest
 
