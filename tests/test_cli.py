@@ -257,3 +257,75 @@ def test_a_demo_without_its_libraries_says_how_to_install_them(library, tmp_path
     assert ended.returncode == 1
     assert "pip install 'airflow-provider-bda[local" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+ARN = "arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/11111111-2222-3333-4444-555555555555"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["invoke", "--input", "s3:/b/a.pdf", "--output", "s3://b/out"],
+            "argument --input: 's3:/b/a.pdf' is not a URI such as s3://bucket/folder/document.pdf",
+        ),
+        (["batch", "--input", "s3://b/", "--output", "out"], "argument --output: 'out' is not a URI such as"),
+        (["results", "nonsense"], "'nonsense' is neither a URI such as s3://bucket/results/<job id>/job_metadata.json"),
+        (["report", "nonsense"], "nor an invocation's ARN"),
+    ],
+)
+def test_what_is_no_uri_is_named_by_its_option_with_an_example(arguments, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_what_the_request_finds_wrong_is_named_by_its_option(bda_emulator, capsys):
+    assert main(["invoke", "--input", "s3://bda-in/{a}.pdf", "--output", "s3://bda-out/x", "--stage", "PROD"]) == 1
+
+    said = capsys.readouterr().err
+    assert "--input is 's3://bda-in/{a}.pdf'" in said
+    assert "--stage is 'PROD'" in said
+    assert "input_s3_uri is" not in said
+
+
+def test_without_a_region_it_says_where_one_can_be_set(bda_emulator, capsys, monkeypatch):
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+
+    assert main(["invoke", "--input", "s3://bda-in/a.pdf", "--output", "s3://bda-out/x"]) == 1
+
+    said = capsys.readouterr().err
+    assert "--region" in said
+    assert "AWS_DEFAULT_REGION" in said
+
+
+@pytest.mark.parametrize("command", ["status", "results", "report"])
+def test_a_region_that_is_not_the_jobs_is_named(bda_emulator, command, capsys):
+    assert main([command, ARN, "--region", "us-west-2"]) == 1
+
+    assert "The job is of the region us-east-1, and --region is us-west-2" in capsys.readouterr().err
+
+
+def test_jobs_of_several_regions_are_no_one_call(bda_emulator, capsys):
+    assert main(["results", ARN, ARN.replace("us-east-1", "eu-west-1")]) == 1
+
+    assert "several regions, eu-west-1, us-east-1" in capsys.readouterr().err
+
+
+def test_a_report_takes_the_arn_too(document, output, capsys, tmp_path):
+    assert main(["invoke", "--input", document, "--output", output, "--project", PROJECT, "--wait"]) == 0
+    arn, _ = capsys.readouterr().out.splitlines()
+    page = tmp_path / "report.html"
+
+    assert main(["report", arn, "-o", str(page)]) == 0
+    assert "scan.png" in page.read_text()
+
+
+def test_an_endpoint_that_refuses_is_named_before_it_is_tried_again(capsys):
+    assert main(["status", ARN, "--endpoint-url", "http://127.0.0.1:1"]) == 1
+
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.startswith("airflow-bda: nothing answers at http://127.0.0.1:1")

@@ -40,10 +40,21 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     batch = parser.add_argument_group("the batch")
     source = batch.add_mutually_exclusive_group(required=True)
-    source.add_argument("--input", dest="prefix", metavar="URI", help="every document under s3://bucket/prefix")
+    source.add_argument(
+        "--input",
+        dest="prefix",
+        type=connection.s3_uri,
+        metavar="URI",
+        help="every document under s3://bucket/prefix",
+    )
     source.add_argument("--list", metavar="FILE", help="a file with one s3://bucket/key a line; - reads standard input")
     batch.add_argument(
-        "--output", dest="output_s3_uri", required=True, metavar="URI", help="where results go, s3://bucket/prefix"
+        "--output",
+        dest="output_s3_uri",
+        type=connection.s3_uri,
+        required=True,
+        metavar="URI",
+        help="where results go, s3://bucket/prefix",
     )
     batch.add_argument("--pattern", metavar="GLOB", help="which of them: a glob of what follows the prefix")
     batch.add_argument("--max-in-flight", type=_count, default=100, metavar="N", help="jobs open at once (100)")

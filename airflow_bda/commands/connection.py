@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import socket
 import sys
@@ -20,6 +21,19 @@ if TYPE_CHECKING:
     from airflow_bda.hooks import BdaHook
 
 _SECONDS_TO_CONNECT = 1.5
+_OPTION_OF_ARGUMENT = {
+    "blueprints": "--blueprint",
+    "client_token": "--client-token",
+    "event_bridge_enabled": "--event-bridge",
+    "input_s3_uri": "--input",
+    "kms_key_id": "--kms-key-id",
+    "output_s3_uri": "--output",
+    "profile_arn": "--profile-arn",
+    "project_arn": "--project",
+    "project_stage": "--stage",
+    "region_name": "--region",
+    "tags": "--tag",
+}
 # Each comes before what --profile or --endpoint-url says, if it is left where it is.
 _BEFORE_A_PROFILE = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _BEFORE_AN_ENDPOINT = ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_ENDPOINT_URL_")
@@ -50,10 +64,19 @@ def hook_of(args: Namespace) -> Iterator[BdaHook]:
             # Airflow makes a home where there is none; who uses no connection need not have one.
             os.environ["AIRFLOW_HOME"] = stack.enter_context(TemporaryDirectory(prefix="airflow-bda-"))
         from airflow_bda.hooks import BdaHook
+        from airflow_bda.service.errors import BdaRequestError
 
         if args.conn_id is not None:
             _check_connection(args.conn_id)
-        yield BdaHook(aws_conn_id=args.conn_id, region_name=args.region)
+        try:
+            yield BdaHook(aws_conn_id=args.conn_id, region_name=args.region)
+        except BdaRequestError as error:
+            raise error.about(problems=tuple(map(_by_its_option, error.problems))) from error.__cause__
+
+
+def _by_its_option(problem: str) -> str:
+    """Name an option as it is typed, where a problem names the argument that it becomes."""
+    return re.sub(r"^\w+", lambda name: _OPTION_OF_ARGUMENT.get(name[0], name[0]), problem)
 
 
 def _check_connection(conn_id: str) -> None:
@@ -108,6 +131,30 @@ def _lead(args: Namespace) -> None:
 def _forget(prefixes: tuple[str, ...]) -> None:
     for name in [name for name in os.environ if name.startswith(prefixes)]:
         del os.environ[name]
+
+
+def s3_uri(text: str) -> str:
+    """
+    Read an argument that is a place in S3; what a key may hold is for the request's own checks.
+
+    :raises ArgumentTypeError: shows an example.
+    """
+    if not re.match(r"s3://[^/]", text):
+        raise ArgumentTypeError(f"{text!r} is not a URI such as s3://bucket/folder/document.pdf")
+    return text
+
+
+def job(text: str) -> str:
+    """
+    Read an argument that is a job: the URI of its results, or its ARN.
+
+    :raises ArgumentTypeError: shows an example of both.
+    """
+    if not text.startswith(("s3://", "arn:")):
+        raise ArgumentTypeError(
+            f"{text!r} is neither a URI such as s3://bucket/results/<job id>/job_metadata.json nor an invocation's ARN"
+        )
+    return text
 
 
 def pair(text: str) -> tuple[str, str]:

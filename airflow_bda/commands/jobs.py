@@ -20,6 +20,7 @@ from airflow_bda.tables import CSV, JSONL, PARQUET, open_table
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterable
 
     from airflow_bda.hooks import BdaHook
     from airflow_bda.report import ReportedJob
@@ -53,10 +54,20 @@ def add_invoke_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     request = parser.add_argument_group("the request")
     request.add_argument(
-        "--input", dest="input_s3_uri", required=True, metavar="URI", help="the document, s3://bucket/key"
+        "--input",
+        dest="input_s3_uri",
+        type=connection.s3_uri,
+        required=True,
+        metavar="URI",
+        help="the document, s3://bucket/key",
     )
     request.add_argument(
-        "--output", dest="output_s3_uri", required=True, metavar="URI", help="where results go, s3://bucket/prefix"
+        "--output",
+        dest="output_s3_uri",
+        type=connection.s3_uri,
+        required=True,
+        metavar="URI",
+        help="where results go, s3://bucket/prefix",
     )
     request.add_argument("--project", dest="project_arn", metavar="ARN", help="the data automation project")
     request.add_argument("--stage", dest="project_stage", metavar="STAGE", help="the project's: LIVE or DEVELOPMENT")
@@ -133,8 +144,7 @@ def run_status(args: Namespace) -> int:
     :return: 0, also for a job that failed: the question was answered.
     """
     check_invocation_arn(args.invocation_arn)
-    # The job can be asked for nowhere else.
-    args.region = args.region or region_of(args.invocation_arn)
+    take_region_of([args.invocation_arn], args)
     with connection.hook_of(args) as hook:
         state = hook.get_status(args.invocation_arn)
     # What is known of the job, with the status as the service writes it.
@@ -153,7 +163,11 @@ def run_status(args: Namespace) -> int:
 def add_results_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument(
-        "metadata_uris", metavar="URI", nargs="+", help="a job: its job_metadata.json, s3://..., or its invocation ARN"
+        "jobs",
+        type=connection.job,
+        metavar="JOB",
+        nargs="+",
+        help="a job: its job_metadata.json, s3://..., or its invocation ARN",
     )
     forms = parser.add_mutually_exclusive_group()
     forms.add_argument("--json", action="store_true", help="print JSON, a line for each segment: fields and text")
@@ -174,16 +188,14 @@ def run_results(args: Namespace) -> int:
     :raises BdaError: when a file cannot be read.
     """
     totals: Counter[str] = Counter()
-    # A job can be asked for in its own region only.
-    arns = [job for job in args.metadata_uris if job.startswith("arn:")]
-    args.region = args.region or (region_of(check_invocation_arn(arns[0])) if arns else None)
+    take_region_of(args.jobs, args)
     # The hook's context sends what is printed to standard error; rows go where it went before.
     out = sys.stdout
     with ExitStack() as stack:
         table = open_table(args.table, args.form, _file(args, stack, out)) if args.form else None
         hook = stack.enter_context(connection.hook_of(args))
-        for uri in args.metadata_uris:
-            result = hook.get_results(_metadata_uri(hook, uri))
+        for job in args.jobs:
+            result = hook.get_results(find_metadata_uri(hook, job))
             if table:
                 for row in result.rows(args.table):
                     table.write(row)
@@ -196,7 +208,26 @@ def run_results(args: Namespace) -> int:
     return 0
 
 
-def _metadata_uri(hook: BdaHook, job: str) -> str:
+def take_region_of(jobs: Iterable[str], args: Namespace) -> None:
+    """
+    Have the hook call the region of the jobs that are named by ARNs: they can be asked for nowhere else.
+
+    :raises BdaRequestError: where that is not one region, or ``--region`` is another.
+    """
+    regions = {str(region_of(check_invocation_arn(job))) for job in jobs if job.startswith("arn:")}
+    if len(regions) > 1:
+        raise BdaRequestError(f"The jobs are of several regions, {', '.join(sorted(regions))}: ask for one at a time.")
+    for region in regions:
+        if args.region not in {None, region}:
+            raise BdaRequestError(
+                f"The job is of the region {region}, and --region is {args.region}: a job can be asked for in its own "
+                "region only.",
+                remedy="Leave --region out.",
+            )
+        args.region = region
+
+
+def find_metadata_uri(hook: BdaHook, job: str) -> str:
     """
     Return where a job's results are.
 
@@ -243,16 +274,20 @@ _MOST_INPUT_BYTES = 500 * 1024 * 1024
 def add_report_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument(
-        "metadata_uris",
+        "jobs",
+        type=connection.job,
         nargs="+",
-        metavar="METADATA_URI",
-        help="s3://.../job_metadata.json, as `invoke --wait` prints it",
+        metavar="JOB",
+        help="a job: its job_metadata.json, s3://..., or its invocation ARN",
     )
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="(default: %(default)s)"
     )
     parser.add_argument(
-        "--compare", metavar="METADATA_URI", help="an earlier run on the same document, to compare with; one job only"
+        "--compare",
+        type=connection.job,
+        metavar="JOB",
+        help="an earlier run on the same document, to compare with; one job only",
     )
     parser.add_argument("--title", metavar="TEXT", help="the heading (default: the document's name)")
     parser.add_argument(
@@ -275,24 +310,25 @@ def run_report(args: Namespace) -> int:
     """
     from airflow_bda.report import write_report
 
-    if args.compare and len(args.metadata_uris) > 1:
-        sys.stderr.write("airflow-bda report: --compare takes one job; give one METADATA_URI\n")
+    if args.compare and len(args.jobs) > 1:
+        sys.stderr.write("airflow-bda report: --compare takes one job; give one JOB\n")
         return 2
+    take_region_of([*args.jobs, *filter(None, [args.compare])], args)
     with connection.hook_of(args) as hook:
-        jobs = (_reported(hook, uri, number, args) for number, uri in enumerate(args.metadata_uris, start=1))
+        jobs = (_reported(hook, job, number, args) for number, job in enumerate(args.jobs, start=1))
         write_report(args.output, jobs, title=args.title, sure=args.sure, low=args.low)
     sys.stdout.write(f"{args.output}\n")
     return 0
 
 
-def _reported(hook: BdaHook, uri: str, number: int, args: Namespace) -> ReportedJob:
+def _reported(hook: BdaHook, job: str, number: int, args: Namespace) -> ReportedJob:
     from airflow_bda.report import ReportedJob
 
-    sys.stderr.write(f"Reading {number} of {len(args.metadata_uris)}: {uri}\n")
+    sys.stderr.write(f"Reading {number} of {len(args.jobs)}: {job}\n")
     return ReportedJob(
-        hook.get_results(uri),
+        hook.get_results(find_metadata_uri(hook, job)),
         read_input=None if args.no_pictures else lambda source: _read_input(hook, source),
-        earlier=hook.get_results(args.compare) if args.compare else None,
+        earlier=hook.get_results(find_metadata_uri(hook, args.compare)) if args.compare else None,
         most_pages=args.most_pages,
     )
 

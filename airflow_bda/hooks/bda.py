@@ -169,7 +169,7 @@ class BdaHook(AsyncAwsHook):
         except NoRegionError:
             raise BdaRequestError(
                 "No AWS region is set.",
-                problems=["region_name: pass it, or set region_name in the connection's extra."],
+                problems=["region_name: pass it, or set it in the connection's extra or as AWS_DEFAULT_REGION."],
             ) from None
         except BotoCoreError as error:
             raise call_error(error, operation="Making a client") from error
