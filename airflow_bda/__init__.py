@@ -76,6 +76,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_bda.operators.bda_lambda",
                     "airflow_bda.operators.bda_preflight",
                     "airflow_bda.operators.bda_results",
+                    "airflow_bda.operators.bda_review",
                 ],
             }
         ],

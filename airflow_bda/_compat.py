@@ -79,6 +79,7 @@ __all__ = [
     "count",
     "facts_of_life",
     "first_poke_at",
+    "hitl_operator",
     "is_asset_alias",
     "loop_position",
     "make_asset",
@@ -91,6 +92,14 @@ __all__ = [
     "stats",
     "task_state_store",
 ]
+
+
+@cache
+def hitl_operator() -> Any | None:
+    """Return Airflow's operator that asks a person (human in the loop); None before Airflow 3.1, which has none."""
+    if _AIRFLOW < (3, 1):
+        return None
+    return import_module("airflow.providers.standard.operators.hitl").HITLOperator
 
 
 def safe_event(payload: Mapping[str, Any]) -> TriggerEvent:

@@ -1,5 +1,5 @@
 """
-Write results as tables: JSON Lines, CSV or Parquet files with the rows of ``segments`` and ``fields``.
+Results as tables, written and read: JSON Lines, CSV or Parquet files with the rows of ``segments`` and ``fields``.
 
 At most a few thousand rows are in memory at a time. Parquet needs pyarrow, which
 ``pip install 'airflow-provider-bda[parquet]'`` brings. :func:`athena_table` defines the table for Athena.
@@ -12,11 +12,12 @@ import io
 import json
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from airflow_bda.service import json_reading
 from airflow_bda.service.errors import BdaError
 from airflow_bda.service.results.rows import BOOLEAN, COLUMNS, NUMBER, TEXT, WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 JSONL, CSV, PARQUET = "jsonl", "csv", "parquet"
 _STORED_AS = {
@@ -25,6 +26,18 @@ _STORED_AS = {
 }
 # A group of rows is in memory at once, and is read at once later. Texts of whole documents make few rows large.
 _GROUP_ROWS, _GROUP_CHARACTERS = 2_000, 4_000_000
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise BdaError(
+            "Parquet needs pyarrow, which is not installed.",
+            remedy="Install airflow-provider-bda[parquet], or write JSON Lines.",
+        ) from error
+    return pa, pq
 
 
 class TableWriter(Protocol):
@@ -41,7 +54,7 @@ def open_table(table: str, format: str, file: IO[bytes]) -> TableWriter:  # noqa
     """
     Return a writer of rows.
 
-    :param table: ``segments`` or ``fields``.
+    :param table: ``segments``, ``fields`` or ``reviews``.
     :param format: ``jsonl``, ``csv`` or ``parquet``.
     :param file: a file that is open for writing bytes.
     :raises BdaError: for Parquet without pyarrow.
@@ -50,15 +63,35 @@ def open_table(table: str, format: str, file: IO[bytes]) -> TableWriter:  # noqa
     return writers[format](table, file)
 
 
+def read_table(format: str, file: IO[bytes]) -> Iterator[Mapping[str, Any]]:  # noqa: A002  as above
+    """
+    Go through the rows of a file that :func:`open_table` wrote.
+
+    :param format: ``jsonl`` or ``parquet``.
+    :param file: a file that is open for reading bytes.
+    :raises BdaError: for Parquet without pyarrow, and for a file that is none of it.
+    """
+    if format == JSONL:
+        for line in file:
+            yield json_reading.document(line, "the table")
+        return
+    pa, pq = _pyarrow()
+    try:
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=_GROUP_ROWS):
+            yield from batch.to_pylist()
+    except pa.ArrowException as error:
+        raise json_reading.malformed("the table", str(error)) from error
+
+
 def athena_table(table: str, *, output_s3_uri: str, format: str = JSONL, name: str | None = None) -> str:  # noqa: A002
     """
-    Return the statement that makes a table in Amazon Athena of what ``BdaResultsOperator`` writes.
+    Return the statement that makes an Athena table of what ``BdaResultsOperator`` or ``BdaReviewOperator`` writes.
 
     https://docs.aws.amazon.com/athena/latest/ug/create-table.html
 
     Partitions are found by their names (partition projection), so no day needs to be added.
 
-    :param table: ``segments`` or ``fields``.
+    :param table: ``segments``, ``fields`` or ``reviews``.
     :param output_s3_uri: the operator's *output_s3_uri*.
     :param format: ``jsonl`` or ``parquet``, as the operator writes.
     :param name: the table's name in Athena; ``bda_<table>`` by default.
@@ -109,14 +142,7 @@ class _Csv:
 
 class _Parquet:
     def __init__(self, table: str, file: IO[bytes]) -> None:
-        try:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-        except ImportError as error:
-            raise BdaError(
-                "Writing Parquet needs pyarrow, which is not installed.",
-                remedy="Install airflow-provider-bda[parquet], or write JSON Lines.",
-            ) from error
+        pa, pq = _pyarrow()
         types = {TEXT: pa.string(), WHOLE: pa.int64(), NUMBER: pa.float64(), BOOLEAN: pa.bool_()}
         self._schema = pa.schema([(column, types[kind]) for column, kind in COLUMNS[table].items()])
         self._batch_of = pa.RecordBatch.from_pylist

@@ -25,7 +25,7 @@ from rich.table import Table
 from typing_extensions import Self
 
 from airflow_bda.hooks.results import read_result, read_result_async
-from airflow_bda.service.results.rows import COLUMNS, rows_of_job
+from airflow_bda.service.results.rows import rows_of_job
 from airflow_bda.tables import open_table
 
 METADATA = "s3://b/out/job/job_metadata.json"
@@ -110,7 +110,7 @@ def measure_tables(arguments: argparse.Namespace) -> dict[str, float]:
     before, began, rows = peak_mb(), time.perf_counter(), 0
     with tempfile.TemporaryFile() as segments, tempfile.TemporaryFile() as fields:
         targets: dict[str, IO[bytes]] = {"segments": segments, "fields": fields}
-        tables = {table: open_table(table, "parquet", targets[table]) for table in COLUMNS}
+        tables = {table: open_table(table, "parquet", targets[table]) for table in targets}
         for _ in range(arguments.documents):
             for table, row in rows_of_job(read_result(files, METADATA)):
                 tables[table].write(row)

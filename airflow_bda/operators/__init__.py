@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from airflow_bda.operators.bda_lambda import BdaLambdaInvokeOperator
     from airflow_bda.operators.bda_preflight import BdaPreflightOperator
     from airflow_bda.operators.bda_results import BdaResultsOperator
+    from airflow_bda.operators.bda_review import BdaReviewOperator
 
 __all__ = [
     "BdaApplyProjectOperator",
@@ -20,6 +21,7 @@ __all__ = [
     "BdaLambdaInvokeOperator",
     "BdaPreflightOperator",
     "BdaResultsOperator",
+    "BdaReviewOperator",
 ]
 
 _MODULES = {
@@ -29,6 +31,7 @@ _MODULES = {
     "BdaLambdaInvokeOperator": "bda_lambda",
     "BdaPreflightOperator": "bda_preflight",
     "BdaResultsOperator": "bda_results",
+    "BdaReviewOperator": "bda_review",
 }
 
 

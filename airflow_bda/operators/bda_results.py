@@ -13,17 +13,16 @@ from tempfile import TemporaryFile
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from boto3.exceptions import Boto3Error
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from airflow_bda._compat import AwsBaseOperator, aws_template_fields
 from airflow_bda.exceptions import BdaRequestFailException, task_errors
 from airflow_bda.hooks.bda import BdaHook
 from airflow_bda.hooks.lineage import LineageMixin
+from airflow_bda.hooks.s3_files import download_file, upload_file
 from airflow_bda.hooks.task_arguments import TaskArguments, flag, list_of, number, one_of, optional_text, s3_uri
 from airflow_bda.service import json_reading
 from airflow_bda.service.arguments import as_text
-from airflow_bda.service.aws_errors import call_error
 from airflow_bda.service.results.metadata import NO_MATCH
 from airflow_bda.service.results.rows import FIELDS, SEGMENTS, rows_of_job
 from airflow_bda.service.s3 import S3Uri
@@ -41,8 +40,6 @@ _ON_NO_MATCH = ("warn", "fail", "ignore")
 # Jobs that are fetched ahead while rows are written. Each has a few megabytes in memory, the rest on disk.
 _AHEAD = 4
 _MOST_NAMED = 10
-_READ_REMEDY = "Check the URI, and that the connection may s3:GetObject there."
-_WRITE_REMEDY = "Check output_s3_uri, and that the connection may s3:PutObject there (and kms:GenerateDataKey)."
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=-]+")
 
 
@@ -269,8 +266,7 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
         without = 0
         # A copy on disk: the connection would be cut while the jobs' files are read.
         with TemporaryFile(prefix="bda-batch-") as rows:
-            self._download(results_uri, rows)
-            rows.seek(0)
+            download_file(self.hook.s3, results_uri, rows)
             for line in rows:
                 row = json_reading.document(line, results_uri)
                 if output := json_reading.text(row, "output"):
@@ -282,30 +278,18 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
 
     def _results_of_manifest(self, uri: str) -> str:
         with TemporaryFile(prefix="bda-batch-") as manifest:
-            self._download(uri, manifest)
-            manifest.seek(0)
+            download_file(self.hook.s3, uri, manifest)
             results_uri = json_reading.text(json_reading.document(manifest.read(), uri), "results_uri")
         if results_uri is None:
             raise json_reading.malformed(uri, "it has no results_uri, so it is no manifest of a batch")
         return results_uri
-
-    def _download(self, uri: str, file: Any) -> None:
-        place = S3Uri.parse(uri)
-        try:
-            self.hook.s3.download_fileobj(place.bucket, place.key, file)
-        except (ClientError, BotoCoreError, Boto3Error) as error:
-            raise call_error(error, operation=f"Reading {uri}", remedy=_READ_REMEDY) from error
 
     def _put(self, file: Any, table: str, partition: str, name: str) -> str:
         """Upload a table, and remove the file that an earlier try wrote in another format."""
         place = S3Uri.parse(self.output_s3_uri.rstrip("/"))
         stem = f"{place.key}/{table}/date={partition}/{name}".removeprefix("/")
         uri = str(S3Uri(place.bucket, f"{stem}.{self.format}"))
-        file.seek(0)
-        try:
-            self.hook.s3.upload_fileobj(file, place.bucket, f"{stem}.{self.format}")
-        except (ClientError, BotoCoreError, Boto3Error) as error:
-            raise call_error(error, operation=f"Writing {uri}", remedy=_WRITE_REMEDY) from error
+        upload_file(self.hook.s3, file, uri)
         for other in _FORMATS:
             if other != self.format and self._exists(place.bucket, f"{stem}.{other}"):
                 self.hook.s3.delete_object(Bucket=place.bucket, Key=f"{stem}.{other}")

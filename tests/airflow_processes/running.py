@@ -97,6 +97,7 @@ class RunningAirflow:
     :param environment: how its tasks reach AWS, and Airflow's settings where they are not the usual ones.
     :param dags: the folder of its DAGs.
     :param dag_ids: some of those, which have been read when all have.
+    :param apps: what of Airflow 3's API server runs; ``core,execution`` has the REST API and the pages too.
     """
 
     def __init__(
@@ -107,7 +108,9 @@ class RunningAirflow:
         environment: Mapping[str, str],
         dags: Path = OWN_DAGS,
         dag_ids: Collection[str] = OWN_DAG_IDS,
+        apps: str = "execution",
     ) -> None:
+        self._apps = apps
         self._dag_ids = frozenset(dag_ids)
         self._logs = home / "output"
         self._reports = home / "reports"
@@ -146,13 +149,18 @@ class RunningAirflow:
     def start(self) -> None:
         """Start everything, and return when it is at work."""
         if not IS_AIRFLOW_2:
-            self._others.append(self._launch("api-server", "--apps", "execution", "--host", "127.0.0.1"))
+            self._others.append(self._launch("api-server", "--apps", self._apps, "--host", "127.0.0.1"))
             self._others.append(self._launch("dag-processor"))
         self._scheduler = self._launch("scheduler", "--skip-serve-logs")
         self.start_triggerer()
         eventually(self._has_dags, what="the DAGs are read", describe=self.tell_of_logs)
         if not IS_AIRFLOW_2:
             eventually(self._api_answers, what="the API server answers", describe=self.tell_of_logs)
+
+    @property
+    def url(self) -> str:
+        """Where the API server answers."""
+        return f"http://127.0.0.1:{self._api_port}"
 
     def end(self) -> None:
         """End everything."""

@@ -1,5 +1,5 @@
 """
-Results as rows of two tables: ``segments``, one row a segment, and ``fields``, one row a value.
+Results as rows of tables: ``segments``, one row a segment, ``fields``, one row a value, and what people said of these.
 
 The columns are the same in JSON Lines, CSV, Parquet and Athena, and every row has all of them.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_bda.service.results.custom import ExtractedField
     from airflow_bda.service.results.job_result import JobResult, SegmentResult
 
-SEGMENTS, FIELDS = "segments", "fields"
+SEGMENTS, FIELDS, REVIEWS = "segments", "fields", "reviews"
 TEXT, WHOLE, NUMBER, BOOLEAN = "string", "bigint", "double", "boolean"
 
 # What both tables begin with: which segment of which document.
@@ -33,6 +33,19 @@ _SOURCE = {
     "blueprint": TEXT,
     "custom_output_status": TEXT,
 }
+# What a value is, and what a person made of it: `value_read` is the service's.
+_VALUE = {
+    "path": TEXT,
+    "name": TEXT,
+    "value": TEXT,
+    "value_number": NUMBER,
+    "value_boolean": BOOLEAN,
+    "type": TEXT,
+    "found": BOOLEAN,
+    "confidence": NUMBER,
+    "page": WHOLE,
+}
+_REVIEW = {"value_read": TEXT, "reviewed_by": TEXT, "reviewed_at": TEXT}
 # Table to its columns, each with its type in Athena's words.
 COLUMNS: dict[str, dict[str, str]] = {
     SEGMENTS: {
@@ -50,15 +63,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     FIELDS: {
         **_SOURCE,
-        "path": TEXT,
-        "name": TEXT,
-        "value": TEXT,
-        "value_number": NUMBER,
-        "value_boolean": BOOLEAN,
-        "type": TEXT,
-        "found": BOOLEAN,
-        "confidence": NUMBER,
-        "page": WHOLE,
+        **_VALUE,
         "box_left": NUMBER,
         "box_top": NUMBER,
         "box_width": NUMBER,
@@ -66,7 +71,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "places": TEXT,
         "start_millis": WHOLE,
         "end_millis": WHOLE,
+        **_REVIEW,
     },
+    REVIEWS: {**_SOURCE, **_VALUE, **_REVIEW},
 }
 _INDEX = re.compile(r"\[\d+\]")
 
@@ -152,6 +159,7 @@ def _field(field: ExtractedField) -> dict[str, Any]:
             "places": json.dumps([place.to_dict() for place in field.locations]) if field.locations else None,
             "start_millis": field.start_millis,
             "end_millis": field.end_millis,
+            **dict.fromkeys(_REVIEW),
         }
     )
     return row
