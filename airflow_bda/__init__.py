@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 __version__ = "0.1.0"
 
@@ -100,3 +104,21 @@ def get_provider_info() -> dict[str, Any]:
             }
         },
     }
+
+
+def names_of(package: str, module_of_name: Mapping[str, str]) -> Callable[[str], Any]:
+    """
+    Return a ``__getattr__`` that loads a package's public names when they are used.
+
+    A DAG file is parsed every few seconds: what it does not use must cost nothing.
+
+    :param package: the package's ``__name__``.
+    :param module_of_name: for each public name, the module below the package that has it.
+    """
+
+    def load(name: str) -> Any:
+        if name not in module_of_name:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(f"{package}.{module_of_name[name]}"), name)
+
+    return load

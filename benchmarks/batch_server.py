@@ -2,7 +2,7 @@
 S3 and BDA as far as a batch calls them, from a process of its own and as cheaply as possible.
 
 Prints its port, serves until its standard input closes. The bucket ``inputs`` has *documents* objects; jobs run so many
-at once, first come, first served. For what the emulator would take too long for.
+at once, first come, first served. It is for numbers of documents that the emulator would take too long for.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ import asyncio
 import hashlib
 import heapq
 import json
-import sys
 import time
 from collections import Counter
 from xml.sax.saxutils import escape
 
 from aiohttp import web
+from status_server import ARN, serve
 
-ARN = "arn:aws:bedrock:us-east-1:111122223333:data-automation-invocation/00000000-0000-0000-0000-{:012d}"
 PAGE = 1000
 
 
@@ -107,20 +106,6 @@ def _xml(text: str, status: int = 200) -> web.Response:
     return web.Response(text=f'<?xml version="1.0"?>{text}', status=status, content_type="application/xml")
 
 
-async def serve(aws: Aws) -> None:
-    """Serve until standard input closes."""
-    application = web.Application(client_max_size=2**30)
-    application.router.add_get("/_calls", lambda _: asyncio.sleep(0, web.json_response(aws.calls)))
-    application.router.add_route("*", "/{any:.*}", aws.answer)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    print(runner.addresses[0][1], flush=True)
-    await asyncio.to_thread(sys.stdin.read)
-    await runner.cleanup()
-
-
 def main() -> None:
     """Serve as the command line says."""
     parser = argparse.ArgumentParser()
@@ -128,7 +113,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--at-once", type=int, required=True)
     arguments = parser.parse_args()
-    asyncio.run(serve(Aws(arguments.documents, arguments.seconds, arguments.at_once)))
+    aws = Aws(arguments.documents, arguments.seconds, arguments.at_once)
+    application = web.Application(client_max_size=2**30)
+    application.router.add_get("/_calls", lambda _: asyncio.sleep(0, web.json_response(aws.calls)))
+    application.router.add_route("*", "/{any:.*}", aws.answer)
+    asyncio.run(serve(application))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ class Jobs:
     calls: int = 0
 
     def length(self, index: int) -> float:
-        """Give the seconds that a job takes."""
+        """Return the seconds that a job takes."""
         return self.first + (self.last - self.first) * index / max(1, self.number - 1)
 
     def has_ended(self, index: int) -> bool:
@@ -50,15 +50,12 @@ class Jobs:
         return web.Response(body=json.dumps(status), content_type="application/x-amz-json-1.1")
 
     async def count(self, _: web.Request) -> web.Response:
-        """Tell how often it was asked."""
+        """Return how often it was asked."""
         return web.json_response({"calls": self.calls})
 
 
-async def serve(jobs: Jobs) -> None:
-    """Serve until standard input closes."""
-    application = web.Application()
-    application.router.add_post("/", jobs.answer)
-    application.router.add_get("/calls", jobs.count)
+async def serve(application: web.Application) -> None:
+    """Serve on a free port, print the port, and stop when standard input closes."""
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -75,7 +72,11 @@ def main() -> None:
     parser.add_argument("--first", type=float, required=True)
     parser.add_argument("--last", type=float, required=True)
     arguments = parser.parse_args()
-    asyncio.run(serve(Jobs(arguments.number, arguments.first, arguments.last)))
+    jobs = Jobs(arguments.number, arguments.first, arguments.last)
+    application = web.Application()
+    application.router.add_post("/", jobs.answer)
+    application.router.add_get("/calls", jobs.count)
+    asyncio.run(serve(application))
 
 
 if __name__ == "__main__":

@@ -227,8 +227,8 @@ def edges_between_modules() -> dict[str, set[str]]:
 
 
 def edges_between_folders(edges: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Put the modules of a folder together; a folder's own `__init__` belongs to it."""
-    folders = {name: name if _is_package(name) else name.rpartition(".")[0] for name in edges}
+    """Put the modules of a folder together, with its `__init__`; a module at the top is a room of its own."""
+    folders = {name: name if _is_package(name) or name.count(".") == 1 else name.rpartition(".")[0] for name in edges}
     found: dict[str, set[str]] = {folder: set() for folder in folders.values()}
     for importer, imported in edges.items():
         found[folders[importer]] |= {folders[name] for name in imported} - {folders[importer]}

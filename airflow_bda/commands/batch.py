@@ -14,6 +14,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.commands import connection
+from airflow_bda.commands.jobs import add_request_arguments, request_members
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -72,28 +73,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="how long at most (a day)",
     )
     request = parser.add_argument_group("the request of each document")
-    request.add_argument("--project", dest="project_arn", metavar="ARN", help="the data automation project")
-    request.add_argument("--stage", dest="project_stage", metavar="STAGE", help="the project's: LIVE or DEVELOPMENT")
-    request.add_argument(
-        "--blueprint", dest="blueprints", action="append", metavar="ARN", help="a blueprint; may be given again"
-    )
-    request.add_argument("--profile-arn", metavar="ARN", help="the data automation profile (default: the region's)")
-    request.add_argument(
-        "--event-bridge",
-        dest="event_bridge_enabled",
-        action="store_true",
-        default=None,
-        help="let the service send the jobs' events to EventBridge",
-    )
-    request.add_argument("--kms-key-id", metavar="KEY", help="the key to encrypt results with")
-    request.add_argument(
-        "--tag",
-        dest="tags",
-        type=connection.pair,
-        action="append",
-        metavar="KEY=VALUE",
-        help="a tag; may be given again",
-    )
+    add_request_arguments(request)
     parser.add_argument("--json", action="store_true", help="print the whole manifest as JSON")
     connection.add_arguments(parser)
 
@@ -107,11 +87,9 @@ def run(args: Namespace) -> int:
     from airflow_bda.engine.batch.session import FOLDER
     from airflow_bda.operators.bda_batch import check_manifest, job_arguments
 
-    members = {name: getattr(args, name) for name in _JOB_ARGUMENTS}
-    members["tags"] = dict(args.tags) if args.tags else None
     source = _source(args)
     with connection.hook_of(args) as hook:
-        job = job_arguments(hook, members)
+        job = job_arguments(hook, request_members(args, _JOB_ARGUMENTS))
         asked = json.dumps([source.to_json(), job], sort_keys=True)
         batch_id = args.batch_id or f"command-{hashlib.sha256(asked.encode()).hexdigest()[:12]}"
         try:

@@ -19,8 +19,8 @@ from airflow_bda.service.results.rows import FIELDS, SEGMENTS
 from airflow_bda.tables import CSV, JSONL, PARQUET, open_table
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterable
+    from argparse import ArgumentParser, Namespace, _ArgumentGroup
+    from collections.abc import Iterable, Sequence
 
     from airflow_bda.hooks import BdaHook
     from airflow_bda.report import ReportedJob
@@ -69,6 +69,23 @@ def add_invoke_arguments(parser: ArgumentParser) -> None:
         metavar="URI",
         help="where results go, s3://bucket/prefix",
     )
+    add_request_arguments(request)
+    request.add_argument("--client-token", metavar="TOKEN", help="calls with the same token start one job between them")
+    waiting = parser.add_argument_group("waiting")
+    waiting.add_argument("--wait", action="store_true", help="wait for the end, and print the results' URI as well")
+    waiting.add_argument(
+        "--max-wait",
+        type=connection.seconds,
+        default=timedelta(days=1),
+        metavar="SECONDS",
+        help="how long at most (a day)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    connection.add_arguments(parser)
+
+
+def add_request_arguments(request: _ArgumentGroup) -> None:
+    """Add what the commands for one document and for many ask of a job alike."""
     request.add_argument("--project", dest="project_arn", metavar="ARN", help="the data automation project")
     request.add_argument("--stage", dest="project_stage", metavar="STAGE", help="the project's: LIVE or DEVELOPMENT")
     request.add_argument(
@@ -91,18 +108,11 @@ def add_invoke_arguments(parser: ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="a tag; may be given again",
     )
-    request.add_argument("--client-token", metavar="TOKEN", help="calls with the same token start one job between them")
-    waiting = parser.add_argument_group("waiting")
-    waiting.add_argument("--wait", action="store_true", help="wait for the end, and print the results' URI as well")
-    waiting.add_argument(
-        "--max-wait",
-        type=connection.seconds,
-        default=timedelta(days=1),
-        metavar="SECONDS",
-        help="how long at most (a day)",
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    connection.add_arguments(parser)
+
+
+def request_members(args: Namespace, names: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of a request by their names, as the hook takes them."""
+    return {name: getattr(args, name) for name in names} | {"tags": dict(args.tags) if args.tags else None}
 
 
 def run_invoke(args: Namespace) -> int:
@@ -111,10 +121,8 @@ def run_invoke(args: Namespace) -> int:
 
     :raises BdaError: where that fails, or the job does.
     """
-    members = {name: getattr(args, name) for name in _REQUEST_MEMBERS}
-    members["tags"] = dict(args.tags) if args.tags else None
     with connection.hook_of(args) as hook:
-        arn = hook.invoke(hook.build_request(**members))
+        arn = hook.invoke(hook.build_request(**request_members(args, _REQUEST_MEMBERS)))
     if not args.wait:
         _print_facts({"invocation_arn": arn}, as_json=args.json)
         return 0

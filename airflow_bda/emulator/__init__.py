@@ -6,9 +6,9 @@ Importing it costs next to nothing: moto itself is loaded by whoever asks for a 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from airflow_bda import names_of
 from airflow_bda.emulator.core.registration import register
 
 if TYPE_CHECKING:
@@ -29,8 +29,4 @@ _MODULE_OF_NAME = {
 
 register()
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF_NAME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULE_OF_NAME[name]}"), name)
+__getattr__ = names_of(__name__, _MODULE_OF_NAME)

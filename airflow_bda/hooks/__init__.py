@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from airflow_bda import names_of
 
 if TYPE_CHECKING:
     from airflow_bda.hooks.bda import BdaHook
 
 __all__ = ["BdaHook"]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "BdaHook":
-        from airflow_bda.hooks.bda import BdaHook
-
-        return BdaHook
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = names_of(__name__, {"BdaHook": "bda"})

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from airflow_bda import names_of
 
 if TYPE_CHECKING:
     from airflow_bda.links.bda import BdaInputLink, BdaOutputLink
 
 __all__ = ["BdaInputLink", "BdaOutputLink"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from airflow_bda.links import bda
-
-        return getattr(bda, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = names_of(__name__, dict.fromkeys(__all__, "bda"))

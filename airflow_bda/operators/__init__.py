@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from airflow_bda import names_of
 
 if TYPE_CHECKING:
     from airflow_bda.operators.bda import BdaInvokeOperator
@@ -34,8 +35,4 @@ _MODULES = {
     "BdaReviewOperator": "bda_review",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = names_of(__name__, _MODULES)

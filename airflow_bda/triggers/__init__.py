@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from airflow_bda import names_of
 
 if TYPE_CHECKING:
     from airflow_bda.triggers.bda import BdaStatusTrigger
@@ -14,8 +15,4 @@ __all__ = ["BdaBatchTrigger", "BdaJobEventTrigger", "BdaStatusTrigger"]
 
 _MODULES = {"BdaBatchTrigger": "bda_batch", "BdaJobEventTrigger": "bda_events", "BdaStatusTrigger": "bda"}
 
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = names_of(__name__, _MODULES)

@@ -22,7 +22,44 @@ if TYPE_CHECKING:
 STILL_RUNNING = "BDA cannot cancel a job: invocation %s goes on and is billed, though its task was ended."
 
 
-class BdaStatusTrigger(SafeLogging, BaseTrigger):
+class ConnectedTrigger(SafeLogging, BaseTrigger):
+    """
+    Base class of triggers that call BDA: the connection's four arguments, and the form in which Airflow stores them.
+
+    The arguments are a stored format: Airflow keeps them, in clear, while the task is deferred. They hold no secrets.
+    """
+
+    def __init__(
+        self,
+        *,
+        aws_conn_id: str | None,
+        region_name: str | None,
+        verify: bool | str | None,
+        botocore_config: dict[str, Any] | None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # untyped in Airflow
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+
+    def stored_with(self, **arguments: Any) -> tuple[str, dict[str, Any]]:
+        """Return the class, and *arguments* with the connection's; what was not set is left out."""
+        arguments |= {"region_name": self.region_name, "verify": self.verify, "botocore_config": self.botocore_config}
+        return f"{type(self).__module__}.{type(self).__qualname__}", {
+            # None means "no connection" here, not "not set".
+            "aws_conn_id": self.aws_conn_id,
+            **{name: value for name, value in arguments.items() if value is not None},
+        }
+
+    def hook_in(self, region_name: str | None) -> BdaHook:
+        """Return a hook with the connection parameters of the task that deferred."""
+        return BdaHook(
+            aws_conn_id=self.aws_conn_id, region_name=region_name, verify=self.verify, config=self.botocore_config
+        )
+
+
+class BdaStatusTrigger(ConnectedTrigger):
     """
     Wait for one data automation job, and fire once with how it ended.
 
@@ -49,39 +86,22 @@ class BdaStatusTrigger(SafeLogging, BaseTrigger):
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # untyped in Airflow
+        super().__init__(
+            aws_conn_id=aws_conn_id, region_name=region_name, verify=verify, botocore_config=botocore_config
+        )
         self.invocation_arn = invocation_arn
         self.deadline = deadline
         self.poll_interval = poll_interval
-        self.aws_conn_id = aws_conn_id
-        self.region_name = region_name
-        self.verify = verify
-        self.botocore_config = botocore_config
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and the arguments to make it from again; what was not set is left out."""
-        arguments = {
-            "poll_interval": self.poll_interval,
-            "region_name": self.region_name,
-            "verify": self.verify,
-            "botocore_config": self.botocore_config,
-        }
-        return f"{type(self).__module__}.{type(self).__qualname__}", {
-            "invocation_arn": self.invocation_arn,
-            "deadline": self.deadline,
-            # None means "no connection" here, not "not set".
-            "aws_conn_id": self.aws_conn_id,
-            **{name: value for name, value in arguments.items() if value is not None},
-        }
+        return self.stored_with(
+            invocation_arn=self.invocation_arn, deadline=self.deadline, poll_interval=self.poll_interval
+        )
 
     def hook(self) -> BdaHook:
-        """Return a hook with the connection parameters of the task that deferred."""
-        return BdaHook(
-            aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name or region_of(self.invocation_arn),
-            verify=self.verify,
-            config=self.botocore_config,
-        )
+        """Return a hook in the region of the job, unless another one was asked for."""
+        return self.hook_in(self.region_name or region_of(self.invocation_arn))
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then yield the one event that every mode's end is read from."""

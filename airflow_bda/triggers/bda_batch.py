@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda._compat import BaseTrigger, safe_event
-from airflow_bda.hooks.bda import BdaHook
+from airflow_bda._compat import safe_event
 from airflow_bda.service.errors import BdaError
-from airflow_bda.service.safe_values import SafeLogging
 from airflow_bda.service.statuses import JobOutcome
+from airflow_bda.triggers.bda import ConnectedTrigger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +21,7 @@ JOBS_GO_ON = (
 )
 
 
-class BdaBatchTrigger(SafeLogging, BaseTrigger):
+class BdaBatchTrigger(ConnectedTrigger):
     """
     Run one round of a batch, and fire once with where its manifest is.
 
@@ -49,25 +48,16 @@ class BdaBatchTrigger(SafeLogging, BaseTrigger):
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # untyped in Airflow
+        super().__init__(
+            aws_conn_id=aws_conn_id, region_name=region_name, verify=verify, botocore_config=botocore_config
+        )
         self.folder_uri = folder_uri
         self.round_key = round_key
         self.max_in_flight = max_in_flight
-        self.aws_conn_id = aws_conn_id
-        self.region_name = region_name
-        self.verify = verify
-        self.botocore_config = botocore_config
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and the arguments to make it from again; what was not set is left out."""
-        optional = {"region_name": self.region_name, "verify": self.verify, "botocore_config": self.botocore_config}
-        return f"{type(self).__module__}.{type(self).__qualname__}", {
-            "folder_uri": self.folder_uri,
-            "round_key": self.round_key,
-            "max_in_flight": self.max_in_flight,
-            "aws_conn_id": self.aws_conn_id,
-            **{name: value for name, value in optional.items() if value is not None},
-        }
+        return self.stored_with(folder_uri=self.folder_uri, round_key=self.round_key, max_in_flight=self.max_in_flight)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Run the round, or follow whoever runs it, and yield the one event."""
@@ -83,12 +73,7 @@ class BdaBatchTrigger(SafeLogging, BaseTrigger):
         from airflow_bda.engine.batch.store import Folder
         from airflow_bda.hooks.batch import batch_clients
 
-        hook = BdaHook(
-            aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name,
-            verify=self.verify,
-            config=self.botocore_config,
-        )
+        hook = self.hook_in(self.region_name)
         async with batch_clients(hook, await hook.identity_patiently()) as (store, jobs):
             world = World(store, lambda: datetime.now(timezone.utc), self.log.info, self.log.warning)
             folder = Folder(store, self.folder_uri)
