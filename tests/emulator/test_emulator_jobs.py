@@ -12,7 +12,12 @@ from botocore.exceptions import ClientError
 from moto.core.base_backend import BackendDict
 
 from airflow_bda.emulator import EMULATOR
+from airflow_bda.emulator.documents.contract import MadeBlueprint
+from airflow_bda.emulator.runtime.job_records import JobBook, JobOrder
+from airflow_bda.service.arns import INVOCATION, Arn
 from airflow_bda.service.formats import Modality
+from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.statuses import JobStatus
 
 
 def configure(bda, **settings):
@@ -63,6 +68,36 @@ def test_more_open_jobs_than_the_quota_are_refused(bda):
     bda.processor.gate.set()
     bda.wait(first)
     assert bda.invoke(inputConfiguration={"s3Uri": bda.upload("b.pdf")})
+
+
+def test_ended_jobs_beyond_those_that_are_kept_are_forgotten_oldest_first(bda):
+    configure(bda, kept_jobs=2)
+    ended = []
+    for number in range(4):
+        ended.append(bda.invoke(clientToken=f"token-{number}"))
+        bda.wait(ended[-1])
+    bda.processor.gate.clear()
+    open_job = bda.invoke(clientToken="token-4")
+
+    for arn in ended[:2]:
+        with pytest.raises(ClientError, match=r"ResourceNotFound.*has forgotten 2 ended jobs.*kept_jobs"):
+            bda.status(arn)
+    for arn in [*ended[2:], open_job]:
+        assert bda.status(arn)
+    assert bda.invoke(clientToken="token-3") == ended[3]
+    assert bda.invoke(clientToken="token-0") not in ended
+    bda.processor.gate.set()
+
+
+def test_an_ended_job_keeps_no_schemas():
+    book, arn = JobBook(), Arn("aws", "us-east-1", "123456789012", INVOCATION, "0")
+    uri = S3Uri("inputs", "a.pdf")
+    schema = MadeBlueprint("arn", "name", "a long schema")
+    order = JobOrder(arn, b"", uri, "s3://outputs", Modality.DOCUMENT, made_blueprints=(schema,))
+    job, _ = book.add(order, {}, limit=1, kept=1)
+    job.end(JobStatus.SUCCESS, metadata_uri=uri)
+
+    assert "a long schema" not in repr(job)
 
 
 def test_calls_above_the_rate_are_throttled(bda):

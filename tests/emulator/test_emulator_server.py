@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 import time
+import weakref
 
 import aiobotocore.session
 import boto3
 import pytest
 import requests
+from moto.s3.models import s3_backends
+from moto.sqs.models import sqs_backends
 
 from airflow_bda.emulator import EMULATOR, EmulatorServer
 from airflow_bda.emulator.server.server import EmulatorStartError, SeedBucket
@@ -49,6 +53,25 @@ async def test_aiobotocore_takes_it_for_the_service(steered_emulator):
         answer = await client.get_data_automation_status(invocationArn=arn)
     assert answer["status"] == "Success"
     assert answer["outputConfiguration"]["s3Uri"] == emulator.jobs[0].output_metadata_uri
+
+
+def test_deleted_objects_and_messages_are_freed(bda_emulator):
+    s3, sqs = bda_emulator.client("s3"), bda_emulator.client("sqs")
+    bda_emulator.upload(b"content", "a.pdf")
+    queue = sqs.create_queue(QueueName="events")["QueueUrl"]
+    sqs.send_message(QueueUrl=queue, MessageBody="{}")
+    message = sqs.receive_message(QueueUrl=queue)["Messages"][0]
+    stored = weakref.ref(s3_backends["123456789012"]["aws"].buckets["bda-test"].keys["a.pdf"])
+    kept = weakref.ref(sqs_backends["123456789012"]["us-east-1"].queues["events"]._messages[0])
+    assert stored() is not None
+    assert kept() is not None
+
+    s3.delete_object(Bucket="bda-test", Key="a.pdf")
+    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    gc.collect()
+
+    assert stored() is None
+    assert kept() is None
 
 
 @pytest.mark.parametrize("service", ["sts", "sqs", "events", "iam", "lambda", "cloudformation", "bedrock"])

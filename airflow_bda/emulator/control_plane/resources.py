@@ -61,8 +61,11 @@ class Resources:
         return arn
 
     def remove(self, arn: str) -> None:
-        """Forget something."""
+        """Forget something, and the client tokens that made it or its versions."""
         self._tags.pop(arn, None)
+        for key, made in tuple(self._arn_of_token.items()):
+            if made == arn or arn in key[0]:
+                del self._arn_of_token[key]
 
     def remember(self, kind: str, params: Mapping[str, Any], made: str) -> None:
         """Keep what a client token stands for."""

@@ -52,9 +52,16 @@ def not_found(arn: str) -> ApiError:
     return ApiError("ResourceNotFoundException", assumptions.NOT_FOUND_MESSAGE.format(arn=arn))
 
 
-def invocation_not_found(arn: str) -> ApiError:
-    """Return the error for an invocation that this account and region do not have."""
-    return ApiError("ResourceNotFoundException", assumptions.UNKNOWN_INVOCATION_MESSAGE.format(arn=arn))
+def invocation_not_found(arn: str, *, forgotten: int = 0) -> ApiError:
+    """
+    Return the error for an invocation that this account and region do not have.
+
+    :param forgotten: how many ended jobs the emulator has forgotten here, of which this may be one.
+    """
+    message = assumptions.UNKNOWN_INVOCATION_MESSAGE.format(arn=arn)
+    if forgotten:
+        message += f" {assumptions.FORGOTTEN_JOBS_MESSAGE.format(count=forgotten)}"
+    return ApiError("ResourceNotFoundException", message)
 
 
 def conflict(name: str) -> ApiError:

@@ -48,6 +48,10 @@ EXPIRED_CREDENTIALS_MESSAGE = "The security token included in the request is exp
 
 # An ARN that is well formed and unknown, another account's and another region's included.
 UNKNOWN_INVOCATION_MESSAGE = "The invocation {arn} was not found."
+# How long the service keeps ended jobs is not known. The emulator keeps a number of them, a setting.
+FORGOTTEN_JOBS_MESSAGE = (
+    "The emulator has forgotten {count} ended jobs here; the setting kept_jobs says how many it keeps."
+)
 
 # No errorType of a failed job was ever published. The processing names what is wrong with an input; these are the rest.
 INPUT_GONE_ERROR_TYPE = "InputNotFound"

@@ -33,6 +33,8 @@ DEFAULT_CONCURRENCY: Mapping[Modality, int] = MappingProxyType(
     {Modality.DOCUMENT: 25, Modality.IMAGE: 20, Modality.AUDIO: 20, Modality.VIDEO: 20}
 )
 DEFAULT_OPEN_JOBS = 1800
+# Of about 2 KB each.
+DEFAULT_KEPT_JOBS = 20_000
 # What becomes of projects that nobody made.
 ACCEPT, REFUSE = "accept", "refuse"
 
@@ -50,6 +52,8 @@ class EmulatorSettings:
     :param concurrency: how many jobs of each modality are in progress at once in one account and region; the others
         wait in ``Created``. A modality that is left out keeps its default.
     :param open_jobs: how many jobs may be unfinished in one account and region before an invoke is refused.
+    :param kept_jobs: how many ended jobs each account and region keeps. The oldest of the others are forgotten, with
+        their client tokens: their status is ``ResourceNotFoundException``. Their files stay in S3.
     :param requests_per_second: the rate of each operation, by its name, above which calls are throttled, in one account
         and region. An operation that is left out has no limit.
     :param job_times: whether a status carries ``jobSubmissionTime``, ``jobCompletionTime`` and
@@ -68,6 +72,7 @@ class EmulatorSettings:
     in_progress_seconds: float = 0.5
     concurrency: Mapping[Modality, int] = field(default_factory=dict)
     open_jobs: int = DEFAULT_OPEN_JOBS
+    kept_jobs: int = DEFAULT_KEPT_JOBS
     requests_per_second: Mapping[str, float] = field(default_factory=dict)
     job_times: bool = True
     processing_threads: int = 2
@@ -88,6 +93,7 @@ class EmulatorSettings:
                 ("in_progress_seconds", self.in_progress_seconds, 0),
                 ("project_seconds", self.project_seconds, 0),
                 ("open_jobs", self.open_jobs, 0),
+                ("kept_jobs", self.kept_jobs, 1),
                 ("processing_threads", self.processing_threads, 1),
                 *((f"concurrency[{modality}]", limit, 1) for modality, limit in self.concurrency.items()),
             )

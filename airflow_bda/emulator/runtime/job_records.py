@@ -8,8 +8,10 @@ prefix that ends in a slash gives ``//``. https://docs.aws.amazon.com/bedrock/la
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections import deque
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from hashlib import sha256
 from threading import Event, RLock
 from typing import TYPE_CHECKING, Any
 
@@ -32,24 +34,26 @@ METADATA_FILE = "job_metadata.json"
 _ACCESS_CHECK = "0/.s3_access_check"
 # The status in this file is a third spelling: the API says Success, an event SUCCESS.
 _PROCESSED = "PROCESSED"
+_NO_PROJECT = ProjectConfiguration()
 # With these, there is a custom output.
 _MATCHED = frozenset({"MATCH", "FALLBACK"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class JobOrder:
     """
     What a caller asked for, checked and looked up.
 
-    :param params: the request as it came, without its client token: two requests are the same when these are.
+    :param digest: of the request without its client token: two requests are the same when their digests are.
     :param output_uri: where the results go, as the caller wrote it.
     :param blueprint_arns: the blueprints to apply; the request's, else its project's.
     :param made_blueprints: those of them that were made in the control plane, as they were at the invoke.
     :param project: what the project asked for at the invoke.
+    :param sends_events: whether the request asks for events on EventBridge.
     """
 
     arn: Arn
-    params: Mapping[str, Any]
+    digest: bytes
     input_uri: S3Uri
     output_uri: str
     modality: Modality
@@ -59,9 +63,15 @@ class JobOrder:
     made_blueprints: tuple[MadeBlueprint, ...] = ()
     project: ProjectConfiguration = field(default_factory=ProjectConfiguration)
     course: JobCourse = field(default_factory=JobCourse)
+    sends_events: bool = False
 
 
-@dataclass
+def digest_of(request: Mapping[str, Any]) -> bytes:
+    """Return the same 32 bytes for equal requests: a job keeps these instead of the request."""
+    return sha256(json.dumps(request, sort_keys=True).encode()).digest()
+
+
+@dataclass(slots=True)
 class Job:
     """
     One invocation. Only the thread that runs it moves it on.
@@ -69,11 +79,12 @@ class Job:
     :param modality: what the input turned out to be; None until it was read.
     :param notes: what the emulator left out of its results.
     :param polls: how often its status was asked for.
-    :param cancelled: set when the state that it belongs to is thrown away.
+    :param cancelled: set when the state that it belongs to is thrown away; all jobs of a book share it.
     """
 
     order: JobOrder
     tags: dict[str, str]
+    cancelled: Event
     status: JobStatus = JobStatus.CREATED
     created_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     started_at: datetime | None = None
@@ -84,7 +95,6 @@ class Job:
     modality: Modality | None = None
     notes: tuple[str, ...] = ()
     polls: int = 0
-    cancelled: Event = field(default_factory=Event)
 
     @property
     def arn(self) -> str:
@@ -111,12 +121,14 @@ class Job:
         self.metadata_uri = metadata_uri
         self.error_type, self.error_message = error_type, error_message
         self.ended_at = datetime.now(timezone.utc)
+        # What only the work needed: each schema may have 100 KB.
+        self.order = replace(self.order, made_blueprints=(), project=_NO_PROJECT)
         # The status last: a poll that sees it sees the rest too.
         self.status = status
 
 
 class JobBook:
-    """The jobs of one account in one region."""
+    """The jobs of one account in one region: the open ones, and the last ones that have ended."""
 
     def __init__(self) -> None:
         self._lock = RLock()
@@ -124,30 +136,45 @@ class JobBook:
         self._by_token: dict[str, Job] = {}
         # Apart from the rest, so that an invoke does not look at all the jobs that have ended.
         self._open: list[Job] = []
+        self._ended: deque[Job] = deque()
+        self._forgotten = 0
+        self.cancelled = Event()
 
-    def add(self, order: JobOrder, tags: dict[str, str], *, limit: int) -> tuple[Job, bool]:
+    def add(self, order: JobOrder, tags: dict[str, str], *, limit: int, kept: int) -> tuple[Job, bool]:
         """
         Take a job in, unless its client token already has one.
 
         :param limit: how many jobs may be open at once.
+        :param kept: how many ended jobs stay; the oldest of the others are forgotten, with their client tokens.
         :return: the job, and whether it is new.
         :raises ApiError: when too many jobs are open, or the token stands for another request.
         """
         with self._lock:
-            if known := self.find_by_token(order.client_token, order.params):
+            if known := self.find_by_token(order.client_token, order.digest):
                 return known, False
-            self._open = [job for job in self._open if not job.status.is_terminal]
+            self._forget_old(kept)
             if len(self._open) >= limit:
                 raise ApiError(
                     "ServiceQuotaExceededException", assumptions.TOO_MANY_OPEN_JOBS_MESSAGE.format(limit=limit)
                 )
-            job = self._jobs[str(order.arn)] = Job(order, tags)
+            job = self._jobs[str(order.arn)] = Job(order, tags, self.cancelled)
             self._open.append(job)
             if order.client_token is not None:
                 self._by_token[order.client_token] = job
             return job, True
 
-    def find_by_token(self, token: str | None, params: Mapping[str, Any]) -> Job | None:
+    def _forget_old(self, kept: int) -> None:
+        was_open, self._open = self._open, []
+        for job in was_open:
+            (self._ended if job.status.is_terminal else self._open).append(job)
+        while len(self._ended) > kept:
+            old = self._ended.popleft()
+            self._forgotten += 1
+            del self._jobs[old.arn]
+            if old.order.client_token is not None:
+                del self._by_token[old.order.client_token]
+
+    def find_by_token(self, token: str | None, digest: bytes) -> Job | None:
         """
         Return the job that a client token made before.
 
@@ -155,7 +182,7 @@ class JobBook:
         """
         with self._lock:
             job = self._by_token.get(token) if token is not None else None
-        if job is not None and job.order.params != params:
+        if job is not None and job.order.digest != digest:
             raise validation_error(assumptions.TOKEN_MISMATCH_MESSAGE)
         return job
 
@@ -180,7 +207,7 @@ class JobBook:
         """
         with self._lock:
             if arn not in self._jobs:
-                raise invocation_not_found(arn)
+                raise invocation_not_found(arn, forgotten=self._forgotten)
             return self._jobs[arn]
 
     def all(self) -> list[Job]:

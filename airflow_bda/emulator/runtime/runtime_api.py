@@ -24,7 +24,7 @@ from airflow_bda.emulator.core.registration import URL_BASES, bda_regions
 from airflow_bda.emulator.documents.contract import ProcessedInput, ProcessingRequest
 from airflow_bda.emulator.documents.reading.input_limits import InputError
 from airflow_bda.emulator.runtime.call_checks import check_access, look_up
-from airflow_bda.emulator.runtime.job_records import Job, JobBook, JobOrder, lay_out, to_json
+from airflow_bda.emulator.runtime.job_records import Job, JobBook, JobOrder, digest_of, lay_out, to_json
 from airflow_bda.emulator.runtime.workers import EventSender, WorkerPool
 from airflow_bda.service.arns import INVOCATION, Arn
 from airflow_bda.service.model import SERVICE, UPGRADE, botocore_version, service_model
@@ -57,8 +57,7 @@ class BdaRuntimeBackend(BaseBackend):
 
     def reset(self) -> None:
         """Forget everything, as moto's reset does; running jobs end without a trace, and faults are lifted."""
-        for job in self.book.all():
-            job.cancelled.set()
+        self.book.cancelled.set()
         self.emulator.faults.clear()
         super().reset()
 
@@ -67,15 +66,15 @@ class BdaRuntimeBackend(BaseBackend):
         check_profile(params["dataAutomationProfileArn"], region=self.region_name, account=self.account_id)
         extraction = look_up(params, self._control)
         token = params.get(_TOKEN)
-        request = {name: value for name, value in params.items() if name != _TOKEN}
-        if known := self.book.find_by_token(token, request):
+        digest = digest_of({name: value for name, value in params.items() if name != _TOKEN})
+        if known := self.book.find_by_token(token, digest):
             return {"invocationArn": known.arn}
         input_uri = S3Uri.parse(params["inputConfiguration"]["s3Uri"])
         data = self._control.resources.read_object(params["inputConfiguration"])
         self._control.resources.check_output(params["outputConfiguration"]["s3Uri"])
         order = JobOrder(
             arn=Arn(self.partition, self.region_name, self.account_id, INVOCATION, str(uuid4())),
-            params=request,
+            digest=digest,
             input_uri=input_uri,
             output_uri=params["outputConfiguration"]["s3Uri"],
             modality=extraction.project.routed_modality(data)
@@ -86,8 +85,10 @@ class BdaRuntimeBackend(BaseBackend):
             made_blueprints=extraction.made,
             project=extraction.project,
             course=self.emulator.faults.course_of_job(input_uri.key),
+            sends_events=_asks_for_events(params),
         )
-        job, is_new = self.book.add(order, _tags(params), limit=self.emulator.settings.open_jobs)
+        settings = self.emulator.settings
+        job, is_new = self.book.add(order, _tags(params), limit=settings.open_jobs, kept=settings.kept_jobs)
         if is_new:
             for listener in tuple(self.emulator.listeners):
                 listener.job_created(job)
@@ -183,6 +184,11 @@ class BdaRuntimeBackend(BaseBackend):
             "semanticModality": str(processed.modality),
             "outputConfiguration": {"s3Uri": str(files.metadata_uri)},
         }
+
+
+def _asks_for_events(params: Mapping[str, Any]) -> bool:
+    notification = params.get("notificationConfiguration") or {}
+    return bool((notification.get("eventBridgeConfiguration") or {}).get("eventBridgeEnabled"))
 
 
 def _tags(params: Mapping[str, Any]) -> dict[str, str]:

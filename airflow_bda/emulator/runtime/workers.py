@@ -195,8 +195,7 @@ class EventSender:
             _send(held)
 
     def _tell(self, job: Job, status: JobStatus) -> None:
-        notification = job.order.params.get("notificationConfiguration") or {}
-        if not (notification.get("eventBridgeConfiguration") or {}).get("eventBridgeEnabled"):
+        if not job.order.sends_events:
             return
         event = event_of(job, status)
         course = self._faults.course_of_event(job.order.input_uri.key, str(status))

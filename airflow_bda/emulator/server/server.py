@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from moto.core.base_backend import BackendDict
+from moto.core.common_models import BaseModel
 from moto.core.model_instances import reset_model_data
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server import werkzeug_app
+from moto.s3.models import FakeKey, FakeMultipart
 from moto.utilities.utils import get_partition
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -30,6 +33,8 @@ from airflow_bda.emulator.server.service_quotas import install_quotas
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from typing_extensions import Self
     from werkzeug.serving import BaseWSGIServer
 
@@ -46,6 +51,7 @@ _NO_FUNCTIONS = (
     "that is meant to be."
 )
 
+_TRACKED_BY_MOTO: Any = BaseModel.__new__
 # moto 5.2 has a handler of its own, which keeps underscores in S3's metadata headers; 5.1 had none.
 _MotoHandler: type[Any] = getattr(werkzeug_app, "MotoRequestHandler", WSGIRequestHandler)
 
@@ -164,6 +170,7 @@ class EmulatorServer:
         :raises EmulatorStartError: when the address is taken or not this machine's.
         :raises StorageError: when a bucket cannot be made.
         """
+        _let_go_of_deleted(is_dashboard_open=self._gate.has_moto_api)
         self._seed()
         with _bind(self.host, self._port) as listener:
             # werkzeug ends the whole process when it cannot bind; what is bound already it takes over.
@@ -229,6 +236,39 @@ class _QuietHandler(_MotoHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Say nothing: ``/_bda/`` counts the calls."""
+
+
+def _let_go_of_deleted(*, is_dashboard_open: bool) -> None:
+    """
+    Let moto free what is deleted: S3 objects, messages that were received.
+
+    moto keeps every model that it ever made, for its dashboard under ``/moto-api/``. Where that is closed, only the
+    reset of S3 reads them, which closes the files of its objects.
+    """
+    model: Any = BaseModel
+    model.__new__ = _TRACKED_BY_MOTO if is_dashboard_open else _tracked_weakly
+
+
+def _tracked_weakly(cls: Any, *_: Any, **__: Any) -> Any:
+    instance = object.__new__(cls)
+    if issubclass(cls, FakeKey | FakeMultipart):
+        if not isinstance(cls.instances_tracked, _WeakList):
+            cls.instances_tracked = _WeakList()
+        cls.instances_tracked.append(instance)
+    return instance
+
+
+class _WeakList:
+    """Iterates over those of its items that still exist."""
+
+    def __init__(self) -> None:
+        self._items: WeakValueDictionary[int, Any] = WeakValueDictionary()
+
+    def append(self, item: Any) -> None:
+        self._items[id(item)] = item
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(list(self._items.values()))
 
 
 def _bind(host: str, port: int) -> socket.socket:
