@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import os
-import pickle
-import threading
-import tracemalloc
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_bda.hooks.results import read_result, read_result_async
+from airflow_bda.hooks.results import read_result
 from airflow_bda.service.errors import BdaError
 from airflow_bda.service.results.job_result import assemble_result
-from airflow_bda.service.results.json_file import WINDOW, BytesContent, JsonFile
+from airflow_bda.service.results.json_file import BytesContent, JsonFile
+from airflow_bda.service.results.json_scanner import WINDOW
 from airflow_bda.service.results.metadata import JobMetadata
 
 # Longer by `make test-fuzz`.
@@ -91,17 +88,17 @@ def test_unsound_metadata_is_an_error_that_names_it(content):
         JobMetadata.parse(content, URI)
 
 
-# Among objects that begin alike, which the check of the file goes through together.
-DEEP_FIELDS = (
-    '{"chapters": [{"id": 1}, {"id": 2, "inference_result": ' + '{"a":' * 300 + "1" + "}" * 300 + '}, {"id": 3}]}'
-)
+# Alone, and among objects that begin alike, which the check of the file goes through together.
+DEEP_FIELDS = '{"id": 2, "inference_result": ' + '{"a":' * 300 + "1" + "}" * 300 + "}"
+ALIKE = ", ".join(['{"id": 1}'] * 5_000)
 
 
-def test_a_depth_that_only_a_reader_of_fields_meets_names_the_file():
-    result = assemble_result(JobMetadata.parse(metadata(custom=CUSTOM), URI), {CUSTOM: DEEP_FIELDS})
+@pytest.mark.parametrize("chapters", [DEEP_FIELDS, f"{ALIKE}, {DEEP_FIELDS}, {ALIKE}"], ids=["alone", "among others"])
+def test_a_depth_that_only_a_reader_of_fields_meets_names_the_file(chapters):
+    read = JobMetadata.parse(metadata(custom=CUSTOM), URI)
 
     with pytest.raises(BdaError, match=CUSTOM):
-        use(result)
+        use(assemble_result(read, {CUSTOM: f'{{"chapters": [{chapters}]}}'}))
 
 
 @pytest.mark.parametrize(
@@ -273,99 +270,3 @@ def test_no_file_breaks_the_reader(name, data):
 def test_no_file_breaks_the_reader_for_long(name, data):
     values, check = CHECKS[name]
     check(*data.draw(values))
-
-
-def large_document(megabytes):
-    """Return a document of words only, as text."""
-    word = {
-        "id": "word",
-        "text": "w\u00f6rd",
-        "line_id": "line",
-        "locations": [{"page_index": 0, "bounding_box": {"left": 0.1, "top": 0.2, "width": 0.3, "height": 0.4}}],
-    }
-    one = json.dumps(word, ensure_ascii=False)
-    many = ", ".join([one] * (megabytes * 1_000_000 // len(one.encode())))
-    return f'{{"metadata": {{"semantic_modality": "DOCUMENT"}}, "text_words": [{many}]}}'.encode()
-
-
-def test_a_long_list_is_gone_through_in_bounded_memory():
-    content = large_document(20)
-    (segment,) = assemble_result(JobMetadata.parse(metadata(standard=STANDARD), URI), {STANDARD: content}).segments
-    words = segment.standard.text_words
-
-    tracemalloc.start()
-    try:
-        count = sum(word.text == "w\u00f6rd" for word in words)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-    assert count == len(words) == content.count(b'"id"')
-    assert peak < 4_000_000
-    assert words[-1] == words[0] == words[len(words) // 2]
-    assert len(words[5:8]) == 3
-    assert words == tuple(words)
-    with pytest.raises(IndexError):
-        words[len(words)]
-
-
-def test_what_is_no_object_in_a_long_list_is_left_out():
-    items = [{"text": str(n)} if n % 3 else [n, "\u00e4", None][n % 2] for n in range(200_000)]
-    words = opened(json.dumps({"text_words": items}, indent=1)).objects("text_words", lambda word: word["text"])
-
-    assert list(words) == [item["text"] for item in items if isinstance(item, dict)]
-    assert (words[0], words[1000], words[-1]) == ("1", list(words)[1000], list(words)[-1])
-
-
-def test_a_copy_for_another_process_has_everything():
-    result = assemble_result(JobMetadata.parse(metadata(standard=STANDARD), URI), {STANDARD: large_document(2)})
-
-    copy = pickle.loads(pickle.dumps(tuple(result.segments)))  # noqa: S301  our own bytes
-
-    assert copy == result.segments
-    assert len(copy[0].standard.text_words) == len(result.segments[0].standard.text_words)
-
-
-class PretendedS3:
-    """Streams one large file, and says in which thread it was asked for."""
-
-    def __init__(self, content):
-        self.contents = {URI: json.dumps(metadata(standard=STANDARD)).encode(), STANDARD: content}
-
-    async def get_object(self, *, Bucket, Key):  # noqa: N803  boto3's names
-        return {"Body": PretendedBody(self.contents[f"s3://{Bucket}/{Key}"])}
-
-
-class PretendedBody:
-    def __init__(self, content):
-        self.content = content
-
-    async def __aenter__(self):
-        return self
-
-    async def __aexit__(self, *ended):
-        return None
-
-    async def iter_chunks(self, size):
-        for start in range(0, len(self.content), size):
-            yield self.content[start : start + size]
-            await asyncio.sleep(0)
-
-
-async def test_the_loop_decodes_nothing(monkeypatch):
-    """How long it is blocked is for the benchmark: here a busy machine would decide."""
-    threads = set()
-    real = JsonFile.__init__
-
-    def noted(self, *arguments):
-        threads.add(threading.current_thread())
-        real(self, *arguments)
-
-    monkeypatch.setattr(JsonFile, "__init__", noted)
-    content = large_document(20)
-
-    result = await read_result_async(PretendedS3(content), URI)
-
-    assert threads
-    assert threading.current_thread() not in threads
-    assert len(result.segments[0].standard.text_words) == content.count(b'"id"')

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_bda.service import json_reading
+from airflow_bda.service.results.json_file import open_document
 from airflow_bda.service.results.parts import BoundingBox, Location, SensitiveData, sensitive_data
 
 
@@ -122,7 +123,7 @@ class CustomOutput(json_reading.PlainData):
         :param uri: where it is from, for the error's text.
         :raises BdaError: when it is not a JSON object.
         """
-        source = json_reading.document(content, uri)
+        source = open_document(content, uri)
         split = json_reading.mapping(source, "split_document")
         return cls(
             matched_blueprint=_blueprint(json_reading.mapping(source, "matched_blueprint")),

@@ -13,7 +13,7 @@ from airflow_bda.service.errors import BdaError
 from airflow_bda.service.formats import Modality
 from airflow_bda.service.results.custom import CustomOutput, ExtractedField
 from airflow_bda.service.results.document import DocumentOutput, ImageOutput
-from airflow_bda.service.results.json_file import BytesContent, JsonFile
+from airflow_bda.service.results.json_file import open_document
 from airflow_bda.service.results.media import AudioOutput, VideoOutput
 from airflow_bda.service.results.metadata import FALLBACK, MATCH, NO_MATCH, Asset, JobMetadata, SegmentPaths
 from airflow_bda.service.results.parts import SensitiveData, StandardOutput
@@ -267,7 +267,7 @@ def parse_standard_output(
     :param modality: the job's, for a document that does not name its own.
     :raises BdaError: when it is not a JSON object.
     """
-    source = json_reading.document(content, uri)
+    source = open_document(content, uri)
     own = Modality.parse(json_reading.text(json_reading.mapping(source, "metadata"), "semantic_modality")) or modality
     return _OUTPUTS[own].parse(source) if own else StandardOutput(modality=None, raw=source)
 
@@ -278,9 +278,4 @@ def _source(documents: Mapping[str, Any], uri: str) -> Mapping[str, Any]:
             f"{uri} is listed in job_metadata.json, and was not read.",
             remedy="Read every URI that output_uris() returns: a result with segments left out would look complete.",
         )
-    content = documents[uri]
-    if isinstance(content, (str, bytes)):
-        return JsonFile(
-            BytesContent(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content), uri
-        )
-    return json_reading.document(content, uri)
+    return open_document(documents[uri], uri)

@@ -7,17 +7,19 @@ Follow its URIs and never rebuild them: https://docs.aws.amazon.com/bedrock/late
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.service import json_reading
 from airflow_bda.service.errors import BdaError
 from airflow_bda.service.formats import Modality
+from airflow_bda.service.results.json_file import open_document
 from airflow_bda.service.s3 import S3Uri
 from airflow_bda.service.statuses import JobStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 # The states of a segment's custom output. FALLBACK: no blueprint matched, so the project's fallback blueprint was used.
 # https://docs.aws.amazon.com/bedrock/latest/userguide/bda-fallback-blueprint.html
@@ -98,7 +100,7 @@ class JobMetadata(json_reading.PlainData):
         """
         if isinstance(content, (str, bytes)) and len(content) > _LARGEST:
             raise json_reading.malformed(uri, f"it has {len(content)} bytes, more than any list of outputs")
-        source = json_reading.document(content, uri)
+        source = open_document(content, uri)
         outputs = source.get("output_metadata")
         if "job_id" not in source and outputs is None:
             raise json_reading.malformed(
@@ -113,9 +115,7 @@ class JobMetadata(json_reading.PlainData):
             status=JobStatus.parse(status_text),
             status_text=status_text,
             modality=Modality.parse(json_reading.text(source, "semantic_modality")),
-            assets=tuple(
-                _asset(item, index) for index, item in enumerate(json_reading.mappings(source, "output_metadata"))
-            ),
+            assets=tuple(_asset(item, n) for n, item in enumerate(outputs or ()) if isinstance(item, Mapping)),
         )
 
     def segments(self) -> Iterator[tuple[Asset, SegmentPaths]]:
