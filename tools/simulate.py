@@ -28,7 +28,7 @@ def main() -> int:
 
 def replay(seed: int) -> int:
     """Run one schedule, and tell all that happened."""
-    from batch_schedule import run_seed
+    from schedules import run_seed
 
     result = run_seed(seed)
     print("\n".join(result.story))
@@ -38,7 +38,7 @@ def replay(seed: int) -> int:
 
 def run(first: int, count: int) -> int:
     """Run many, on all cores."""
-    from batch_schedule import run_seed
+    from schedules import run_seed
 
     began = time.monotonic()
     jobs = documents = 0

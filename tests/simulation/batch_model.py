@@ -76,6 +76,9 @@ class Weather:
     latency: float = 0.1
 
 
+_FAIR = Weather()
+
+
 @dataclass(eq=False)
 class Process:
     """
@@ -83,7 +86,9 @@ class Process:
 
     :param dies_at: the step (of S3 or BDA) at which it is killed; None for none.
     :param dies_after_effect: whether that step still takes effect.
-    :param stalls_for: how long it stands still just before ``results.jsonl`` is there, in seconds; 0 for not at all.
+    :param epoch: what its jobs belong to: another one where a document may have a new job.
+    :param stalls_for: how long it stands still, in seconds; 0 for not at all.
+    :param stalls_at: at which step it does; None for just before ``results.jsonl`` is there.
     """
 
     model: Model
@@ -93,8 +98,11 @@ class Process:
     steps: int = 0
     is_dead: bool = False
     root: asyncio.Task[Any] | None = None
+    epoch: int = 0
     stalls_for: float = 0.0
+    stalls_at: int | None = None
     stalled_until: float = 0.0
+    serves: Any = None
     is_taken_for_dead: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stall(self) -> None:
@@ -113,42 +121,55 @@ class Process:
         if self.root is not None:
             self.root.cancel()
 
-    async def step(self, effect: Callable[[], Any], *, of_bda: bool = False) -> Any:
-        """Do one thing in the world, as badly as the weather wants it."""
+    async def step(self, effect: Callable[[], Any], *, of_bda: bool = False, of_aws: bool = True) -> Any:
+        """
+        Do one thing in the world, as badly as the weather wants it.
+
+        :param of_aws: False for a call of Airflow's own, which is repeated below what is simulated here.
+        """
         if self.is_dead:
             raise Killed
         self.steps += 1
         is_last = self.steps == self.dies_at
-        model, rng, weather = self.model, self.model.rng, self.model.weather
-        await asyncio.sleep(rng.random() * weather.latency)
-        await self._stand_still()
-        if self.is_dead:
-            raise Killed
+        if self.stalls_for and self.steps == self.stalls_at:
+            self.stall()
+        model, weather = self.model, self.model.weather if of_aws else _FAIR
+        await self._pass_time()
         if is_last and not self.dies_after_effect:
             self.kill()
             raise Killed
         begin, end = weather.storm
         throttled = 0.9 if of_bda and begin <= model.loop.time() < end else weather.throttled
-        if rng.random() < throttled:
+        if model.rng.random() < throttled:
             raise refusal("ThrottlingException" if of_bda else "SlowDown", 503)
-        if rng.random() < weather.unreachable:
+        if model.rng.random() < weather.unreachable:
             raise EndpointConnectionError(endpoint_url="http://simulated")
         result = effect()
         if is_last:
             self.kill()
             raise Killed
-        if rng.random() < weather.lost_answers:
+        if model.rng.random() < weather.lost_answers:
             raise ReadTimeoutError(endpoint_url="http://simulated")
-        await asyncio.sleep(rng.random() * weather.latency)
+        await self._pass_time()
+        return result
+
+    async def _pass_time(self) -> None:
+        """Let a call's request or answer travel; much else happens meanwhile."""
+        await asyncio.sleep(self.model.rng.random() * self.model.weather.latency)
         await self._stand_still()
         if self.is_dead:
             raise Killed
-        return result
 
 
 @dataclass
 class Model:
-    """S3 and BDA, with everything that a schedule may change about them."""
+    """
+    S3 and BDA, with everything that a schedule may change about them.
+
+    :param tells_times: whether a status has the job's times, which botocore passes on since 1.42.
+    :param other_request: what a token that was used for another request does, which AWS does not document: ``answer``
+        or ``refuse``; None where none may be sent.
+    """
 
     rng: random.Random
     loop: asyncio.AbstractEventLoop
@@ -166,9 +187,15 @@ class Model:
     tokens: dict[str, Job] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     calls: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    tells_times: bool = True
+    other_request: str | None = None
+    latest: datetime = EPOCH
+    tell: Callable[[str], None] = print
 
     def now(self) -> datetime:
-        return EPOCH + timedelta(seconds=self.loop.time() + self.clock_offset)
+        now = EPOCH + timedelta(seconds=self.loop.time() + self.clock_offset)
+        self.latest = max(self.latest, now)
+        return now
 
     # -- S3
 
@@ -198,14 +225,16 @@ class Model:
 
     # -- BDA
 
-    def invoke(self, request: InvocationRequest) -> str:
+    def invoke(self, request: InvocationRequest, epoch: int) -> str:
         self.calls["invoke"] += 1
         params = request.to_api()
         token = params.pop("clientToken")
         uri = request.input_s3_uri
         if token in self.tokens:
             job = self.tokens[token]
-            if job.params != repr(params):
+            if job.params != repr(params) and self.other_request == "refuse":
+                raise refusal("ValidationException")
+            if job.params != repr(params) and self.other_request is None:
                 self.violations.append(f"one token for two requests: {job.uri} and {uri}")
             return job.arn
         if uri not in self.objects:
@@ -220,9 +249,7 @@ class Model:
         if _is_bad(self.objects[uri][0]):
             end = "ClientError"
         length = self.rng.uniform(*self.job_seconds)
-        job = Job(
-            len(self.jobs), uri, self.objects[uri][1], self.epoch, now, begins, begins + length, end, repr(params)
-        )
+        job = Job(len(self.jobs), uri, self.objects[uri][1], epoch, now, begins, begins + length, end, repr(params))
         self.jobs.append(job)
         self.tokens[token] = job
         return job.arn
@@ -233,6 +260,10 @@ class Model:
         job = self.jobs[number]
         status = job.status(self.loop.time())
         answer: dict[str, Any] = {"status": status}
+        if self.tells_times:
+            answer["jobSubmissionTime"] = EPOCH + timedelta(seconds=job.created_at)
+            if job.ends_at <= self.loop.time():
+                answer["jobCompletionTime"] = EPOCH + timedelta(seconds=job.ends_at)
         if status == "Success":
             answer["outputConfiguration"] = {"s3Uri": f"s3://outputs/results/{number}/job_metadata.json"}
         elif status.endswith("Error"):
@@ -276,6 +307,9 @@ class ModelStore:
     async def upload(self, uri: str) -> ModelUpload:
         return ModelUpload(self.process, uri)
 
+    async def check_region(self, uri: str, region: str | None) -> None:
+        """Every bucket is in the region of the jobs."""
+
     async def delete(self, uris: list[str]) -> None:
         def delete() -> None:
             for uri in uris:
@@ -295,7 +329,7 @@ class ModelUpload:
 
     async def finish(self, *, if_absent: bool = False, if_etag: str | None = None) -> None:
         model = self.process.model
-        if self.process.stalls_for:
+        if self.process.stalls_for and self.process.stalls_at is None:
             # Exactly where an earlier check of who owns the batch is oldest.
             self.process.stall()
 
@@ -347,7 +381,7 @@ class ModelJobs:
         return _requests[key]
 
     async def invoke(self, request: InvocationRequest) -> str:
-        return await self.process.step(lambda: self.process.model.invoke(request), of_bda=True)
+        return await self.process.step(lambda: self.process.model.invoke(request, self.process.epoch), of_bda=True)
 
     async def explain(self, error: Exception, request: InvocationRequest) -> Any:
         return call_error(error, operation="InvokeDataAutomationAsync", input_s3_uri=request.input_s3_uri)

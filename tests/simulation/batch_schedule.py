@@ -1,44 +1,39 @@
 """
-One schedule: a batch, the lives of its task, and what goes wrong, all drawn from one seed; then the invariants.
+One schedule of a batch: the lives of its task, and what goes wrong, all drawn from one seed; then the invariants.
 
-A task's life is as Airflow has it: tries, each in a worker that plans and then blocks or defers; a trigger in one
-triggerer, or by mistake in two; an event that may be lost; then perhaps a clear, a changed request, a changed object or
-a run that is deleted and created again.
+The operator and its trigger are the real ones. A task's life is as Airflow has it: tries, each in a worker that plans
+and then blocks or defers; a trigger in one triggerer, or by mistake in two; an event that may be lost, and a worker
+that resumes with it; then perhaps a clear, a changed request, a changed object or a run that is deleted and created
+again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import random
 from collections import Counter
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from batch_model import Killed, Model, ModelJobs, ModelStore, Process, Weather
-from virtual_time import VirtualLoop
+from airflow_model import TaskModel, execute, fire, resume
+from schedule import KILLED, Result, Schedule
 
+from airflow_bda._compat import AirflowFailException
 from airflow_bda.engine.batch import ledger, planning, reporting, runner, state
 from airflow_bda.engine.batch.documents import FAILED, SKIPPED, STATUSES, SUCCEEDED
-from airflow_bda.engine.batch.planning import Source
-from airflow_bda.engine.batch.session import (
-    Attempt,
-    BatchMovedOnError,
-    Order,
-    World,
-    batch_folder,
-    begin,
-    run_or_follow,
-)
-from airflow_bda.engine.batch.session import run_round as run_in_worker
+from airflow_bda.operators import BdaBatchOperator
+from airflow_bda.operators.bda_batch import MANIFEST
 from airflow_bda.service.arns import derive_profile_arn
-from airflow_bda.service.errors import BdaError
+from airflow_bda.service.errors import BdaServiceError, BdaTimeoutError
+from airflow_bda.triggers.bda_batch import BdaBatchTrigger
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from batch_model import Process
 
 # Small parts, so that a batch of some documents has several, and several checkpoints.
 PART_SIZE, MOST_OPEN_PARTS, PARTS_A_CHECKPOINT = 3, 2, 7
@@ -86,72 +81,23 @@ def watched_memory(violations: list[str]) -> Iterator[None]:
         state.State.apply = apply  # type: ignore[method-assign]
 
 
-@dataclass
-class Result:
-    seed: int
-    violations: list[str]
-    jobs: int = 0
-    documents: int = 0
-    calls: dict[str, int] = field(default_factory=dict)
-    simulated_seconds: float = 0.0
-    story: list[str] = field(default_factory=list)
-
-
-class Schedule:
-    """
-    Everything that happens under one seed.
-
-    :param seed: decides it all.
-    """
+class BatchSchedule(Schedule):
+    """A batch and the lives of its task."""
 
     def __init__(self, seed: int) -> None:
-        self.seed = seed
-        self.rng = random.Random(seed)  # noqa: S311  repeatable on purpose
-        random.seed(seed)
-        self.loop = VirtualLoop()
-        self.model = Model(self.rng, self.loop)
-        self.story: list[str] = []
-        self.violations = self.model.violations
-        self.processes = 0
+        super().__init__(seed)
+        self.task = TaskModel(self.dag_run, self.rng, retries=MOST_TRIES)
         self.tries = 0
-        self.clears = 0
-        self.incarnation = 0
-        self.is_new_run = True
         self.job = dict(JOB)
         self.force = False
         self.is_calm = False
-        self.rounds = 0
-        self.stalled: list[tuple[Process, asyncio.Task[Any]]] = []
+        self.is_deferred = False
         self.max_in_flight = self.rng.choice((1, 2, 4, 8))
-        self.deferrable = self.rng.random() < 0.6
-        self.kills = self.rng.choice((0, 0, 1, 2, 4))
+        self.seconds = 0.0
+        self.untils: list[datetime] = []
 
-    def run(self) -> Result:
-        asyncio.set_event_loop(self.loop)
-        try:
-            self.loop.run_until_complete(self.everything())
-            left = [task for task in asyncio.all_tasks(self.loop) if not task.done()]
-            for task in left:
-                task.cancel()
-            if left:
-                self.loop.run_until_complete(asyncio.wait(left))
-            for error in self.loop.errors:
-                if not isinstance(error.get("exception"), (Killed, BdaError)):
-                    self.violations.append(f"a callback failed: {error}")
-        except Exception as error:  # noqa: BLE001  whatever it is, it is a finding
-            import traceback
-
-            self.violations.append(f"the schedule ended in {error!r}: {traceback.format_exc()[-1500:]}")
-        finally:
-            asyncio.set_event_loop(None)
-            self.loop.close()
-        calls = dict(self.model.calls)
-        documents = sum(uri.startswith(INPUT) for uri in self.model.objects)
-        jobs = len(self.model.jobs)
-        return Result(self.seed, list(self.violations), jobs, documents, calls, self.loop.time(), self.story)
-
-    def tell(self, line: str) -> None:
-        self.story.append(f"{self.loop.time():9.1f} {line}")
+    def documents_in_all(self) -> int:
+        return sum(uri.startswith(INPUT) for uri in self.model.objects)
 
     # -- the setting
 
@@ -168,15 +114,8 @@ class Schedule:
         model.concurrency = rng.choice((1, 3, 20))
         model.quota = rng.choice((2, 6, 1800))
         model.service_error = rng.choice((0.0, 0.1, 0.5))
-        model.weather = Weather(
-            throttled=rng.choice((0.0, 0.0, 0.05)),
-            unreachable=rng.choice((0.0, 0.0, 0.05)),
-            lost_answers=rng.choice((0.0, 0.1)),
-            latency=rng.choice((0.02, 0.2, 2.0)),
-        )
-        if rng.random() < 0.2:
-            begin = rng.uniform(0, 60)
-            model.weather.storm = (begin, begin + rng.uniform(5, 120))
+        model.tells_times = rng.random() < 0.7
+        model.weather = self.weather()
 
     async def everything(self) -> None:
         self.arrange()
@@ -184,6 +123,7 @@ class Schedule:
             await self.live()
             await self.act_as_user()
         self.calm()
+        self.is_calm = True
         failed, epoch = self.failed_for_good(), self.model.epoch
         await self.live()
         await self.wake_the_stalled()
@@ -192,16 +132,6 @@ class Schedule:
             if sum(job.uri == uri for job in self.model.jobs) == jobs:
                 self.violations.append(f"a clear did not take {uri} up, which had failed")
 
-    async def wake_the_stalled(self) -> None:
-        """Let the processes go on that Airflow has given up: they must not spoil what others did meanwhile."""
-        for process, task in self.stalled:
-            process.stalled_until = min(process.stalled_until, self.loop.time() + 1.0)
-            await asyncio.wait([task])
-            ended = "is killed" if process.is_dead or task.cancelled() else repr(task.exception() or "ended well")
-            self.tell(f"{process.name} goes on after its stall: {ended}")
-            if not process.is_dead and not isinstance(task.exception(), (BdaError, type(None))):
-                self.violations.append(f"{process.name} ended in {task.exception()!r} after its stall")
-
     def failed_for_good(self) -> dict[str, int]:
         """Return the documents that only a clear takes up, and how many jobs each has had."""
         found = self.model.objects.get(f"{OUTPUT}/_batch/batch/results.jsonl")
@@ -209,159 +139,122 @@ class Schedule:
         failed = {row["input"] for row in rows if row["again"] == "clear" and row["arn"]} & self.model.objects.keys()
         return {uri: sum(job.uri == uri for job in self.model.jobs) for uri in failed}
 
-    def calm(self) -> None:
-        self.model.weather = Weather(latency=0.05)
-        self.model.service_error = 0.0
-        self.is_calm = True
-        self.kills = 0
-
     # -- Airflow
 
     async def live(self) -> None:
         """Try the task until it succeeds, or until Airflow gives it up."""
-        for _ in range(MOST_TRIES):
-            self.tries += 1
-            manifest = await self.one_try()
+        ended: Any = None
+        while self.task.may_retry:
+            ended = await self.one_try(is_same=ended == KILLED and self.rng.random() < 0.1)
+            manifest = self.task.xcoms.get(MANIFEST)
             if manifest is not None:
                 self.check_manifest(manifest)
-                if self.unfinished(manifest) and self.model.now() < self.until:
-                    self.violations.append(f"a round left documents behind before its deadline: {manifest['counts']}")
-                if not manifest["counts"][FAILED] and not self.unfinished(manifest):
-                    return
-                if not manifest["again"]["retry"] and not self.unfinished(manifest):
-                    return
+                self.check_verdict(manifest, ended)
                 if self.rng.random() < 0.3 and self.kills:
                     return
+            if isinstance(ended, (dict, AirflowFailException)):
+                return
             await asyncio.sleep(self.rng.uniform(0, 30))
-        self.violations.append(f"the batch did not end in {MOST_TRIES} tries")
+        self.violations.append(f"the batch did not end in {self.task.try_number} tries: {ended!r}")
 
-    def unfinished(self, manifest: dict[str, Any]) -> int:
-        return manifest["counts"]["running"] + manifest["counts"]["not_started"]
+    async def one_try(self, *, is_same: bool) -> Any:
+        """
+        Run a try; return the manifest, the error that it failed with, or that it was killed.
 
-    async def one_try(self) -> dict[str, Any] | None:
-        key = f"try {self.tries}"
-        # A later round has less to do, and starts at once: its deadline comes while jobs of taken-up documents run.
-        shortest = 90.0 if self.tries == 1 else self.rng.uniform(2.0, 90.0)
-        deadline = timedelta(seconds=86400.0 if self.is_calm else self.rng.choice((86400.0, 86400.0, shortest)))
-        until = self.until = self.model.now() + deadline
-        life = f"life {self.incarnation}.{self.clears}"
-        attempt = Attempt("task", life, key, f"run {self.incarnation}", 0 if self.is_new_run else self.clears)
-        order = Order("batch", self.job, Source(prefix=INPUT), until, force=self.force)
+        :param is_same: whether Airflow starts the same try again, as a queue that delivers twice makes it do.
+        """
+        self.tries += 1
+        if not is_same:
+            self.task.next_try()
+            # A later round has less to do, and starts at once: its deadline comes while jobs of taken-up documents run.
+            shortest = 90.0 if self.tries == 1 else self.rng.uniform(2.0, 90.0)
+            self.seconds = 86400.0 if self.is_calm else self.rng.choice((86400.0, 86400.0, shortest))
+            self.untils = []
+        # Whether the round began in an earlier process of the same try, and when, is in the ledger alone.
+        self.untils.append(self.model.now() + timedelta(seconds=self.seconds))
         worker = self.process("worker")
-        self.tell(f"{key} of {attempt.life} in {worker.name}")
-        defers = self.deferrable
+        self.tell(f"try {self.task.try_number} in {worker.name}")
+        ended = await self.to_its_end(worker, execute(self.operator(), self.task.context(worker), worker))
+        while isinstance(ended, BdaBatchTrigger):
+            tried = self.task.try_number
+            event = await self.in_triggerers(ended)
+            if event == KILLED:
+                return KILLED
+            worker = self.process("worker")
+            context = self.task.context(worker)
+            ended = await self.to_its_end(worker, resume(self.operator(), context, worker, event, tried))
+        self.check_deadline()
+        return ended
 
-        async def work() -> dict[str, Any] | None:
-            world = self.world(worker)
-            held = await begin(order, attempt, world)
-            try:
-                if defers:
-                    return None
-                return await run_in_worker(held, ModelJobs(worker), world, max_in_flight=self.max_in_flight)
-            finally:
-                await held.close()
+    def operator(self) -> BdaBatchOperator:
+        """Return the task as a process reads it from the DAG file."""
+        return BdaBatchOperator(
+            task_id="task",
+            input_s3_prefix=INPUT,
+            batch_id="batch",
+            max_in_flight=self.max_in_flight,
+            max_wait=self.seconds,
+            deferrable=self.deferrable,
+            force=self.force,
+            **self.job,
+        )
 
-        ended = await self.to_its_end(worker, work())
-        if ended == "killed" or isinstance(ended, BdaError):
-            return None
-        if not defers:
-            self.check_deadline(until)
-            return ended  # type: ignore[return-value]
-        manifest = await self.in_triggerers(key)
-        self.check_deadline(until)
-        return manifest
-
-    async def in_triggerers(self, key: str) -> dict[str, Any] | None:
-        """Run the trigger until its event arrives, here or there, once or twice."""
+    async def in_triggerers(self, trigger: BdaBatchTrigger) -> Any:
+        """Run the trigger until its event arrives, here or there, once or twice; or until the task is cleared."""
         twins: list[asyncio.Task[Any]] = []
+        self.is_deferred = True
         try:
-            while True:
+            while self.is_deferred:
                 running = [task for task in twins if not task.done()]
                 if not running or (len(running) < 2 and self.rng.random() < 0.15):
-                    twins.append(asyncio.ensure_future(self.trigger(key)))
+                    twins.append(asyncio.ensure_future(self.trigger(trigger)))
                     running.append(twins[-1])
                 done, _ = await asyncio.wait(running, timeout=self.rng.uniform(5, 400), return_when="FIRST_COMPLETED")
                 for task in done:
-                    ended = task.result()
-                    if isinstance(ended, dict):
-                        if self.kills and self.rng.random() < 0.1:
+                    event = task.result()
+                    if isinstance(event, dict):
+                        if self.is_rough and self.rng.random() < 0.1:
                             self.tell("the event is lost")
                             continue
-                        return ended
-                    if isinstance(ended, BdaError):
-                        return None
+                        return event
+            return KILLED
         finally:
+            self.is_deferred = False
             for task in twins:
                 task.cancel()
             if twins:
                 await asyncio.wait(twins)
 
-    async def trigger(self, key: str) -> Any:
+    async def trigger(self, trigger: BdaBatchTrigger) -> Any:
         triggerer = self.process("triggerer")
-        self.tell(f"{key} in {triggerer.name}")
-        world = self.world(triggerer)
-        folder = batch_folder(world.store, OUTPUT, "batch")
-        work = run_or_follow(folder, key, ModelJobs(triggerer), world, max_in_flight=self.max_in_flight)
-        return await self.to_its_end(triggerer, work)
+        self.tell(f"try {self.task.try_number} in {triggerer.name}")
+        return await self.to_its_end(triggerer, fire(trigger, triggerer))
 
-    def change_object(self) -> None:
-        """Write over an object while its job may be about to start."""
-        uri = self.rng.choice(self.documents())
-        self.tell(f"{uri} is written over")
-        if not self.model.objects[uri][0].startswith(b"bad"):
-            self.model.write(uri, f"changed {self.rng.random()}".encode())
+    def meddle(self, process: Process) -> None:
+        """Write over an object while its job may be about to start, or clear the task while it runs or is deferred."""
+        if self.rng.random() < 0.1:
+            uri = self.rng.choice(self.documents())
+            self.tell(f"{uri} is written over")
+            if not self.model.objects[uri][0].startswith(b"bad"):
+                self.model.write(uri, f"changed {self.rng.random()}".encode())
+        if self.rng.random() < 0.03 and not self.force:
+            self.clear_under_way(process)
+
+    def clear_under_way(self, process: Process) -> None:
+        if self.is_deferred:
+            self.task.clear(run_has_ended=False)
+        elif self.version == (3, 0):
+            # There a running task that is cleared is left alone, for ever.
+            return
+        else:
+            self.task.clear_running()
+        self.tell(f"the user clears the task while {process.name} runs")
+        self.is_deferred = False
+        process.kill()
 
     def documents(self) -> list[str]:
         taken = (uri for uri in self.model.objects if uri.startswith(INPUT) and uri.endswith(".pdf"))
         return sorted(uri for uri in taken if not uri.endswith("empty.pdf"))
-
-    def process(self, kind: str) -> Process:
-        self.processes += 1
-        process = Process(self.model, f"{kind} {self.processes}")
-        if self.kills and self.rng.random() < 0.7:
-            self.kills -= 1
-            process.dies_at = self.rng.choice((self.rng.randint(1, 15), self.rng.randint(1, 120)))
-            process.dies_after_effect = self.rng.random() < 0.5
-        elif self.kills and self.rng.random() < 0.3:
-            self.kills -= 1
-            process.stalls_for = self.rng.choice((60.0, 600.0, 5000.0))
-        return process
-
-    async def to_its_end(self, process: Process, work: Coroutine[Any, Any, Any]) -> Any:
-        """Run a process; return what it returned, its error, or that it was killed."""
-        process.root = task = asyncio.ensure_future(work)
-        try:
-            while not task.done():
-                await asyncio.wait([task], timeout=self.rng.uniform(20, 200))
-                if process.is_taken_for_dead.is_set() and not task.done():
-                    self.tell(f"{process.name} stalls, and is taken for dead")
-                    self.stalled.append((process, task))
-                    return "killed"
-                if self.kills and self.rng.random() < 0.05:
-                    jump = self.rng.choice((-30.0, 20.0, 3600.0))
-                    self.tell(f"the clock jumps by {jump}")
-                    self.model.clock_offset += jump
-                if self.kills and self.rng.random() < 0.1:
-                    self.change_object()
-        except asyncio.CancelledError:
-            process.kill()
-            await asyncio.wait([task])
-            raise
-        if process.is_dead:
-            self.tell(f"{process.name} is killed at step {process.steps}")
-            with suppress(BaseException):
-                task.result()
-            return "killed"
-        try:
-            return task.result()
-        except BdaError as error:
-            self.tell(f"{process.name}: {type(error).__name__}: {error}")
-            if not isinstance(error, BatchMovedOnError) and not self.kills and self.model.weather.storm[1] == 0:
-                self.tell("an error in good times")
-            return error
-
-    def world(self, process: Process) -> World:
-        return World(ModelStore(process), self.model.now, lambda line: self.tell(f"{process.name}: {line}"), self.tell)
 
     # -- the user
 
@@ -370,31 +263,46 @@ class Schedule:
         action = self.rng.choice(("clear", "clear", "change object", "change request", "force", "recreate", "vanish"))
         self.tell(f"the user: {action}")
         self.force = False
-        self.clears += 1
-        self.is_new_run = False
         uris = self.documents()
         if action == "change object":
             self.model.write(self.rng.choice(uris), f"changed {self.rng.random()}".encode())
         elif action == "vanish" and len(uris) > 1:
             del self.model.objects[self.rng.choice(uris)]
         elif action == "change request":
-            self.job = {**self.job, "tags": {"change": str(self.clears)}}
+            self.job = {**self.job, "tags": {"change": str(self.task.try_number)}}
             self.model.epoch += 1
         elif action == "force":
             self.force = True
             self.model.epoch += 1
-        elif action == "recreate":
-            self.incarnation += 1
-            self.is_new_run = True
+        if action == "recreate":
             self.model.epoch += 1
+            self.dag_run.create()
+            self.task.create()
+        else:
+            self.task.clear(run_has_ended=self.rng.random() < 0.5)
 
     # -- what must hold
 
-    def check_deadline(self, until: Any) -> None:
-        late = (self.model.now() - until).total_seconds()
+    def check_deadline(self) -> None:
+        late = (self.model.now() - max(self.untils)).total_seconds()
         # Processes that die near the deadline are followed by others; each may look at every job once more.
         if late > 3600 + 3600:
             self.violations.append(f"a round ended {late:.0f} s after its deadline")
+
+    def check_verdict(self, manifest: dict[str, Any], ended: Any) -> None:
+        """Expect the task to end as its manifest says."""
+        counts = manifest["counts"]
+        unfinished = counts["running"] + counts["not_started"]
+        if unfinished and self.model.latest < min(self.untils):
+            self.violations.append(f"a round left documents behind before its deadline: {counts}")
+        if unfinished:
+            expected: Any = BdaTimeoutError
+        elif counts[FAILED]:
+            expected = BdaServiceError if manifest["again"]["retry"] else AirflowFailException
+        else:
+            expected = dict
+        if ended != KILLED and not isinstance(ended, expected):
+            self.violations.append(f"the task ended in {ended!r} with {counts}")
 
     def check_manifest(self, manifest: dict[str, Any]) -> None:
         self.tell(f"counts {manifest['counts']}, {manifest['errors'][:2]}")
@@ -418,10 +326,12 @@ class Schedule:
         known: dict[str, str] = {}
         for uri in sorted(uri for uri in self.model.objects if uri.startswith(f"{OUTPUT}/_batch/batch/ledger/")):
             for line in self.model.objects[uri][0].splitlines():
+                if not line.startswith((b'{"t":"begin"', b'{"t":"job"')):
+                    continue
                 entry = json.loads(line)
-                if entry.get("t") == "begin":
+                if entry["t"] == "begin":
                     known = {}
-                elif entry.get("t") == "job":
+                else:
                     number = int(entry["arn"].rpartition("/")[2][:8])
                     known[self.model.jobs[number].uri] = entry["arn"]
         return known
@@ -474,8 +384,8 @@ class Schedule:
                 self.violations.append(f"{len(jobs)} jobs for {uri} in {self.tries} tries")
 
 
-def run_seed(seed: int) -> Result:
-    """Run one schedule in this process."""
-    schedule = Schedule(seed)
+def run_batch(seed: int) -> Result:
+    """Run one schedule of a batch."""
+    schedule = BatchSchedule(seed)
     with small_sizes(), watched_memory(schedule.violations):
         return schedule.run()

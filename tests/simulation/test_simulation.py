@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from batch_schedule import run_seed
+from schedules import run_seed
 
 SEEDS_A_TEST = 25
 
@@ -20,8 +20,9 @@ def test_every_document_has_one_job_and_one_row(first):
     assert not broken
 
 
-def test_a_seed_decides_everything():
-    first, again = run_seed(4), run_seed(4)
+@pytest.mark.parametrize("seed", [3, 4], ids=["one job a task", "a batch"])
+def test_a_seed_decides_everything(seed):
+    first, again = run_seed(seed), run_seed(seed)
 
     assert first.jobs > 0
     assert (first.story, first.calls, first.jobs) == (again.story, again.calls, again.jobs)
@@ -42,5 +43,8 @@ def test_the_schedules_hold_what_they_are_for():
         "taken the batch",
         "goes on after its stall: TakenOverError",
         "Starting fewer jobs",
+        "clears the task while triggerer",
+        "deletes the run, and creates it again",
+        "clears another task of the run",
     ):
         assert what in stories, what
