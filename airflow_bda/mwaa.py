@@ -267,7 +267,7 @@ def read_wheel(file: Path) -> Wheel:
     except OSError as error:
         raise WheelError(f"{file} cannot be read: {error.strerror}") from error
     except zipfile.BadZipFile:
-        raise WheelError(f"{file} is no wheel") from None
+        raise WheelError(f"{file} is not a wheel") from None
     if name != DISTRIBUTION:
         raise WheelError(f"{file} is not a wheel of {DISTRIBUTION}, but of {name}")
     wanted = _FILE_NAME.format(version=version)

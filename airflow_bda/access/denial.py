@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 _NOT_FOUND = 404
 
 
-def explain_denial(request: InvocationRequest, client: Callable[[str], Any]) -> str:
+def explain_denial(request: InvocationRequest, client: Callable[[str], Any]) -> tuple[str, str]:
     """
-    Return which of the known causes a denied invoke has, and the remedy.
+    Return the reason of a denied invoke, as far as it can be found out, and the remedy.
 
     :param client: makes a boto3 client of a service, with the credentials that the invoke was signed with.
     """
@@ -52,7 +52,7 @@ def explain_denial(request: InvocationRequest, client: Callable[[str], Any]) -> 
         )
     )
     if missing and not isinstance(missing, Refusal):
-        return f"The identity's policies do not allow: {'; '.join(map(str, missing))}. {_WHOLE_POLICY}"
+        return f"The identity's policies do not allow: {'; '.join(map(str, missing))}.", _WHOLE_POLICY
     if unreadable := _unreadable_input(s3, request.input_s3_uri):
         return unreadable
     return _other_causes(workload) if isinstance(missing, Refusal) else _BEYOND_IAM
@@ -69,8 +69,11 @@ _OTHER_ACCOUNTS = (
 )
 # What is left when the identity's own policies allow all that can be known beforehand.
 _BEYOND_IAM = (
-    f"The identity's policies allow all of the request. What is left: {_OTHER_ACCOUNTS} kms:GenerateDataKey and "
-    "kms:Decrypt on the key of the output's bucket; the policies of the organization; a KMS key that is disabled."
+    "The identity's policies allow all of the request, so what denies it is something else.",
+    (
+        f"Check the other policies. {_OTHER_ACCOUNTS} Check kms:GenerateDataKey and kms:Decrypt on the key of the "
+        "output's bucket, the policies of the organization, and whether a KMS key is disabled."
+    ),
 )
 _INVOKE_RESOURCES = (
     "bedrock:InvokeDataAutomationAsync on the project, on each blueprint, on data-automation-invocation/* and on the "
@@ -78,7 +81,7 @@ _INVOKE_RESOURCES = (
 )
 
 
-def _other_causes(workload: Workload) -> str:
+def _other_causes(workload: Workload) -> tuple[str, str]:
     keys = [f"the use of {key}, through BDA and S3 (kms:ViaService)" for key in workload.key_arns]
     causes = [
         f"s3:PutObject on {output_objects(workload)}",
@@ -87,24 +90,22 @@ def _other_causes(workload: Workload) -> str:
         "kms:GenerateDataKey and kms:Decrypt on the key of a bucket that has one",
         "kms:CreateGrant, kms:DescribeKey, kms:GenerateDataKey and kms:Decrypt on the request's own key, if it has one",
     ]
-    return (
-        "The input can be read and the output's bucket is there, so what is missing is one of: "
-        f"{'; '.join(causes)}. Allow iam:SimulatePrincipalPolicy to the identity, and the next error names it. "
-        f"{_WHOLE_POLICY} {_OTHER_ACCOUNTS}"
-    )
+    known = "The input can be read and the output's bucket is there, so what is missing is one of"
+    ask_iam = "Allow iam:SimulatePrincipalPolicy to the identity, and the next error names it."
+    return f"{known}: {'; '.join(causes)}.", f"{ask_iam} {_WHOLE_POLICY} {_OTHER_ACCOUNTS}"
 
 
-def _explain_absence(request: InvocationRequest, s3: Any) -> str | None:
+def _explain_absence(request: InvocationRequest, s3: Any) -> tuple[str, str] | None:
     source, output = S3Uri.parse(request.input_s3_uri), S3Uri.parse(request.output_s3_uri)
     if _is_not_found(answer_or_refusal(lambda: s3.head_object(Bucket=source.bucket, Key=source.key))):
         if _is_not_found(answer_or_refusal(lambda: s3.head_bucket(Bucket=source.bucket))):
-            return f"The input bucket {source.bucket!r} does not exist: correct input_s3_uri."
+            return f"The input bucket {source.bucket!r} does not exist.", "Correct input_s3_uri."
         return (
-            f"The input object {request.input_s3_uri} does not exist: correct input_s3_uri (mind the extension) or "
-            "upload it first."
+            f"The input object {request.input_s3_uri} does not exist.",
+            "Correct input_s3_uri (mind the extension) or upload the object first.",
         )
     if _is_not_found(answer_or_refusal(lambda: s3.head_bucket(Bucket=output.bucket))):
-        return f"The output bucket {output.bucket!r} does not exist: correct output_s3_uri or create the bucket."
+        return f"The output bucket {output.bucket!r} does not exist.", "Correct output_s3_uri or create the bucket."
     return None
 
 
@@ -112,16 +113,16 @@ def _is_not_found(found: Any) -> bool:
     return isinstance(found, Refusal) and found.http_status == _NOT_FOUND
 
 
-def _unreadable_input(s3: Any, uri: str) -> str | None:
+def _unreadable_input(s3: Any, uri: str) -> tuple[str, str] | None:
     location = S3Uri.parse(uri)
     found = answer_or_refusal(lambda: s3.head_object(Bucket=location.bucket, Key=location.key))
     if not (isinstance(found, Refusal) and found.http_status):
         return None
-    return (
-        f"The input object {uri} cannot be read with these credentials (or does not exist, which S3 tells only those "
-        "who may s3:ListBucket): allow s3:GetObject on it and kms:Decrypt on its bucket's key. "
-        f"{_OTHER_ACCOUNTS}"
+    reason = (
+        f"The input object {uri} cannot be read with these credentials, or does not exist: without s3:ListBucket, S3 "
+        "does not say which."
     )
+    return reason, f"Allow s3:GetObject on it and kms:Decrypt on its bucket's key. {_OTHER_ACCOUNTS}"
 
 
 ALLOWED = "allowed"

@@ -45,7 +45,7 @@ def handle(event: Any, context: Context) -> dict[str, Any]:
     read = parse_records(event if isinstance(event, Mapping) else {})
     noted = [one for one in read if _is_noted(one, telemetry)]
     if not noted:
-        raise next((one for one in read if isinstance(one, BdaError)), BdaError("The event holds no job's event."))
+        raise next((one for one in read if isinstance(one, BdaError)), BdaError("The event is not a job event."))
     told = [one.to_dict() for one in noted if isinstance(one, JobEvent)]
     return told[0] if len(read) == 1 else {"events": told}
 

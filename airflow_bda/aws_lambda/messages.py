@@ -173,10 +173,10 @@ def _invocation_arn(value: Any) -> str:
     except BdaRequestError as error:
         problems = tuple(_INVOCATION_ARGUMENT.sub(INVOCATION_ARN, problem) for problem in error.problems)
         raise BdaRequestError(
-            f"The status was not asked for: {INVOCATION_ARN} is no invocation's ARN.",
+            f"The status was not requested: {INVOCATION_ARN} is not the ARN of an invocation.",
             problems=problems,
             remedy="It reads arn:aws:bedrock:<region>:<account>:data-automation-invocation/<job id>, as the answer to "
-            "an invoke event gives it.",
+            "an invoke event returns it.",
         ) from None
 
 

@@ -94,8 +94,9 @@ def _check_connection(conn_id: str) -> None:
         BdaHook.get_connection(conn_id)
     except AirflowNotFoundException as error:
         raise BdaRequestError(
-            f"Airflow has no connection {conn_id!r}. Add it with `airflow connections add {shlex.quote(conn_id)}"
-            " --conn-type aws`, or leave out --conn-id to use the credentials that AWS's own tools find."
+            f"Airflow has no connection {conn_id!r}.",
+            remedy=f"Add it with `airflow connections add {shlex.quote(conn_id)} --conn-type aws`, or leave out "
+            "--conn-id to use the credentials that AWS's own tools find.",
         ) from error
 
 

@@ -247,7 +247,7 @@ def find_metadata_uri(hook: BdaHook, job: str) -> str:
     state = hook.get_status(check_invocation_arn(job))
     if state.output_metadata_uri is None:
         why = f": {state.error_message}" if state.error_message else ""
-        raise BdaRequestError(f"The job has no results: its status is {state.status_text}{why}. {job}")
+        raise BdaRequestError(f"The job has no results: its status is {state.status_text}{why}.", invocation_arn=job)
     return state.output_metadata_uri
 
 
@@ -347,7 +347,7 @@ def _read_input(hook: BdaHook, uri: str) -> bytes:
     location = S3Uri.parse(uri)
     answer = hook.s3.get_object(Bucket=location.bucket, Key=location.key)
     if answer["ContentLength"] > _MOST_INPUT_BYTES:
-        raise ValueError(f"{uri} has {answer['ContentLength']} bytes")
+        raise ValueError(f"{uri} is too large: {answer['ContentLength']:,} bytes")
     content: bytes = answer["Body"].read()
     return content
 

@@ -103,7 +103,7 @@ class _Attempts:
         if seconds_left <= 0:
             raise self._too_late(explained) from error
         if kind is not self.trouble and self.on_change is not None:
-            self.on_change(f"{explained} Trying again until {self.deadline:%Y-%m-%d %H:%M:%S %Z}.")
+            self.on_change(f"{explained.summary()} Trying again until {self.deadline:%Y-%m-%d %H:%M:%S %Z}.")
         self.trouble = kind
         return min(pause, seconds_left)
 

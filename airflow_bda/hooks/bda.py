@@ -270,15 +270,13 @@ class BdaHook(AsyncAwsHook):
 
     def invoke_error(self, error: BaseException, request: InvocationRequest) -> BdaError:
         """Return the error of a refused invoke, explained. For a missing permission it makes calls of its own."""
-        cause = self._denial(request) if classify(error) is Failure.PERMISSION else None
-        return call_error(error, operation=INVOKE, input_s3_uri=request.input_s3_uri, cause=cause)
-
-    def _denial(self, request: InvocationRequest) -> str | None:
-        try:
-            return explain_denial(request, self.client_of)
-        except Exception:  # an explanation that fails must not hide what it was to explain
-            self.log.warning("The cause of the refusal could not be looked for.", exc_info=True)
-            return None
+        cause = remedy = None
+        if classify(error) is Failure.PERMISSION:
+            try:
+                cause, remedy = explain_denial(request, self.client_of)
+            except Exception:  # an explanation that fails must not hide what it was to explain
+                self.log.warning("The reason why the call was denied could not be found.", exc_info=True)
+        return call_error(error, operation=INVOKE, input_s3_uri=request.input_s3_uri, cause=cause, remedy=remedy)
 
     # -- statuses
 

@@ -323,22 +323,22 @@ def check_manifest(manifest: dict[str, Any], max_failures: float) -> None:
     unfinished = counts["running"] + counts["not_started"]
     if unfinished:
         raise BdaTimeoutError(
-            f"The batch had not ended when the time to wait for it was over: of {counts['total']} documents, "
+            f"Timed out; the batch has not ended: of {counts['total']} documents, "
             f"{counts['running']} are running and {counts['not_started']} were not started.",
             remedy=f"A retry or a clear takes the batch up where it is. The rows so far: {manifest['results_uri']}.",
         )
     allowed = max_failures * counts["total"] if 0 < max_failures < 1 else max_failures
     if counts["failed"] <= allowed:
         return
+    causes = "; ".join(f"{error['count']} x {error['cause']}" for error in manifest["errors"][:5])
     message = (
-        f"{counts['failed']} of {counts['total']} documents failed, {allowed:g} are allowed. The first: "
-        f"{', '.join(manifest['failed'])}. Causes: "
-        + "; ".join(f"{error['count']} x {error['cause']}" for error in manifest["errors"][:5])
-        + f". All rows: {manifest['results_uri']}."
+        f"{counts['failed']} of {counts['total']} documents failed, {allowed:g} are allowed. Causes: {causes}. "
+        f"The first: {', '.join(manifest['failed'])}."
     )
+    rows = f"All rows: {manifest['results_uri']}."
     if manifest["again"]["retry"]:
-        raise BdaServiceError(message, remedy="A retry of the task gives those that it can mend one new job each.")
-    raise BdaClientError(message, remedy="Mend the documents or the request, then clear the task.")
+        raise BdaServiceError(message, remedy=f"A retry of the task starts new jobs where that can help. {rows}")
+    raise BdaClientError(message, remedy=f"Correct the documents or the request, then clear the task. {rows}")
 
 
 def _source(uris: Sequence[str] | None, prefix: str | None, pattern: str | None, shard: str | None) -> Source:

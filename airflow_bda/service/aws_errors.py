@@ -282,13 +282,13 @@ def call_error(  # noqa: PLR0913  what callers know about a failure
 
     :param operation: the API operation, as IAM names it (``InvokeDataAutomationAsync``).
     :param remedy: what the caller knows better than the code alone says.
-    :param cause: what the caller found out about the reason and the remedy; it is said first.
+    :param cause: the reason that the caller found out; it is said first.
     """
     kind = classify(error)
     error_class, what, default_remedy = _EXPLANATIONS[kind]
     return error_class(
         f"{operation} was denied. {cause}" if cause else f"{operation} {what}.",
-        remedy="" if cause else remedy or default_remedy.format(operation=operation),
+        remedy=remedy or ("" if cause else default_remedy.format(operation=operation)),
         invocation_arn=invocation_arn,
         error_type=error_code(error) or type(error).__name__,
         error_message=_message(error),

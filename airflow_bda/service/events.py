@@ -200,7 +200,7 @@ def _object(content: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _no_event(why: str) -> BdaError:
     return BdaError(
-        f"What came is no EventBridge event: {why}.",
+        f"The message is not an EventBridge event: {why}.",
         remedy=f"Let the rule match the source {SOURCE!r}, and pass the event on as it is, without a transformer.",
     )
 

@@ -77,7 +77,7 @@ class Answer:
             return cls(int(read["statusCode"]), safe_value(dict(body)))
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
             raise BdaError(
-                f"The function {function_name} gave an answer that is no statusCode with a body of JSON.",
+                f"The function {function_name} returned an answer without a statusCode and a JSON body.",
                 remedy="Check function_name: the function must be the one of `airflow-bda lambda package`, or answer "
                 "as it does.",
             ) from None

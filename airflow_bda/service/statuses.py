@@ -195,7 +195,7 @@ class JobOutcome(PlainData):
             error=errors.BdaTimeoutError(
                 f"Timed out at {deadline.isoformat(timespec='seconds')}{why}; {what}",
                 invocation_arn=invocation_arn,
-                status=last_state.status_text if last_state else "never seen",
+                status=last_state.status_text if last_state else "unknown",
                 error_message=last_failure.summary() if last_failure else None,
             ),
             state=last_state,

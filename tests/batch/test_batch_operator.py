@@ -218,7 +218,7 @@ class TestFailures:
         upload(*NAMES)
         batch.emulator.faults.add("slow_job", key="*3.pdf", seconds=4, times=1)
 
-        with pytest.raises(BdaTimeoutError, match=r"had not ended"):
+        with pytest.raises(BdaTimeoutError, match=r"has not ended"):
             batch.next_try(max_wait=timedelta(seconds=2.5))
         assert statuses(batch)["3.pdf"] in {"running", "not_started"}
         batch.next_try()

@@ -96,7 +96,7 @@ def test_invoke_starts_one_job_both_ways(bda_emulator, document):
 @pytest.mark.parametrize(
     ("input_uri", "output_uri", "said"),
     [
-        ("s3://bda-test/missing.pdf", "s3://bda-test/out", "does not exist: correct input_s3_uri"),
+        ("s3://bda-test/missing.pdf", "s3://bda-test/out", "does not exist."),
         ("s3://no-such-bucket/a.pdf", "s3://bda-test/out", "input bucket 'no-such-bucket' does not exist"),
         ("s3://bda-test/a.pdf", "s3://no-such-bucket/out", "output bucket 'no-such-bucket' does not exist"),
     ],

@@ -102,7 +102,7 @@ def make_no_metadata(file):
     [
         (lambda file: None, "cannot be read: No such file or directory"),
         (lambda file: file.mkdir(), "cannot be read: Is a directory"),
-        (lambda file: file.write_text("no zip"), "is no wheel"),
+        (lambda file: file.write_text("no zip"), "is not a wheel"),
         (make_other, "not a wheel of airflow-provider-bda, but of other"),
         (make_no_metadata, "not a wheel of airflow-provider-bda"),
     ],

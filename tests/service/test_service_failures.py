@@ -202,9 +202,10 @@ def test_what_explains_itself_stays_as_it_is(error):
 
 
 def test_a_cause_that_was_found_out_is_said_first():
-    error = call_error(refusal("AccessDeniedException", "no"), operation=OPERATION, cause="The input is not there.")
+    refused = refusal("AccessDeniedException", "no")
+    error = call_error(refused, operation=OPERATION, cause="The input is not there.", remedy="Upload it.")
     assert type(error) is errors.BdaPermissionError
-    assert str(error) == f"{OPERATION} was denied. The input is not there. AccessDeniedException: no"
+    assert str(error) == f"{OPERATION} was denied. The input is not there. AccessDeniedException: no\nUpload it."
 
 
 def test_a_call_gives_its_answer_or_its_refusal():
