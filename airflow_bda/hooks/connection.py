@@ -60,6 +60,8 @@ _AMBIENT_VARIABLES = (
 # Long enough for a triggerer to start a thousand triggers. A connection that is edited within it is noticed when the
 # client is opened: the client's identity is made from the connection as it is then.
 _SHARED_SECONDS = 5.0
+# Where AwsBaseHook keeps the connection that it has looked up.
+_RESOLVED = "conn_config"
 
 _Answers = dict["Hashable", tuple[float, "asyncio.Task[str]"]]
 _answers_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Answers] = WeakKeyDictionary()
@@ -95,6 +97,7 @@ class AsyncAwsHook(SafeLogging, AwsBaseHook):
     def anew(self) -> Self:
         """Return a hook with the same arguments, which looks the connection up again."""
         hook: Self = self._like(type(self))
+        hook.__dict__.pop(_RESOLVED, None)
         return hook
 
     @cached_property
@@ -111,13 +114,17 @@ class AsyncAwsHook(SafeLogging, AwsBaseHook):
         return make_responses_encodable(self._like(AwsBaseHook, client_type=service).conn)
 
     def _like(self, hook_class: Any, **arguments: Any) -> Any:
-        return hook_class(
+        """Return a hook on the same connection, which is looked up, and told of in the task's log, once for both."""
+        hook = hook_class(
             aws_conn_id=self.aws_conn_id,
             region_name=self._region_name,
             verify=self._verify,
             config=self._config,
             **arguments,
         )
+        if _RESOLVED in self.__dict__:
+            hook.__dict__[_RESOLVED] = self.__dict__[_RESOLVED]
+        return hook
 
     # -- off the event loop
 

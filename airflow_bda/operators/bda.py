@@ -78,6 +78,8 @@ class BdaInvokeOperator(BdaJobOperator, AwsBaseOperator[BdaHook]):
         """Start the job, or find the one of an earlier try, and wait for it in the way that was asked for."""
         with task_errors():
             self.check_arguments()
+            # Before the client is made: what the AWS libraries log of credentials and endpoints should not come first.
+            self.log.info("Input: %s, output: %s", self.input_s3_uri, self.output_s3_uri)
             # All that may refuse the wait comes before the submit: a job that nobody can wait for costs as much.
             deadline = deadline_after("max_wait", self.max_wait)
             poll_interval = in_seconds(self.poll_interval)

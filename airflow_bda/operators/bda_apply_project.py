@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
+def _file(value: Any) -> str:
+    return required_text(str(value) if isinstance(value, Path) else value)
+
+
 class BdaApplyProjectOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook]):
     """
     Make data automation projects and blueprints follow JSON files: create, update, version and promote them.
@@ -53,7 +57,7 @@ class BdaApplyProjectOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHoo
     ui_color = "#dcebf9"
     argument_checks: ClassVar[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
         {
-            "files": lambda value: list_of([value] if isinstance(value, str) else value, required_text),
+            "files": lambda value: list_of([value] if isinstance(value, str | Path) else value, _file),
             "stage": one_of("LIVE", "DEVELOPMENT"),
             "plan_only": flag,
             "make_versions": flag,
@@ -63,7 +67,7 @@ class BdaApplyProjectOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHoo
     def __init__(
         self,
         *,
-        files: Sequence[str] | str,
+        files: Sequence[str | Path] | str | Path,
         stage: str = "LIVE",
         plan_only: bool = False,
         make_versions: bool = True,
@@ -83,7 +87,9 @@ class BdaApplyProjectOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHoo
 
         with task_errors():
             self.check_arguments()
-            files = read_files([self._folder() / file for file in self.files])
+            paths = [self._folder() / str(file) for file in self.files]  # type: ignore[union-attr]  a list by now
+            self.log.info("Files: %s; stage: %s", ", ".join(map(str, paths)), self.stage)
+            files = read_files(paths)
             plan = self.hook.plan_files(files, stage=self.stage, with_versions=self.make_versions)
             for line in plan.lines():
                 self.log.info("%s", line)

@@ -195,6 +195,8 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
         """List the documents, or take up what an earlier try listed; then run the batch here or in the triggerer."""
         with task_errors():
             self.check_arguments()
+            documents = self.input_s3_prefix or "those of input_s3_uris"
+            self.log.info("Documents: %s, output: %s", documents, self.output_s3_uri)
             if self.deferrable:
                 check_storable(self.botocore_config)
             attempt = _attempt(context)

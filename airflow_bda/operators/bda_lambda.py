@@ -70,6 +70,7 @@ class BdaLambdaInvokeOperator(BdaJobOperator, LambdaInvokeFunctionOperator):
         with task_errors():
             self.check_arguments()
             request = build_request(**self.request_arguments())
+            self.log.info("Input: %s, output: %s", request.input_s3_uri, request.output_s3_uri)
             self.log.info("Function: %s", self.function_name)
             job = self.start_or_find(context, request, submit=self._submit, last_state=self._last_state)
         self.note_end(context, invocation_arn=job.invocation_arn, output_s3_uri=request.output_s3_uri)

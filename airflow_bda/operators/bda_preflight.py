@@ -86,7 +86,9 @@ class BdaPreflightOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook])
         """Look at everything, log it, and fail for what makes jobs fail."""
         with task_errors():
             self.check_arguments(with_request=True)
-        report = self.hook.preflight(self._subject())
+        subject = self._subject()
+        self.log.info("Looking at what jobs need: input %s, output %s", self.input_s3_uri, self.output_s3_uri)
+        report = self.hook.preflight(subject)
         for check in report.checks:
             (self.log.info if check.level == "ok" else self.log.warning)("%s", check)
         if report.faults:

@@ -157,6 +157,7 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
         """Write both tables into local files, and put these where an earlier try or run put its own."""
         with task_errors(), ExitStack() as stack:
             self.check_arguments()
+            self.log.info("Tables: %s", self.output_s3_uri)
             partition, name = self._place(context)
             files = {table: stack.enter_context(TemporaryFile(prefix="bda-table-")) for table in (SEGMENTS, FIELDS)}
             counts = self._write(files)

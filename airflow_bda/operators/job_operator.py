@@ -145,7 +145,6 @@ class BdaJobOperator(BdaRequestOperator):
         :param submit: sends a request with its client token, and returns the invocation's ARN.
         :param last_state: asks for the state of an invocation; None when nobody answers.
         """
-        self.log.info("Input: %s, output: %s", request.input_s3_uri, request.output_s3_uri)
         starts = metrics.Starts(submit)
         submit = starts.submit
         if request.client_token:

@@ -101,6 +101,8 @@ class BdaStatusSensor(SafeLogging, LineageMixin, TaskArguments, AwsBaseSensor[Bd
     def execute(self, context: Context) -> Any:
         """Wait in the mode that was asked for."""
         self._check()
+        # Before the client is made: what the AWS libraries log of credentials and endpoints should not come first.
+        self.log.info("Invocation: %s", self.invocation_arn)
         link_like_upstream(context, self, self.invocation_arn)
         if self.deferrable:
             return self._wait_deferred(context)

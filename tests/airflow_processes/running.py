@@ -113,6 +113,7 @@ class RunningAirflow:
         self._apps = apps
         self._dag_ids = frozenset(dag_ids)
         self._logs = home / "output"
+        self.task_logs = home / "logs"
         self._reports = home / "reports"
         for folder in (self._logs, self._reports):
             folder.mkdir(parents=True)

@@ -27,6 +27,14 @@ def test_a_first_try_starts_one_job(airflow, service):
     assert run.end() == ["success"]
     assert service.jobs_of_documents == {"a.pdf": 1}
     assert run.xcoms() == [service.jobs[0].invocation_arn]
+    (log,) = airflow.task_logs.glob(f"**/run_id={run.run_id}/**/attempt=1.log")
+    lines = log.read_text().splitlines()
+    ours, theirs = (
+        next(number for number, line in enumerate(lines) if text in line) for text in ("Input: s3://", "credentials")
+    )
+    # What a task is about comes before what the AWS libraries say of its connection, which they say once.
+    assert ours < theirs
+    assert sum("credentials retrieved" in line for line in lines) == 1
 
 
 class TestAnAnswerIsLost:

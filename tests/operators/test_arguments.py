@@ -17,6 +17,7 @@ from airflow_bda._compat import AirflowFailException
 from airflow_bda.exceptions import BdaRequestError
 from airflow_bda.hooks.task_arguments import TaskArguments
 from airflow_bda.operators import (
+    BdaApplyProjectOperator,
     BdaBatchOperator,
     BdaInvokeOperator,
     BdaLambdaInvokeOperator,
@@ -40,6 +41,7 @@ DOCUMENTS = {"input_s3_prefix": "s3://bda-test/in", "output_s3_uri": "s3://bda-t
 LISTED = {"input_s3_prefix": None, "input_s3_uris": ["s3://bda-test/a.pdf"]}
 RESULTS = {"metadata_uris": "s3://bda-test/out/job_metadata.json", "output_s3_uri": "s3://bda-test/lake"}
 GOOD = {
+    BdaApplyProjectOperator: {"files": ["orders.json"]},
     BdaBatchOperator: DOCUMENTS,
     BdaInvokeOperator: PLACES,
     BdaLambdaInvokeOperator: {"function_name": "bda", **PLACES},
@@ -86,6 +88,7 @@ SPOILED = {
 }
 # Where such a value is one that the argument takes.
 TAKEN = {("verify", "a boolean"), ("verify", "a path of this machine")}
+TAKEN |= {("files", each) for each in ("a list", "the output of a mapped task", "a path of this machine")}
 FIELDS = [(operator, field) for operator in OPERATORS for field in operator.template_fields]
 
 
@@ -120,6 +123,7 @@ def nothing_is_sent(monkeypatch):
     monkeypatch.setattr("airflow_bda.hooks.bda.BdaHook.submit", send)
     monkeypatch.setattr("airflow_bda.hooks.bda.BdaHook.account_id", property(lambda _: "123456789012"))
     monkeypatch.setattr(BdaLambdaInvokeOperator, "_ask", send)
+    monkeypatch.setattr("airflow_bda.projects.files.read_files", send)
     monkeypatch.setattr("airflow_bda.hooks.bda.BdaHook.preflight", send)
     monkeypatch.setattr("airflow_bda.hooks.bda.BdaHook.identity", property(lambda _: "123456789012"))
     monkeypatch.setattr("airflow_bda.operators.bda_batch.run_to_the_end", send)
