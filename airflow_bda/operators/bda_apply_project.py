@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow_bda._compat import AwsBaseOperator, aws_template_fields
 from airflow_bda.exceptions import task_errors
@@ -87,7 +87,7 @@ class BdaApplyProjectOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHoo
 
         with task_errors():
             self.check_arguments()
-            paths = [self._folder() / str(file) for file in self.files]  # type: ignore[union-attr]  a list by now
+            paths = [self._folder() / file for file in cast("list[str]", self.files)]
             self.log.info("Files: %s; stage: %s", ", ".join(map(str, paths)), self.stage)
             files = read_files(paths)
             plan = self.hook.plan_files(files, stage=self.stage, with_versions=self.make_versions)
