@@ -33,7 +33,6 @@ from airflow_bda.operators import bda_batch, one_job
 from airflow_bda.service.safe_values import SafeLogging
 from airflow_bda.triggers import bda as status_trigger
 from airflow_bda.triggers import bda_batch as batch_trigger
-from airflow_bda.triggers import deferring
 
 try:
     from airflow.sdk.exceptions import TaskDeferred
@@ -295,7 +294,7 @@ def in_place_of_airflow(model: Model, version: tuple[int, int]) -> Iterator[None
         yield ModelStore(hook.process), hook.jobs
 
     stack = ExitStack()
-    for module in (settings, one_job, deferring, bda_batch, batch_trigger):
+    for module in (settings, one_job, status_trigger, bda_batch, batch_trigger):
         stack.enter_context(mock.patch.object(module, "datetime", Clock))
     for target, name, value in (
         (one_job, "time", SimpleNamespace(monotonic=model.loop.time)),
@@ -304,8 +303,7 @@ def in_place_of_airflow(model: Model, version: tuple[int, int]) -> Iterator[None
         (_compat, "_AIRFLOW", version),
         (bda_batch, "run_to_the_end", lambda make: await_only(make())),
         (batch_hooks, "batch_clients", clients),
-        (status_trigger, "BdaHook", lambda **_: ModelHook(here.get())),
-        (batch_trigger, "BdaHook", lambda **_: ModelHook(here.get())),
+        (status_trigger.ConnectedTrigger, "hook_in", lambda *_: ModelHook(here.get())),
         (SafeLogging, "log", _Log()),
         (links, "push_link", lambda *_: None),
     ):
