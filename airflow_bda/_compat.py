@@ -133,7 +133,7 @@ def facts_of_life(context: Mapping[str, Any]) -> dict[str, str]:
     facts = {
         # A clear sets it to the tries that were used up plus the retries of that time.
         "max_tries": ti.max_tries,
-        # A clear of a run that had finished starts it anew; so does whoever deletes a run and creates it again.
+        # A clear of a run that had finished starts it anew; so does deleting a run and creating it again.
         "run_started": started and started.isoformat(),
     }
     if _AIRFLOW < (3, 0):
@@ -155,7 +155,7 @@ def loop_position(ti: Any) -> tuple[str, int] | None:
 
 def runs_in_the_caller(ti: Any) -> bool:
     """
-    Whether a task runs within ``airflow dags test`` or ``airflow tasks test``, in a run that nobody scheduled.
+    Whether a task runs within ``airflow dags test`` or ``airflow tasks test``, in a run that was not scheduled.
 
     Two such runs of one date have the same facts of life: the same start, and, before Airflow 3.4, no trace.
     """
@@ -213,7 +213,7 @@ def push_link(ti: Any, key: str, value: str) -> None:
     """
     Push the XCom of an extra link: past the XCom backend where there is one, as Airflow 3 does at a task's end.
 
-    Its web server reads links from the database, and knows no backend.
+    Its web server reads links from the database, and uses no backend.
     """
     past_backend = _xcoms_past_the_backend()
     if past_backend is None:
@@ -248,7 +248,7 @@ def read_link(key: str, ti_key: Any) -> Any | None:
 
 
 def _xcoms_past_the_backend() -> Any | None:
-    """Return Airflow 3's own XComs where a backend stands in their place; else None."""
+    """Return Airflow 3's own XComs where a backend replaces them; else None."""
     try:
         from airflow.sdk.bases.xcom import BaseXCom
         from airflow.sdk.execution_time.xcom import XCom

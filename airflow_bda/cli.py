@@ -1,7 +1,7 @@
 """
 The ``airflow-bda`` command.
 
-Data goes to standard output, words to standard error. The exit status is 0, 1 for a failure and 2 for wrong usage.
+Data goes to standard output, messages to standard error. The exit status is 0, 1 for a failure and 2 for wrong usage.
 """
 
 from __future__ import annotations

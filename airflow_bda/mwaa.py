@@ -80,7 +80,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """
-    Write the files, and say how they get to MWAA.
+    Write the files, and print how to upload them to MWAA.
 
     :return: 0, or 1 where there is no wheel or no place to write to.
     """
@@ -204,7 +204,7 @@ SUPPORTED = ("2.11.2", "3.0.6", "3.2.1", "3.3.1")
 
 _UNFIT = {
     "2.11.0": (
-        "its boto3 1.37.3 knows only the preview of BDA's API and this package needs 1.37.4; "
+        "its boto3 1.37.3 has only the preview of BDA's API and this package needs 1.37.4; "
         "update the environment to 2.11.2"
     )
 }
@@ -259,7 +259,7 @@ def read_wheel(file: Path) -> Wheel:
     """
     Read a wheel file.
 
-    :raises WheelError: if it is none, or not of this package.
+    :raises WheelError: if it is not a wheel, or not of this package.
     """
     try:
         content = file.read_bytes()

@@ -58,7 +58,7 @@ class Cost:
 
 
 def resident_mb() -> float:
-    """Give this process's resident memory."""
+    """Return this process's resident memory."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES / 2**20
 
 

@@ -59,7 +59,7 @@ class Noticed:
 
     @property
     def lag(self) -> float:
-        """Give the lag in shares of the job's length."""
+        """Return the lag in shares of the job's length."""
         return self.lag_seconds / self.length
 
 

@@ -51,7 +51,7 @@ class Result:
 
     @property
     def cpu_ms_per_call(self) -> float:
-        """Give the CPU time that one call cost, everything else included."""
+        """Return the CPU time that one call cost, everything else included."""
         return self.cpu_seconds * 1000 / max(1, self.calls)
 
 
@@ -114,7 +114,7 @@ def show(number: int, results: dict[str, Result]) -> None:
 
 
 def ratios(results: dict[str, Result]) -> dict[str, float]:
-    """Give the numbers that the promises are about."""
+    """Return the numbers that the promises are about."""
     ours, upstream, floor = results["ours"], results["upstream"], results["floor"]
     return {
         "cpu_ratio": upstream.cpu_seconds / ours.cpu_seconds,

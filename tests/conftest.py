@@ -111,7 +111,7 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(autouse=True)
 def _no_state_of_the_developer(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test an empty home and an AWS setup that reaches nobody."""
+    """Return each test an empty home and an AWS setup that reaches nobody."""
     home = tmp_path_factory.mktemp("home")
     for name in [name for name in os.environ if name.startswith(("AWS_", "AIRFLOW_CONN_", "AIRFLOW_VAR_"))]:
         monkeypatch.delenv(name)
@@ -133,7 +133,7 @@ def _no_state_of_the_developer(tmp_path_factory: pytest.TempPathFactory, monkeyp
 @pytest.fixture(scope="session")
 def migrated_database(pytestconfig: pytest.Config) -> Path:
     """
-    Give a migrated metadata database that nobody has used, for copies.
+    Return a migrated metadata database that nobody has used, for copies.
 
     A migration takes seconds, so one is kept in pytest's cache for each Airflow.
     """
@@ -151,7 +151,7 @@ def migrated_database(pytestconfig: pytest.Config) -> Path:
 
 @pytest.fixture(scope="session")
 def airflow_db(migrated_database: Path) -> Path:
-    """Give this process a migrated metadata database, which its tests share, and return its file."""
+    """Return this process a migrated metadata database, which its tests share, and return its file."""
     _copy(migrated_database, AIRFLOW_DATABASE)
     _share_the_api_of_dag_test()
     return AIRFLOW_DATABASE

@@ -28,7 +28,7 @@ VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)([^}]*)\}")
 
 
 def default(setting: str) -> str:
-    """Give what a setting is where .env has nothing."""
+    """Return what a setting is where .env has nothing."""
     (value,) = {service["environment"][setting] for service in OF_AIRFLOW.values()}
     return VARIABLE.sub(lambda found: found[2].lstrip(":-"), value)
 

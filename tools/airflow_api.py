@@ -47,11 +47,11 @@ class AirflowApi:
         return str(run["dag_run_id"])
 
     def state(self, dag_id: str, run_id: str) -> str:
-        """Give the state of a run."""
+        """Return the state of a run."""
         return str(self.get(f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
     def tasks(self, dag_id: str, run_id: str) -> dict[str, str]:
-        """Give the states of a run's tasks."""
+        """Return the states of a run's tasks."""
         found = self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
         return {instance["task_id"]: str(instance["state"]) for instance in found}
 

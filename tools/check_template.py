@@ -71,7 +71,7 @@ def _spoiled(template: dict[str, Any]) -> dict[str, Any]:
 
 
 def _look(checkov: Path, variants: dict[str, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Give what checkov says, by the word for how a check ended."""
+    """Return what checkov says, by the word for how a check ended."""
     with tempfile.TemporaryDirectory(prefix="templates-") as folder:
         for name, template in variants.items():
             (Path(folder) / f"{name}.json").write_text(json.dumps(template))

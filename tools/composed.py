@@ -82,13 +82,13 @@ class ComposedStack:
                 subprocess.run(said, stdout=stream, stderr=subprocess.STDOUT, check=False)
 
     def memory(self) -> dict[str, float]:
-        """Give the memory that each container's processes use, in MiB, without the files that Linux keeps cached."""
+        """Return the memory that each container's processes use, in MiB, without the files that Linux keeps cached."""
         ids = [container["Id"] for container in self._containers() if container["State"]["Running"]]
         lines = _docker("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", *ids).splitlines()
         return {name: _mebibytes(used) for name, used, *_ in map(str.split, lines)}
 
     def users(self) -> dict[str, str]:
-        """Give the user of each container's first process."""
+        """Return the user of each container's first process."""
         running = [container for container in self._containers() if container["State"]["Running"]]
         return {_service(found): found["Config"]["User"] for found in running}
 

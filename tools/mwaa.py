@@ -79,7 +79,7 @@ class Image:
         return ended.stdout
 
     def installed(self) -> set[str]:
-        """Give what is installed, as `name==version`."""
+        """Return what is installed, as `name==version`."""
         return set(json.loads(self.run("-I", "-c", INSTALLED)))
 
 

@@ -101,7 +101,7 @@ class StackTest:
             self._end_well(EVENT_DAG, run_id)
 
     def _dag_ids(self) -> list[str]:
-        """Give the ids of all DAGs once each file's are there."""
+        """Return the ids of all DAGs once each file's are there."""
         dags = self._api.get("/dags")["dags"]
         files = {file.name for file in (ROOT / "dags").glob("*.py")}
         return [dag["dag_id"] for dag in dags] if files <= {Path(dag["fileloc"]).name for dag in dags} else []

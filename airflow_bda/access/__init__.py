@@ -1,1 +1,1 @@
-"""Who may do what: the permissions that a job needs, the policies that give them, and what a denied call lacked."""
+"""The permissions that jobs need, the policies that grant them, and the reason why a call was denied."""

@@ -26,7 +26,7 @@ WRITE = "s3:PutObject"
 LIST = "s3:ListBucket"
 KEY_ACTIONS = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey")
 _ANY_JOB = "a job's id is not known before it is started"
-_ANY_ID = "the service gives ids of its own; name the ARNs once they are there"
+_ANY_ID = "the service chooses the ids; name the ARNs once they exist"
 _UNKNOWN_RESULTS = "results stand below the job's id, which is not known before"
 
 

@@ -98,7 +98,7 @@ def key_policy(workload: Workload, options: PolicyOptions | None = None) -> Docu
     """
     if len(workload.key_arns) != 1:
         found = ", ".join(workload.key_arns) or "none"
-        raise ValueError(f"A key's policy is about one key; given: {found}. Pass the ARN of one as --kms-key.")
+        raise ValueError(f"A key's policy is about one key, not {found}. Pass the ARN of one as --kms-key.")
     # The key's own account keeps it; the calls may come from another one.
     root = _root(workload, workload.key_arns[0].split(":")[4])
     caller = (options and options.principal) or _root(workload, workload.account)
@@ -166,7 +166,7 @@ def explain_permissions(permissions: Iterable[Permission]) -> tuple[str, ...]:
 
 _KEY_EXPLANATIONS = (
     (
-        "AdministerTheKey: A key's policy replaces the one before; without this statement nobody could change it again."
+        "AdministerTheKey: A key's policy replaces the one before; without this statement it could not be changed."
         " The wildcards stay: in a key's policy Resource '*' is the key itself, and its account keeps full control."
     ),
     (

@@ -138,7 +138,7 @@ def find_place(arns: Iterable[str | None], *, region: str | None, account: str |
 
 def workload_of(request: InvocationRequest, *, region: str, account: str) -> Workload:
     """
-    Return what a request touches. A KMS alias is left out: only KMS knows its key.
+    Return what a request touches. A KMS alias is left out: only KMS can resolve it.
 
     :raises ValueError: when the request's ARNs are not ARNs.
     """
@@ -162,7 +162,7 @@ def profile_destinations(profile_arn: str | None, *, region: str, account: str) 
     Where the routes of the profile are not known, that is any region.
 
     :param profile_arn: None takes the region's own.
-    :raises ValueError: when *profile_arn* is no profile's, or there is none and the region's is not known.
+    :raises ValueError: when *profile_arn* is not a profile's, or is None and the region's profile is not known.
     """
     if profile_arn is None and region not in PROFILE_OF_REGION:
         raise ValueError(str(UnknownRegionError(region)))
@@ -178,7 +178,7 @@ def profile_destinations(profile_arn: str | None, *, region: str, account: str) 
 
 def with_keys_of_buckets(workload: Workload, s3: Any) -> Workload:
     """
-    Add the keys that encrypt the document and the buckets, where nobody named them and S3 tells them.
+    Add the keys that encrypt the document and the buckets, where they were not named and S3 returns them.
 
     :param s3: a boto3 client of S3.
     """

@@ -287,7 +287,7 @@ async def batch_clients(hook: BdaHook, identity: str) -> AsyncIterator[tuple[Hoo
     """
     Open what a batch needs, on one connection, and close it at the end.
 
-    :param identity: whom the hook's connection stands for.
+    :param identity: the identity of the hook's connection.
     """
     s3, bda = _Client(hook, "s3"), _Client(hook, hook.client_type)
     try:

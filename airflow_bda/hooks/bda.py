@@ -183,7 +183,7 @@ class BdaHook(AsyncAwsHook):
         :param files: as :func:`airflow_bda.projects.files.read_files` returns them.
         :param stage: ``LIVE`` or ``DEVELOPMENT``.
         :param with_versions: whether a blueprint whose LIVE schema changes gets a version.
-        :raises BdaRequestError: lists all that stands in the way.
+        :raises BdaRequestError: lists all problems.
         """
         from airflow_bda.projects.plan import make_plan
 
@@ -233,7 +233,7 @@ class BdaHook(AsyncAwsHook):
 
     def submit(self, request: InvocationRequest, *, deadline: datetime) -> str:
         """
-        Start a job with the patience of waiting: throttling, quotas and lost connections are waited out.
+        Start a job; retry on throttling, quotas and lost connections until the deadline.
 
         Every try sends the same client token, so the service starts one job however many answers are lost.
 
@@ -300,7 +300,7 @@ class BdaHook(AsyncAwsHook):
 
     def last_state(self, invocation_arn: str) -> JobState | None:
         """
-        Ask for a job's state once, as patiently as :meth:`wait` does.
+        Ask for a job's state once; retry on transient errors as :meth:`wait` does.
 
         :return: None when the service could not be asked for minutes.
         :raises BdaError: when the call was refused in a way that waiting does not change.
@@ -420,7 +420,7 @@ class BdaHook(AsyncAwsHook):
         """
         Read all that a job found: every segment of every asset.
 
-        :param metadata_uri: the URI of ``job_metadata.json``, as :meth:`wait` and the sensor give it.
+        :param metadata_uri: the URI of ``job_metadata.json``, as :meth:`wait` and the sensor return it.
         :raises BdaError: when a file cannot be read, or is malformed; it names the URI.
         """
         try:

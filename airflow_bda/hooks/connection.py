@@ -69,7 +69,7 @@ _answers_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Answers] = Weak
 
 class AsyncAwsHook(SafeLogging, AwsBaseHook):
     """
-    An AWS hook that also makes async clients, knows the identity of its connection, and can be made anew.
+    An AWS hook that also makes async clients, returns the identity of its connection, and can be made again.
 
     Arguments are those of AwsBaseHook. Throttled calls are repeated by botocore's standard retries, unless ``config``
     or the connection's ``config_kwargs`` say otherwise.
@@ -218,7 +218,7 @@ async def shared_look_up(settings: Hashable, look_up: Callable[[], Awaitable[str
     """
     Return what *look_up* returns, or returned to another caller with equal settings on this loop a moment ago.
 
-    A look-up that failed is not kept; a caller who is cancelled ends nobody else's.
+    A lookup that failed is not kept; cancelling one caller does not affect others.
 
     :param settings: all that decides what *look_up* will return, but for the connection itself.
     """
@@ -250,7 +250,7 @@ def _models(service_name: str) -> Any:
 
     warmer = Session()
     warmer.register_component("data_loader", _loader())
-    # A client made and thrown away reads every file that the next one needs.
+    # Making a client once reads every file that the next one needs.
     warmer.create_client(
         service_name,
         region_name="us-east-1",

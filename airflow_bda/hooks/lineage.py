@@ -1,9 +1,9 @@
 """
-What a task read, wrote and did, as OpenLineage's facets and as events of Airflow's assets.
+Report what a task read, wrote and did, as OpenLineage's facets and as events of Airflow's assets.
 
 OpenLineage asks a task for its facets when it starts and after it has ended, in the task's process and often in another
-object than the one that started the job. So nothing here calls anybody: all that is told stands in the task's arguments
-or was noted when the task ended. What starts and what ends name the same output, the prefix that the user gave.
+object than the one that started the job. So nothing here makes a call: everything comes from the task's arguments
+or was recorded when the task ended. What starts and what ends name the same output, the prefix that the user gave.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ MOST_INPUTS = 100
 
 class LineageMixin(BaseOperator):
     """
-    Base class of the tasks that OpenLineage and assets are told about.
+    Base class of the tasks that report to OpenLineage and to assets.
 
-    A task says what it reads and writes by :meth:`lineage_inputs` and :meth:`lineage_outputs`, and calls
-    :meth:`note_end` once it knows how it ended.
+    A task returns what it reads and writes by :meth:`lineage_inputs` and :meth:`lineage_outputs`, and calls
+    :meth:`note_end` when it ends.
     """
 
     _lineage_facts: Mapping[str, Any] | None = None
@@ -50,7 +50,7 @@ class LineageMixin(BaseOperator):
 
     def note_end(self, context: Mapping[str, Any], *, partition_key: str | None = None, **facts: Any) -> None:
         """
-        Note how the task ended, for OpenLineage, and tell it with the events of the task's assets.
+        Record how the task ended, for OpenLineage and in the events of the task's assets.
 
         :param partition_key: the key of the partition that was written, for Airflow 3.3 and later.
         :param facts: plain data: the invocation's ARN, URIs, counts. Never what a document says.
@@ -63,7 +63,7 @@ class LineageMixin(BaseOperator):
             log.warning("The events of the task's assets could not be filled.", exc_info=True)
 
     def _fill(self, asset: Any, event: Any, partition_key: str | None) -> None:
-        """Fill one event; an alias stands for the prefixes that the task wrote to."""
+        """Fill one event; an alias gets an asset for each prefix that the task wrote to."""
         facts = dict(self._lineage_facts or {})
         if is_asset_alias(asset):
             for uri in self.lineage_outputs():
@@ -103,7 +103,7 @@ class LineageMixin(BaseOperator):
         from airflow.providers.common.compat.openlineage.facet import ExternalQueryRunFacet
 
         facts = dict(self._lineage_facts or {})
-        # A sensor has it as an argument; whoever starts a job, from the moment at which it is known.
+        # A sensor has it as an argument, an operator as soon as its job is known.
         arn = getattr(self, "_invocation_arn", None) or getattr(self, "invocation_arn", None)
         facets: dict[str, Any] = {}
         if isinstance(arn, str) and arn.startswith("arn:"):

@@ -1,5 +1,5 @@
 """
-The package's metrics, by Airflow's own: whatever ``[metrics]`` of Airflow's configuration sends them to.
+Send the package's metrics with Airflow's own, to where ``[metrics]`` of Airflow's configuration says.
 
 The kind of a failure is part of a metric's name, because plain StatsD drops tags. A metric that cannot be sent is no
 reason to fail a task, so nothing here raises.
@@ -89,7 +89,7 @@ def ended(outcome: JobOutcome) -> None:
 
 def batch_ended(counts: Mapping[str, int]) -> None:
     """
-    Tell how the documents of a batch stand: as gauges, since every try tells of all documents.
+    Report the documents of a batch by status, as gauges, since every try reports all documents.
 
     :param counts: of its manifest.
     """
@@ -101,7 +101,7 @@ class Poll:
     """One question for a job's state."""
 
     def answered(self, state: JobState) -> JobState:
-        """Take note of the answer, and return it: a job that has ended tells how long it took, in seconds."""
+        """Record the answer, and return it; for a job that has ended, report how many seconds it took."""
         if state.status.is_terminal and state.duration_seconds is not None:
             # Airflow's timings are milliseconds.
             _send("timing", SECONDS, float(state.duration_seconds) * 1000)
@@ -118,7 +118,7 @@ def one_poll() -> Iterator[Poll]:
 
 @contextmanager
 def throttles() -> Iterator[None]:
-    """Count a call that the service put off: throttling, quotas, and its own faults."""
+    """Count a call that failed by throttling, by a quota or on the side of the service."""
     try:
         yield
     except Exception as error:
@@ -129,7 +129,7 @@ def throttles() -> Iterator[None]:
 
 @contextmanager
 def one_in_flight() -> Iterator[None]:
-    """Tell how many waits go on in this process."""
+    """Report how many waits go on in this process."""
     _change_in_flight(1)
     try:
         yield

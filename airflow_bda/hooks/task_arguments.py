@@ -1,5 +1,5 @@
 """
-The arguments of operators and sensors: kept as they were written while templates render, and checked before use.
+Check the arguments of operators and sensors before use; keep text as text while templates render.
 
 The members of a request are checked by :func:`airflow_bda.service.request.request.build_request`, an invocation's ARN
 by :func:`airflow_bda.service.arns.check_invocation_arn`; here is what is left, the connection above all.
@@ -136,7 +136,7 @@ def list_of(value: Any, check: Callable[[Any], Any]) -> list[Any]:
         raise ValueError(with_cause("it must be a list", value, "list"))
     position, item, checked = 0, None, []
     try:
-        for position, item in enumerate(value):  # noqa: B007  the error tells of the one that it stopped at
+        for position, item in enumerate(value):  # noqa: B007  the error names the item that it stopped at
             checked.append(check(item))
     except ValueError as error:
         raise ValueError(f"item {position} is {shorten(item)}: {error}") from None
@@ -156,7 +156,7 @@ def one_of(*words: str) -> Callable[[Any], str]:
 
 def number(value: Any, wanted: str, *, fits: Callable[[float], bool]) -> Any:
     """
-    Check a number; a boolean is none.
+    Check a number; a boolean is not one.
 
     :param wanted: what it must be, for the error.
     :param fits: whether a number is such a one. NaN, which compares to nothing, should not be.
@@ -172,7 +172,7 @@ def _path_as_text(value: Any) -> Any:
 
 
 def _segment(value: Any) -> Any:
-    """Return a video segment; templates give its milliseconds as text, whose digits are certain."""
+    """Return a video segment; templates render its milliseconds as text, which is converted."""
     if not isinstance(value, Mapping):
         return value
     return {
@@ -186,7 +186,7 @@ def _verify(value: Any) -> bool | str | None:
         return str(os.fspath(value))
     if value is None or isinstance(value, bool):
         return value
-    if value in ("True", "False"):  # as a template gives them; a certificate bundle has another name
+    if value in ("True", "False"):  # as a template renders them; a certificate bundle has another name
         return bool(value == "True")
     if isinstance(value, (int, float)):
         raise ValueError("it must be True, False or the path of a certificate bundle")  # noqa: TRY004  as above
@@ -206,7 +206,7 @@ def _botocore_config(value: Any) -> dict[str, Any] | None:
 
 
 def flag(value: Any) -> bool:
-    """Check a boolean; a text or a number is none."""
+    """Check a boolean; a text or a number is not one."""
     if not isinstance(value, bool):
         raise ValueError(with_cause("it must be True or False", value, "flag"))  # noqa: TRY004  as above
     return value

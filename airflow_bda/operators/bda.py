@@ -80,7 +80,7 @@ class BdaInvokeOperator(BdaJobOperator, AwsBaseOperator[BdaHook]):
             self.check_arguments()
             # Before the client is made: what the AWS libraries log of credentials and endpoints should not come first.
             self.log.info("Input: %s, output: %s", self.input_s3_uri, self.output_s3_uri)
-            # All that may refuse the wait comes before the submit: a job that nobody can wait for costs as much.
+            # All checks of the wait come before the submit: a job that the task cannot wait for is billed too.
             deadline = deadline_after("max_wait", self.max_wait)
             poll_interval = in_seconds(self.poll_interval)
             wait_limits()

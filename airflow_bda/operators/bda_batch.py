@@ -130,7 +130,7 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
     :raises BdaRequestError: nothing was sent; names every problem. Not retried.
     :raises BdaPermissionError: the service refused; says which of the known causes it is.
     :raises BdaClientError: more documents failed than allowed, and a retry would change none of them. Not retried.
-    :raises BdaServiceError: more documents failed than allowed; a retry gives those that it can mend one new job each.
+    :raises BdaServiceError: more documents failed than allowed; a retry starts new jobs where that can help.
     :raises BdaTimeoutError: *max_wait* passed; a retry goes on where the batch is.
     """
 
@@ -280,7 +280,7 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
         )
 
     def _conclude(self, context: Context, manifest: dict[str, Any]) -> dict[str, Any]:
-        """Push the manifest, and fail where it tells of more failures than allowed."""
+        """Push the manifest, and fail where it has more failures than allowed."""
         context["ti"].xcom_push(key=MANIFEST, value=manifest)
         metrics.batch_ended(manifest["counts"])
         self.note_end(

@@ -143,7 +143,7 @@ class BdaJobOperator(BdaRequestOperator):
         Start the job, or find the one that an earlier try started; then link the task to it.
 
         :param submit: sends a request with its client token, and returns the invocation's ARN.
-        :param last_state: asks for the state of an invocation; None when nobody answers.
+        :param last_state: asks for the state of an invocation; None where it cannot be asked.
         """
         starts = metrics.Starts(submit)
         submit = starts.submit

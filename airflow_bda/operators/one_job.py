@@ -9,7 +9,7 @@ request differs still finds the job. Only a job that was seen to have ended in `
 one, and a try makes one at most.
 
 A *life* goes from the creation of a task instance, or from its last clear, to its next clear.
-docs/decisions/0002-one-job-for-a-document.md says by which facts it is told, and has the table of what leads to the
+docs/decisions/0002-one-job-for-a-document.md says which facts identify it, and has the table of what leads to the
 same job and what to a new one.
 """
 
@@ -57,7 +57,7 @@ class Job:
     """
     The job that a task is about.
 
-    :param state: how it stood when it was found; None for one that was just submitted, or that nobody could ask for.
+    :param state: how it stood when it was found; None for one just submitted, or whose state is not known.
     """
 
     invocation_arn: str
@@ -109,7 +109,7 @@ class JobMemory:
     """
     The intent of a task, in Airflow's task state store (3.3 and later).
 
-    A store that fails, or that is not there, costs nothing but what only it can know: the client token still leads to
+    A store that fails or is missing loses only what it alone holds: the client token still leads to
     the job.
     """
 
@@ -151,8 +151,8 @@ def start_or_find(
     """
     Start the task's job, or find the one that an earlier try started.
 
-    :param submit: sends a request, with patience, and returns the invocation's ARN.
-    :param last_state: asks for an invocation's state, with patience; None when nobody answers.
+    :param submit: sends a request, with retries, and returns the invocation's ARN.
+    :param last_state: asks for an invocation's state, with retries; None where it cannot be asked.
     :param on_found: is told each ARN as soon as it is known, before the job's state is asked for.
     :raises BdaRequestError: when the service refuses a request whose earlier form may have started a job.
     """
@@ -303,7 +303,7 @@ _lives_in_this_process: dict[tuple[str, str, str, int], str] = {}
 @dataclass(frozen=True)
 class TaskIdentity:
     """
-    Which piece of work a task instance is, whichever of its tries is running.
+    The work of a task instance, the same in all of its tries.
 
     :param map_index: -1 for a task that is not mapped.
     :param life: facts that stay the same from try to try, and differ after a clear or in a run that was made anew.
@@ -342,9 +342,9 @@ class TaskIdentity:
 
 def task_identity(context: Mapping[str, Any]) -> TaskIdentity:
     """
-    Return the identity of the work that a task does, whichever of its tries is running.
+    Return the identity of the work that a task does, the same in all of its tries.
 
-    :param context: what Airflow gives ``execute``.
+    :param context: what Airflow passes to ``execute``.
     """
     ti = context["ti"]
     map_index = -1 if ti.map_index is None else ti.map_index

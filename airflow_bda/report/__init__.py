@@ -83,7 +83,7 @@ def content_security_policy() -> str:
 
 
 def _json(data: Mapping[str, Any]) -> str:
-    """Return JSON that cannot end the script element that it stands in."""
+    """Return JSON that cannot end the script element around it."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character, escaped in (
         ("<", "\\u003c"),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_bda.service.results.job_result import JobResult, SegmentResult
     from airflow_bda.service.results.parts import Location, TextSpan
 
-# At least SURE is taken as right, below LOW as likely wrong; between them somebody should look.
+# At least SURE is taken as right, below LOW as likely wrong; between them a person should check.
 SURE, LOW = 0.8, 0.5
 # A page of dense print has about a thousand words.
 _MOST_WORDS_A_PAGE = 3_000
@@ -103,7 +103,7 @@ class _Page:
 
 
 class _Pages:
-    """The pages of one document, by number, as its segments tell of them."""
+    """The pages of one document, by number, from its segments."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -149,7 +149,7 @@ class _Pages:
                 self._take(picture)
         except NoPicturesError as error:
             self.notes.append(f"The pages have no pictures. {encodable(str(error))}")
-        except Exception as error:  # noqa: BLE001  whoever reads the input: a report without pictures is better than none
+        except Exception as error:  # noqa: BLE001  read_input may raise anything: a report without pictures is better than none
             self.notes.append(f"The pages have no pictures: {source} cannot be read ({type(error).__name__}).")
 
     def _take(self, picture: Picture) -> None:

@@ -16,7 +16,7 @@ PLACE = "s3://bda-test/some/prefix arn:aws:bedrock:us-east-1:aws:data-automation
 
 @pytest.fixture
 def run(bda_emulator, tmp_path):
-    """Give what runs the system tests, as a user does, in a process of its own."""
+    """Return what runs the system tests, as a user does, in a process of its own."""
     bda_emulator.make_bucket("bda-test")
     environment = {**os.environ, **bda_emulator.environment, "BDA_SYSTEM_TESTS_REPORT": str(tmp_path)}
     for name in ("AIRFLOW_CONN_AWS_DEFAULT", "AWS_DEFAULT_REGION", "PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS"):
@@ -37,7 +37,7 @@ def run(bda_emulator, tmp_path):
 
 
 def left_behind(emulator):
-    """Give all that is still there, of every kind that the tests make."""
+    """Return all that is still there, of every kind that the tests make."""
     s3, formation = emulator.client("s3"), emulator.client("cloudformation")
     kept = [stack for stack in formation.list_stacks()["StackSummaries"] if stack["StackStatus"] != "DELETE_COMPLETE"]
     return [
@@ -73,7 +73,7 @@ def test_all_pass_and_leave_nothing_but_the_report(run, bda_emulator, tmp_path):
 
 
 def remembered(folder):
-    """Give what the service answered about the tokens of earlier runs."""
+    """Return what the service answered about the tokens of earlier runs."""
     answers = json.loads((folder / "report.json").read_text())["answers"]
     return [token["remembered"] for answer in answers for token in answer["seen"].get("tokens", ())]
 

@@ -30,7 +30,7 @@ class PlainProcessor:
         return Modality.DOCUMENT
 
     def process(self, request: ProcessingRequest) -> ProcessedInput:
-        """Give one empty segment."""
+        """Return one empty segment."""
         assert self.gate.wait(_SECONDS_A_GATE_STAYS_SHUT), "the test never let its jobs go on"
         return ProcessedInput(Modality.DOCUMENT, (AssetOutput((SegmentOutput({}, None, None),)),))
 

@@ -44,7 +44,7 @@ class AirflowProcess:
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:
-    """Give a process and all that descend from it."""
+    """Return a process and all that descend from it."""
     try:
         return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:

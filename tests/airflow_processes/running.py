@@ -219,7 +219,7 @@ class RunningAirflow:
         return self._database.query(statement, *values)
 
     def starts(self) -> list[dict[str, Any]]:
-        """Give every start of a task's process, in the order of their tries."""
+        """Return every start of a task's process, in the order of their tries."""
         seen = [json.loads(report.read_text()) for report in self._reports.glob("*.json")]
         return sorted(seen, key=lambda start: start["try_number"])
 
@@ -234,7 +234,7 @@ class RunningAirflow:
             self._scheduler = self._launch("scheduler", "--skip-serve-logs")
 
     def tell_of_logs(self) -> str:
-        """Give the ends of all logs, with the stacks of all processes, for the message of a test that fails."""
+        """Return the ends of all logs, with the stacks of all processes, for the message of a test that fails."""
         for process in self._processes:
             process.tell_where_it_is()
         return "\n".join(f"--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted(self._logs.glob("*.log")))
@@ -292,7 +292,7 @@ class Run:
     run_id: str
 
     def instances(self) -> list[Instance]:
-        """Give its task instances as they stand."""
+        """Return its task instances as they stand."""
         rows = self.airflow.query(
             f"SELECT task_id, map_index, state, try_number, max_tries FROM {INSTANCES} "
             "WHERE dag_id = ? AND run_id = ? ORDER BY task_id, map_index",
@@ -302,7 +302,7 @@ class Run:
         return [Instance(*row) for row in rows]
 
     def states(self) -> list[str | None]:
-        """Give the states of its task instances."""
+        """Return the states of its task instances."""
         return [instance.state for instance in self.instances()]
 
     def end(self, seconds: float = PATIENCE_SECONDS) -> list[str | None]:
@@ -326,7 +326,7 @@ class Run:
         self.airflow.clear(self, task_id)
 
     def starts(self) -> list[Start]:
-        """Give every start of a process for one of its tasks, resumed ones included, in the order of tries."""
+        """Return every start of a process for one of its tasks, resumed ones included, in the order of tries."""
         return [
             Start(**{name: value for name, value in start.items() if name != "run_id"})
             for start in self.airflow.starts()
@@ -345,7 +345,7 @@ class Run:
         )
 
     def xcoms(self, key: str = "return_value") -> list[Any]:
-        """Give an XCom of its tasks, in the order of their names and map indexes."""
+        """Return an XCom of its tasks, in the order of their names and map indexes."""
         rows = self.airflow.query(
             f"SELECT value FROM {XCOMS} WHERE dag_id = ? AND run_id = ? AND key = ? ORDER BY task_id, map_index",
             self.dag_id,
@@ -356,14 +356,14 @@ class Run:
 
 
 def decoded(value: Any) -> Any:
-    """Give an XCom's value: Airflow 3 puts JSON, as a text, into a column of JSON; Airflow 2 puts it there once."""
+    """Return an XCom's value: Airflow 3 puts JSON, as a text, into a column of JSON; Airflow 2 puts it there once."""
     while isinstance(value, bytes) or (isinstance(value, str) and value.startswith(('"', "{", "["))):
         value = json.loads(value)
     return value
 
 
 def free_port() -> int:
-    """Give a port of this machine that nobody listens on."""
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

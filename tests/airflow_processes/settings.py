@@ -74,7 +74,7 @@ _OF_AIRFLOW_3 = {
 
 def airflow_environment(home: Path, *, dags: Path, database: str, api_port: int) -> dict[str, str]:
     """
-    Give the environment variables of all processes of one Airflow.
+    Return the environment variables of all processes of one Airflow.
 
     :param database: the address of its metadata database.
     :param api_port: where Airflow 3 serves its tasks.

@@ -18,7 +18,7 @@ def context() -> LambdaContext:
 
 @pytest.fixture
 def written(capsys):
-    """Give the JSON lines that were written since it was last asked."""
+    """Return the JSON lines that were written since it was last asked."""
 
     def lines() -> list[dict]:
         return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -36,7 +36,7 @@ def _no_warm_function():
 
 @pytest.fixture
 def wait_until():
-    """Give what waits for something to come true, looking often."""
+    """Return a function that waits until something is true."""
 
     def wait(is_true) -> None:
         for _ in range(200):

@@ -18,7 +18,7 @@ DAG = Path(__file__).parents[2] / "dags" / "bda_lambda.py"
 
 @pytest.fixture
 def dag(airflow_db):
-    """Give the DAG from Airflow's own folder: it runs no others."""
+    """Return the DAG from Airflow's own folder: it runs no others."""
     folder = airflow_db.parent / "dags" / "lambda"
     folder.mkdir()
     shutil.copy(DAG, folder)

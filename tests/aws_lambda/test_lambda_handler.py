@@ -18,7 +18,7 @@ INVOICE = "arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-publi
 
 @pytest.fixture
 def event(bda_emulator):
-    """Give an event as other teams send it."""
+    """Return an event as other teams send it."""
     return {
         "profileArn": "arn:aws:bedrock:us-east-1:123456789012:data-automation-profile/us.data-automation-v1",
         "projectArn": PROJECT,

@@ -49,7 +49,7 @@ def documents(count):
 
 
 def start_waits(airflow, service, count, patience):
-    """Give a run all of whose tasks are deferred, and whose jobs go on until they are let go."""
+    """Return a run all of whose tasks are deferred, and whose jobs go on until they are let go."""
     service.configure(concurrency={"DOCUMENT": 1000})
     service.upload(*documents(count))
     service.hold_jobs()

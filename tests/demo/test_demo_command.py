@@ -17,7 +17,7 @@ FILE_NAMES = st.text(min_size=1, max_size=80).filter(
 
 
 def problems_of_input(uri: str) -> list:
-    """Give what botocore's own model says against an input."""
+    """Return what botocore's own model says against an input."""
     profile = "arn:aws:bedrock:us-east-1:123456789012:data-automation-profile/us.data-automation-v1"
     request = {
         "inputConfiguration": {"s3Uri": uri},

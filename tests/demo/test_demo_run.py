@@ -22,7 +22,7 @@ DEMO = (sys.executable, "-m", "airflow_bda.cli", "demo")
 
 @pytest.fixture
 def workplace(tmp_path, airflow_db, monkeypatch, pytestconfig) -> Workplace:
-    """Give the folder of a demo that ran before: its database is made, Airflow's bytecode is kept."""
+    """Return the folder of a demo that ran before: its database is made, Airflow's bytecode is kept."""
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(pytestconfig.cache.mkdir("demo-bytecode")))
     place = Workplace(tmp_path / "state")

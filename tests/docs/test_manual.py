@@ -154,7 +154,7 @@ AnyTag.add_multi_constructor("!", lambda loader, suffix, node: loader.construct_
 
 @pytest.fixture
 def reader_of(request, bda_emulator, tmp_path, airflow_db, sample_pdf, monkeypatch):  # noqa: PLR0917  fixtures
-    """Give a reader in an empty folder; what the page changes in the environment is undone."""
+    """Return a reader in an empty folder; what the page changes in the environment is undone."""
     for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
         monkeypatch.setenv(name, os.environ[name])
     dags_folder = airflow_db.parent / "dags" / "manual"

@@ -114,7 +114,7 @@ class Bda:
 
 @pytest.fixture
 def bda():
-    """Give a BDA in this process whose jobs take no longer than their processing."""
+    """Return a BDA in this process whose jobs take no longer than their processing."""
     processor = SteeredProcessor()
     with mock_aws():
         EMULATOR.configure(EmulatorSettings(created_seconds=0, in_progress_seconds=0), processor=processor)
@@ -130,6 +130,6 @@ def blueprint() -> str:
 
 @pytest.fixture
 def steered_emulator(bda_emulator):
-    """Give the server, its jobs as quick as can be and without the reading of real files."""
+    """Return the server, its jobs as quick as can be and without the reading of real files."""
     EMULATOR.configure(EmulatorSettings(created_seconds=0, in_progress_seconds=0), processor=SteeredProcessor())
     return bda_emulator

@@ -51,7 +51,7 @@ def values(  # noqa: PLR0911  one return for each kind of shape
     shape: Shape, known: dict[str, list[str]], *, everything: bool = False
 ) -> st.SearchStrategy[Any]:
     """
-    Give valid values of a shape.
+    Return valid values of a shape.
 
     :param known: values to take, by the name of the shape: ARNs of what is there.
     :param everything: whether each optional member is there.
@@ -109,7 +109,7 @@ def _texts(shape: Shape) -> st.SearchStrategy[str]:
 
 
 def broken(shape: Shape, value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Give, for each bound within a valid value, where it is and the value with that bound broken."""
+    """Return, for each bound within a valid value, where it is and the value with that bound broken."""
     if shape.type_name == "structure":
         yield from _broken_structure(shape, value, path)
         return

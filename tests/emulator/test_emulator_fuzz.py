@@ -36,7 +36,7 @@ def url(bda_emulator_server):
 
 @pytest.fixture
 def known(steered_emulator):
-    """Give what is there, by the shapes that name it, beside things that are not there."""
+    """Return what is there, by the shapes that name it, beside things that are not there."""
     emulator = steered_emulator
     EMULATOR.faults.clear()
     document, truth = emulator.upload(b"hello", "a.pdf"), emulator.upload(b'{"name": "Ada"}', "truth.json")

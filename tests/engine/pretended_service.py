@@ -98,7 +98,7 @@ class Service:
         return source
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Give way until something holds, looking at it every tenth of a second."""
+        """Wait until something holds, checking it every tenth of a second."""
         while not holds():  # noqa: ASYNC110  what a test looks for has no event
             await asyncio.sleep(0.1)
 

@@ -50,7 +50,7 @@ class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-t
 
 
 def wall_clock() -> datetime:
-    """Give the simulated time of day, which starts at EPOCH."""
+    """Return the simulated time of day, which starts at EPOCH."""
     return EPOCH + timedelta(seconds=asyncio.get_running_loop().time())
 
 

@@ -17,7 +17,7 @@ seconds = st.floats(min_value=0.01, max_value=1e5)
 
 
 def polls_until(length: float, schedule: PollSchedule) -> tuple[float, int]:
-    """Give how late the end of a job is noticed, and with how many polls."""
+    """Return how late the end of a job is noticed, and with how many polls."""
     now, polls = schedule.first_delay(), 1
     while now < length:
         now += schedule.next_delay(now)

@@ -12,7 +12,7 @@ from airflow_bda.triggers import BdaJobEventTrigger
 
 @pytest.fixture
 def queue(bda_emulator):
-    """Give an empty queue."""
+    """Return an empty queue."""
     return Queue(bda_emulator)
 
 

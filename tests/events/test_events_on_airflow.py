@@ -40,7 +40,7 @@ def template():
 
 @pytest.fixture(scope="module")
 def emulator():
-    """Give an emulator with the queue and the rule of the DAG's page."""
+    """Return an emulator with the queue and the rule of the DAG's page."""
     with EmulatorServer(port=free_port(), seed_buckets=(SeedBucket("bda-input"), SeedBucket("bda-output"))) as server:
         server.reset()
         emulator = EmulatorForTests(server)
@@ -53,7 +53,7 @@ def emulator():
 
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory, migrated_database, emulator):
-    """Give an Airflow that has the example's DAGs, and its queue at the emulator."""
+    """Return an Airflow that has the example's DAGs, and its queue at the emulator."""
     home = tmp_path_factory.mktemp("airflow")
     dags = home / "dags"
     dags.mkdir()
@@ -79,7 +79,7 @@ def airflow(tmp_path_factory, migrated_database, emulator):
 
 
 def collected(emulator):
-    """Give what was collected, by the job's id."""
+    """Return what was collected, by the job's id."""
     s3 = emulator.client("s3")
     listed = s3.list_objects_v2(Bucket="bda-output", Prefix="results/collected/").get("Contents", ())
     files = {entry["Key"]: s3.get_object(Bucket="bda-output", Key=entry["Key"])["Body"].read() for entry in listed}

@@ -69,7 +69,7 @@ def _links_of(dag, instances):
 
 
 def output_links(jobs, key):
-    """Give the links to the folders of the jobs that read *key*."""
+    """Return the links to the folders of the jobs that read *key*."""
     ids = [job.invocation_arn.rpartition("/")[2] for job in jobs if job.input_s3_uri == f"s3://links/{key}"]
     return [f"{CONSOLE}/buckets/links?region=us-east-1&prefix=results/{job_id}/" for job_id in ids]
 

@@ -156,7 +156,7 @@ def start_job(task_id: str) -> str:
 
 
 def recording(base: type) -> type:
-    """Give an operator class whose tasks leave their errors here."""
+    """Return an operator class whose tasks leave their errors here."""
 
     class Recording(base):
         def execute(self, context):

@@ -94,12 +94,12 @@ def has_no_job(outcome, mode):
 
 
 def links(xcoms):
-    """Give the links that are no empty texts: Airflow 3 stores those too."""
+    """Return the links that are no empty texts: Airflow 3 stores those too."""
     return {key: value for key, value in xcoms.items() if key.startswith("_link_") and value}
 
 
 def expected_links(outcome, mode, xcoms):
-    """Give an operator's links to its job, whatever becomes of that; a sensor that follows none has results to show."""
+    """Return an operator's links to its job, however that ends; a sensor that follows none has results to show."""
     if has_no_job(outcome, mode):
         return {}
     console = "https://us-east-1.console.aws.amazon.com/s3"

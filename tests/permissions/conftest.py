@@ -55,7 +55,7 @@ class Guarded:
         }
 
     def administrator_of(self, account: str, *services: str):
-        """Give clients of a role that may do all in another account."""
+        """Return clients of a role that may do all in another account."""
         role = f"arn:aws:iam::{account}:role/administrator"
         session = self.emulator.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
         connection = {
@@ -78,7 +78,7 @@ class Guarded:
         return [boto3.client(service, **connection) for service in services]
 
     def hook(self, *policies: dict[str, object], role: str = "worker"):
-        """Give a hook that acts in a role with these policies and no others."""
+        """Return a hook that acts in a role with these policies and no others."""
         from airflow_bda.hooks import BdaHook
 
         trust = {"Version": "2012-10-17", "Statement": []}
@@ -126,7 +126,7 @@ def _one_pair_for_all_keys():
 
 @pytest.fixture
 def guarded(bda_emulator, monkeypatch, sample_pdf):
-    """Give an account with IAM enforced, two encrypted buckets, a key for jobs and a document."""
+    """Return an account with IAM enforced, two encrypted buckets, a key for jobs and a document."""
     account = Guarded(bda_emulator, monkeypatch)
     account.upload(sample_pdf)
     return account

@@ -39,7 +39,7 @@ def create_blueprint(control, name="my-invoice", **more):
 
 
 def refusal(call, **arguments):
-    """Give the code and the HTTP status that a call is refused with."""
+    """Return the code and the HTTP status that a call is refused with."""
     with pytest.raises(ClientError) as refused:
         call(**arguments)
     return refused.value.response["Error"]["Code"], refused.value.response["ResponseMetadata"]["HTTPStatusCode"]

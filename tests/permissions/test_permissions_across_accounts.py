@@ -73,7 +73,7 @@ class Neighbours:
 
 
 def printed(keys):
-    """Give the policies as the command prints them, one call for each."""
+    """Return the policies as the command prints them, one call for each."""
     places = {"input_uri": "s3://their-inputs/docs/a.pdf", "output_uri": "s3://their-outputs/results"}
     place = {**places, "region": "us-east-1", "account": "123456789012"}
     return {
@@ -86,7 +86,7 @@ def printed(keys):
 
 
 def removals(policies):
-    """Give each way to take a statement, or one of its actions, from one policy."""
+    """Return each way to take a statement, or one of its actions, from one policy."""
     for name, policy in policies.items():
         for index, statement in enumerate(policy["Statement"]):
             if statement["Sid"] in BESIDE_THE_FLOW:
@@ -110,7 +110,7 @@ SIMULATE = {
 
 @pytest.fixture
 def neighbours(guarded, sample_pdf):
-    """Give the other account's things, without any policies yet."""
+    """Return the other account's things, without any policies yet."""
     return Neighbours(guarded, sample_pdf)
 
 

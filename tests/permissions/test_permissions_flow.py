@@ -23,7 +23,7 @@ SIMULATE = {
 
 
 def removals(policy):
-    """Give each way to take one thing from a policy: its name, what an error should name, and what is left."""
+    """Return each way to take one thing from a policy: its name, what an error should name, and what is left."""
     for index, statement in enumerate(policy["Statement"]):
         if statement["Sid"] == DIAGNOSTIC:
             continue
@@ -43,7 +43,7 @@ def listed(value):
 
 
 def some_policy():
-    """Give the policy of the tests' workload, with keys of any id: removals are named before an account is there."""
+    """Return the policy of the tests' workload, with keys of any id: removals are named before an account is there."""
     return caller_policy(
         plan_workload(
             input_uri="s3://inputs/docs/a.pdf",

@@ -62,7 +62,7 @@ class Function:
 
 @pytest.fixture
 def function(guarded):
-    """Give the function, whose role may do nothing yet."""
+    """Return the function, whose role may do nothing yet."""
     return Function(guarded)
 
 

@@ -46,7 +46,7 @@ class Inbox:
         return self.task(**arguments).execute({"task_instance": SimpleNamespace(id="ti")})
 
     def ask(self, **arguments):
-        """Give the fields of the form by their titles, and how they are named."""
+        """Return the fields of the form by their titles, and how they are named."""
         with pytest.raises(Asked):
             self.run(**arguments)
         params = self.form["params"]

@@ -31,7 +31,7 @@ PROJECT = "arn:aws:bedrock:us-east-1:aws:data-automation-project/public-default"
 
 
 def context(xcoms=None):
-    """Give a task's context that can be asked for the date of its first poke, and for XComs."""
+    """Return a task's context that can be asked for the date of its first poke, and for XComs."""
     xcoms = {} if xcoms is None else xcoms
     ti = SimpleNamespace(
         try_number=1,
@@ -62,7 +62,7 @@ def start(bda_emulator, sample_pdf):
 
 @pytest.fixture
 def stuck(bda_emulator, start):
-    """Give the ARN of a job that never ends."""
+    """Return the ARN of a job that never ends."""
     bda_emulator.faults.add("stuck_job")
     return start()
 
@@ -257,7 +257,7 @@ def test_what_passes_is_waited_out_in_the_triggerer(bda_emulator, start):
 
 @pytest.fixture
 def waiting_after_invoke(stuck):
-    """Give a sensor that follows an operator, and what the operator pushed."""
+    """Return a sensor that follows an operator, and what the operator pushed."""
     with DAG("links", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)):
         invoke = BdaInvokeOperator(task_id="invoke", input_s3_uri="s3://a/b", output_s3_uri="s3://a/c")
         waiting = sensor(stuck, deferrable=True)

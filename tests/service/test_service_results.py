@@ -462,7 +462,7 @@ def places(value, *path):
 
 @st.composite
 def disfigured(draw, document):
-    """Give the document with anything at all in up to three of its places, at any depth."""
+    """Return the document with anything at all in up to three of its places, at any depth."""
     document = copy.deepcopy(document)
     chosen = draw(st.lists(st.sampled_from(list(places(document))), max_size=3, unique=True))
     # The deepest first: a change further up takes away what stands below it.

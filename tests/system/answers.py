@@ -20,12 +20,12 @@ _PLACEHOLDER_ACCOUNT = "123456789012"
 
 
 def report_folder() -> Path:
-    """Give where the reports are, and the tokens that later runs ask about."""
+    """Return where the reports are, and the tokens that later runs ask about."""
     return Path(os.environ.get(FOLDER_VARIABLE) or DEFAULT_FOLDER)
 
 
 def kept_tokens() -> list[dict[str, Any]]:
-    """Give the client tokens of earlier runs, with the requests that they were sent with."""
+    """Return the client tokens of earlier runs, with the requests that they were sent with."""
     kept = report_folder() / _TOKENS
     return json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else []
 

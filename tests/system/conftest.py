@@ -56,7 +56,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def costs() -> str:
-    """Give the estimate in words."""
+    """Return the estimate in words."""
     given = os.environ.get("BDA_SYSTEM_TESTS_PRICE")
     prices = (float(given),) if given else PRICES_OF_A_PAGE
     pages = PAGES + sum(token["remembered"] for token in kept_tokens())
@@ -76,7 +76,7 @@ def _no_state_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def account() -> Iterator[Account]:
-    """Give the account, and leave nothing there."""
+    """Return the account, and delete what tests left there."""
     text = os.environ.get(VARIABLE)
     if not text:
         pytest.skip(HOW_TO_NAME)
@@ -99,19 +99,19 @@ def answers(account: Account) -> Iterator[Answers]:
 
 @pytest.fixture(scope="session")
 def document(account: Account, sample_pdf: bytes) -> str:
-    """Give the URI of a document of one page."""
+    """Return the URI of a document of one page."""
     return account.upload("in/one page.pdf", sample_pdf)
 
 
 @pytest.fixture(scope="session")
 def stack(account: Account) -> dict[str, str]:
-    """Give the outputs of the template's stack."""
+    """Return the outputs of the template's stack."""
     return lambda_stack.deploy(account)
 
 
 @pytest.fixture
 def run_dag(account: Account, document: str, airflow_db: Path) -> Iterator[Any]:
-    """Give what runs a DAG of this folder's on Airflow, to success, and gives the XComs of each of its tasks."""
+    """Return what runs a DAG of this folder's on Airflow, to success, and gives the XComs of each of its tasks."""
     try:
         from airflow.dag_processing.dagbag import DagBag
     except ImportError:

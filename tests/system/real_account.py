@@ -109,7 +109,7 @@ class Account:
         return str(place)
 
     def request(self, input_s3_uri: str, **members: Any) -> dict[str, Any]:
-        """Give a request for the API: the project's, unless *members* say otherwise."""
+        """Return a request for the API: the project's, unless *members* say otherwise."""
         profile = derive_profile_arn(
             region=self.region, account=self.account_id, partition=self.session.get_partition_for_region(self.region)
         )
@@ -128,7 +128,7 @@ class Account:
         return arn
 
     def wait(self, invocation_arn: str) -> dict[str, Any]:
-        """Give the service's answer for a job that has ended."""
+        """Return the service's answer for a job that has ended."""
         give_up = time.monotonic() + SECONDS_FOR_A_JOB
         pause = 0.5
         while (answer := self._status(invocation_arn)).get("status") not in ENDED:

@@ -194,7 +194,7 @@ def check_key(scene: Scene) -> Iterator[Check]:
         yield fault("KMS key", f"{key} does not exist.", "Correct its ARN, id or alias, or create it.")
         return
     if isinstance(found, Refusal):
-        # A policy with kms:ViaService lets nobody look directly.
+        # With kms:ViaService in the policy, a direct look is denied.
         yield hint(
             "KMS key", f"{key} could not be looked at: {found.text}", "Allow kms:DescribeKey to have it checked."
         )

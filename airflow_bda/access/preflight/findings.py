@@ -30,7 +30,7 @@ class Check:
     """
     One thing that was looked at.
 
-    :param name: what it is about, in a word or two.
+    :param name: the subject, in a word or two.
     :param text: what was found.
     :param remedy: what to do; empty where there is nothing to do.
     """
@@ -93,7 +93,7 @@ class Subject:
     :param stage: ``LIVE`` or ``DEVELOPMENT``.
     :param write_probe: whether an object may be written below the output's prefix, and deleted again.
     :param jobs_at_once: how many jobs the setup may have open at once (the slots of its pool), where that is known.
-    :raises ValueError: names the URI that is none.
+    :raises ValueError: names the URI that is not valid.
     """
 
     input_uri: str | None = None

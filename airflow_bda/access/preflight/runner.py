@@ -51,7 +51,7 @@ _NO_IDENTITY = "Check the Airflow connection, or the environment's or the machin
 
 
 def run_preflight(connection: Connection, subject: Subject) -> Report:
-    """Look at everything that jobs will need; the look itself does not fail."""
+    """Check everything that jobs need; errors become findings."""
     return Report(tuple(_checks(connection, subject)))
 
 
@@ -165,7 +165,7 @@ def check_libraries() -> Iterator[Check]:
     elif "tags" not in members:
         yield hint("botocore", f"{botocore_version()} does not know the tags of {INVOKE}.", UPGRADE)
     else:
-        yield ok("botocore", f"{botocore_version()} knows the API")
+        yield ok("botocore", f"{botocore_version()} has the API")
     if find_spec("aiobotocore") is None:
         yield fault(
             "aiobotocore",

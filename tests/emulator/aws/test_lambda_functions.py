@@ -89,14 +89,14 @@ class Function:
         self.client.create_function(FunctionName=name, **{**options, **changes})
 
     def invoke(self, name: str = "f", **event):
-        """Give the result of an invocation that goes well."""
+        """Return the result of an invocation that goes well."""
         answer = self.ask(name, **event)
         payload = json.loads(answer["Payload"].read())
         assert "FunctionError" not in answer, payload
         return payload
 
     def failure(self, name: str = "f", **event) -> dict:
-        """Give what is said of an invocation that goes wrong."""
+        """Return what is said of an invocation that goes wrong."""
         answer = self.ask(name, **event)
         assert answer["FunctionError"] == "Unhandled"
         return json.loads(answer["Payload"].read())
