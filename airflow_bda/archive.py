@@ -1,4 +1,4 @@
-"""Zips that come out the same, to the byte, from the same files."""
+"""Build zip files that have the same bytes for the same contents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# The earliest time that a zip can tell; a real one would change the bytes.
+# The earliest time that a zip can store; a real one would change the bytes.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _PERMISSIONS = stat.S_IFREG | 0o644
 _UNIX = 3

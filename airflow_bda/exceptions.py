@@ -1,8 +1,8 @@
 """
-The exceptions that tasks raise, in the classes that tell Airflow whether to retry.
+The exceptions that tasks raise, in classes by which Airflow decides whether to retry.
 
 An error that a retry would repeat fails the task at once, whatever ``retries`` says; a sensor that times out raises
-Airflow's own sensor time-out. Each is also the plain error that it stands for: ``except BdaClientError`` catches both.
+Airflow's own sensor time-out. Each is also the plain error of its kind: ``except BdaClientError`` catches both.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def alert_text(context: Mapping[str, Any]) -> str:
     """
     Return the message of an ``on_failure_callback`` about a failed task: the document and the reason first.
 
-    :param context: what Airflow gives the callback.
+    :param context: what Airflow passes to the callback.
     :return: some lines of plain text; a reason is cut after 1000 characters.
     """
     error, ti = context.get("exception"), context.get("ti") or context.get("task_instance")

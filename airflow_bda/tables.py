@@ -69,7 +69,7 @@ def read_table(format: str, file: IO[bytes]) -> Iterator[Mapping[str, Any]]:  # 
 
     :param format: ``jsonl`` or ``parquet``.
     :param file: a file that is open for reading bytes.
-    :raises BdaError: for Parquet without pyarrow, and for a file that is none of it.
+    :raises BdaError: for Parquet without pyarrow, and for a file of another format.
     """
     if format == JSONL:
         for line in file:

@@ -2,7 +2,7 @@
 What the function's role may be used for by those who call it.
 
 Who may invoke the function acts with its role. Where these variables are set, the function refuses what they do not
-name, so that its role does not open somebody else's buckets. Each is a list: values with commas between them, or a JSON
+name, so that callers cannot use its role on other buckets. Each is a list: values with commas between them, or a JSON
 list where a value holds a comma. Where none is set, everything is allowed that the role may do. Projects and blueprints
 are alternatives: where one of their lists is set, an unset other one allows nothing, and no stage but LIVE is allowed
 unless the list of stages says so. ARNs of other accounts must be listed.
@@ -111,7 +111,7 @@ class AllowLists:
         if output_uri is not None:
             problems = tuple(_not_under("the job's output", output_uri, self.output_prefixes, OUTPUT_PREFIXES))
             if problems:
-                # Where the other job writes is what must not be told.
+                # The answer must not reveal where the other job writes.
                 allowed = " or ".join(map(str, self.output_prefixes))
                 raise NotAllowedError((f"invocationArn: its job does not write under {allowed} ({OUTPUT_PREFIXES}).",))
 

@@ -1,5 +1,5 @@
 """
-The function that starts jobs and tells how they stand: ``airflow_bda.aws_lambda.handler.handle``.
+The function that starts jobs and returns their status: ``airflow_bda.aws_lambda.handler.handle``.
 
 An event with ``inputS3Uri`` and ``outputS3Uri`` starts a job, one with ``invocationArn`` asks for a status. It has the
 checks of the operator and the same promise: an event that is sent again with the same ``clientToken`` starts no second
@@ -135,7 +135,7 @@ _LONGEST_READ_SECONDS, _SHORTEST_READ_SECONDS = 15, 1
 _ANSWER_SECONDS = 1
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 8.0
-# What a last try and the answer to the caller may need: a function that is cut off answers nobody.
+# What a last try and the answer to the caller may need: a function that times out returns no answer.
 RESERVE_SECONDS = float(_CONNECT_TIMEOUT_SECONDS + _SHORTEST_READ_SECONDS + _ANSWER_SECONDS)
 
 
@@ -172,8 +172,8 @@ def call_in_time(
     Make a call, and make it again while it is throttled, fails on the service's side or gets no answer.
 
     :param call: must be safe to repeat: a status, or an invoke with a client token.
-    :param context: tells how long the function may still run.
-    :param on_retry: is told what went wrong, and the seconds until the next try.
+    :param context: has the time for which the function may still run.
+    :param on_retry: called with the kind of the failure and the seconds until the next try.
     :raises Exception: the last try's own, when it would fail again or no time is left.
     """
     tries = 0

@@ -1,7 +1,7 @@
 """
-The function that hears of jobs from EventBridge: ``airflow_bda.aws_lambda.job_events.handle``.
+The function for job events from EventBridge: ``airflow_bda.aws_lambda.job_events.handle``.
 
-It writes one log line and one set of metrics for each event, and gives the event back in the terms of the rest: the
+It writes one log line and one set of metrics for each event, and returns the event with the package's names: the
 invocation's ARN, its status, the URI of ``job_metadata.json``. A rule may invoke it with single events, or a queue of
 SQS or a topic of SNS with batches of them; from a queue, what cannot be read goes back to it, and in the end to its
 dead-letter queue. EventBridge may deliver an event twice: the line's ``key`` is the same then.

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _KEY_OF_ARGUMENT = {argument: key for key, argument in ARGUMENT_OF_KEY.items()}
 _ARGUMENT = re.compile(rf"\b({'|'.join(_KEY_OF_ARGUMENT)})\b")
 _INVOCATION_ARGUMENT = re.compile(r"\binvocation_arn\b")
-# What is told of members that are not known; comparing them with ours takes time as well.
+# Limits for reporting unknown members; comparing them with ours takes time as well.
 _LONGEST_KEY, _MOST_UNKNOWN, _MOST_COMPARED = 80, 20, 100
 _LONGEST_URI = 1100
 _STARTS_A_JOB = frozenset({"inputS3Uri", "outputS3Uri"})
@@ -70,7 +70,7 @@ class InvokeEvent:
     """
     A job to start.
 
-    :param warnings: what is odd about it without being wrong, a sentence each.
+    :param warnings: what is suspicious in a valid request, a sentence each.
     """
 
     request: InvocationRequest
@@ -110,7 +110,7 @@ def read_event(event: Any, caller: Caller) -> InvokeEvent | StatusEvent:
     if "detail-type" in event or "Records" in event:
         raise _bad_event("it is from EventBridge: those go to the function of airflow_bda.aws_lambda.job_events")
     raise _bad_event(
-        f"it has neither inputS3Uri and outputS3Uri, to start a job, nor {INVOCATION_ARN}, to ask how one stands"
+        f"it has neither inputS3Uri and outputS3Uri, to start a job, nor {INVOCATION_ARN}, to ask for a status"
     )
 
 
@@ -215,7 +215,7 @@ def started(invocation_arn: str, warnings: tuple[str, ...]) -> dict[str, Any]:
 
 
 def status(state: JobState) -> dict[str, Any]:
-    """Answer how a job stands; a job that failed is an answer like others."""
+    """Return the status of a job; a job that failed is a valid answer."""
     body: dict[str, Any] = {"status": state.status_text, "invocationArn": state.invocation_arn}
     if state.status is JobStatus.SUCCESS:
         body["outputLocation"] = state.output_metadata_uri

@@ -1,5 +1,5 @@
 """
-What the functions tell CloudWatch: one JSON object a line, and metrics inside such lines.
+Log lines and metrics of the functions for CloudWatch: one JSON object a line, with metrics inside such lines.
 
 The metrics are in CloudWatch's embedded metric format, which needs neither a call nor a permission
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
@@ -32,7 +32,7 @@ class Context(Protocol):
     invoked_function_arn: str
 
     def get_remaining_time_in_millis(self) -> int:
-        """Tell how long the function may still run, in milliseconds."""
+        """Return how long the function may still run, in milliseconds."""
 
 
 @dataclass(frozen=True)

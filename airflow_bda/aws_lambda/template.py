@@ -61,7 +61,7 @@ def build_template(region: str) -> Template:
             "LogGroup": log_group("/aws/lambda/${FunctionName}"),
             "Function": function(
                 name=ref("FunctionName"),
-                description="Starts data automation jobs and tells how they stand",
+                description="Starts data automation jobs and returns their status",
                 handler=HANDLER,
                 role="Role",
                 log_group="LogGroup",
@@ -160,7 +160,7 @@ def _statements(profiles: tuple[str, ...]) -> list[Any]:
         output_key_arn="${BucketKeyArns}",
     )
     statements = []
-    # Listing buckets only helps to tell what is missing, and a prefix may be more than a bucket.
+    # Listing buckets only helps to explain what is missing, and a prefix may be more than a bucket.
     for each in (each for each in function_permissions(workload) if LIST not in each.actions):
         via = {"StringEquals": {"kms:ViaService": sub(each.via)}} if each.via else None
         resources = [sub(resource) for resource in each.resources]

@@ -18,7 +18,7 @@ Part: TypeAlias = dict[str, Any]
 NOTHING: Part = {"Ref": "AWS::NoValue"}
 HANDLER = "airflow_bda.aws_lambda.handler.handle"
 JOB_EVENTS_HANDLER = "airflow_bda.aws_lambda.job_events.handle"
-# boto3 in this runtime knows BDA. The code is Python alone, so the cheaper processor does.
+# boto3 in this runtime has BDA. The code is pure Python, so the cheaper processor can run it.
 RUNTIME = "python3.13"
 ARCHITECTURE = "arm64"
 MEMORY_MB = 256
@@ -94,7 +94,7 @@ def function_role(statements: list[Any], *, log_group_name: str = "LogGroup", co
     dead_letters = statement("KeepDeadLetters", ["sqs:SendMessage"], [{"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}])
     everything = [
         *statements,
-        # The ARN of a log group ends in ":*", which stands for its streams.
+        # The ARN of a log group ends in ":*": its streams.
         statement("WriteLog", ["logs:CreateLogStream", "logs:PutLogEvents"], [log]),
         either("HasDeadLetters", dead_letters),
         either("HasDataKey", statement("UseDataKey", ["kms:Decrypt", "kms:GenerateDataKey"], [ref("DataKeyArn")])),
@@ -169,7 +169,7 @@ def function(  # noqa: PLR0913  what the two functions differ in
 
 OPTIONAL_PARAMETERS: Part = {
     "Events": text(
-        "What becomes of the account's job events: nothing, a queue for Airflow, or a queue and a function of its own",
+        "Where the account's job events go: nowhere, to a queue for Airflow, or to a queue and a function of its own",
         "none",
         AllowedValues=["none", "queue", "function"],
     ),
@@ -243,7 +243,7 @@ def _queues() -> Part:
         "EventRule": resource(
             "AWS::Events::Rule",
             {
-                "Description": "What becomes of data automation jobs that were started with EventBridge enabled",
+                "Description": "Events of data automation jobs that were started with EventBridge enabled",
                 "EventPattern": pattern,
                 "State": "ENABLED",
                 "Targets": [{"Id": "EventQueue", "Arn": {"Fn::GetAtt": ["EventQueue", "Arn"]}}],
@@ -262,7 +262,7 @@ def _event_function() -> Part:
         "EventLogGroup": log_group("/aws/lambda/${FunctionName}-events", condition=when),
         "EventFunction": function(
             name=sub("${FunctionName}-events"),
-            description="Takes note of what becomes of data automation jobs",
+            description="Logs the events of data automation jobs",
             handler=JOB_EVENTS_HANDLER,
             role="EventRole",
             log_group="EventLogGroup",

@@ -125,7 +125,7 @@ async def _run(args: Namespace, hook: BdaHook, source: Any, job: dict[str, Any],
 
 
 async def _attempt(order: Any, world: Any) -> Any:
-    """Go on with a batch that was interrupted; begin anew behind one that came to its end."""
+    """Continue a batch that was interrupted; begin a new one after one that ended."""
     from airflow_bda.engine.batch.ledger import Ledger
     from airflow_bda.engine.batch.session import Attempt, batch_folder
 

@@ -61,7 +61,7 @@ def hook_of(args: Namespace) -> Iterator[BdaHook]:
     with ExitStack() as stack:
         stack.enter_context(redirect_stdout(sys.stderr))
         if args.conn_id is None and "airflow" not in sys.modules:
-            # Airflow makes a home where there is none; who uses no connection need not have one.
+            # Airflow creates a home where there is none; without a connection it is not needed.
             os.environ["AIRFLOW_HOME"] = stack.enter_context(TemporaryDirectory(prefix="airflow-bda-"))
         from airflow_bda.hooks import BdaHook
         from airflow_bda.service.errors import BdaRequestError
@@ -101,7 +101,7 @@ def _check_connection(conn_id: str) -> None:
 
 
 def _warn_if_unreachable() -> None:
-    """Say at once that nothing listens at the endpoint: the AWS libraries try again for a while, in silence."""
+    """Warn at once that nothing listens at the endpoint: the AWS libraries retry for a while without a message."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     address = urlsplit(endpoint or "")
     if not address.hostname:
@@ -110,7 +110,7 @@ def _warn_if_unreachable() -> None:
     try:
         socket.create_connection((address.hostname, port), timeout=_SECONDS_TO_CONNECT).close()
     except OSError as error:
-        sys.stderr.write(f"airflow-bda: nothing answers at {endpoint} ({error}); it is tried all the same\n")
+        sys.stderr.write(f"airflow-bda: nothing answers at {endpoint} ({error}); trying anyway\n")
 
 
 def _profile_name(text: str) -> str:
@@ -120,7 +120,7 @@ def _profile_name(text: str) -> str:
 
 
 def _lead(args: Namespace) -> None:
-    """Lead every client of this process where the options say: the command's hook makes several."""
+    """Set the environment so that every client of this process uses the options: the hook makes several."""
     if args.profile is not None:
         _forget(_BEFORE_A_PROFILE)
         os.environ["AWS_PROFILE"] = os.environ["AWS_DEFAULT_PROFILE"] = args.profile

@@ -89,7 +89,7 @@ def add_request_arguments(request: _ArgumentGroup) -> None:
     request.add_argument("--project", dest="project_arn", metavar="ARN", help="the data automation project")
     request.add_argument("--stage", dest="project_stage", metavar="STAGE", help="the project's: LIVE or DEVELOPMENT")
     request.add_argument(
-        "--blueprint", dest="blueprints", action="append", metavar="ARN", help="a blueprint; may be given again"
+        "--blueprint", dest="blueprints", action="append", metavar="ARN", help="a blueprint; may be repeated"
     )
     request.add_argument("--profile-arn", metavar="ARN", help="the data automation profile (default: the region's)")
     request.add_argument(
@@ -106,7 +106,7 @@ def add_request_arguments(request: _ArgumentGroup) -> None:
         type=connection.pair,
         action="append",
         metavar="KEY=VALUE",
-        help="a tag; may be given again",
+        help="a tag; may be repeated",
     )
 
 
@@ -313,13 +313,13 @@ def run_report(args: Namespace) -> int:
     """
     Write the report and print its path.
 
-    :return: 0; 2 where ``--compare`` is given with several jobs.
+    :return: 0; 2 for ``--compare`` with several jobs.
     :raises BdaError: where a result cannot be read.
     """
     from airflow_bda.report import write_report
 
     if args.compare and len(args.jobs) > 1:
-        sys.stderr.write("airflow-bda report: --compare takes one job; give one JOB\n")
+        sys.stderr.write("airflow-bda report: --compare takes one job; pass one JOB\n")
         return 2
     take_region_of([*args.jobs, *filter(None, [args.compare])], args)
     with connection.hook_of(args) as hook:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _OF_JOBS = ("caller", "input-bucket", "output-bucket", "kms", "lambda", "doctor")
 KINDS = (*_OF_JOBS, "project")
 _BUCKET = re.compile(r"[A-Za-z0-9._-]+")
-_STAGES_SHARE = "Both stages of a project have the same ARN: a policy cannot tell them apart.\n"
+_STAGES_SHARE = "Both stages of a project have the same ARN: a policy cannot distinguish them.\n"
 
 
 def add_policy_arguments(parser: ArgumentParser) -> None:
@@ -53,7 +53,7 @@ def add_workload_arguments(parser: ArgumentParser | _ArgumentGroup, *, profile_o
     """
     parser.add_argument("--project", "--project-arn", metavar="ARN", help="the data automation project")
     parser.add_argument("--stage", "--project-stage", choices=("LIVE", "DEVELOPMENT"), help="the project's stage")
-    parser.add_argument("--blueprint", action="append", default=[], metavar="ARN", help="may be given again")
+    parser.add_argument("--blueprint", action="append", default=[], metavar="ARN", help="a blueprint; may be repeated")
     parser.add_argument(*profile_options, dest="profile_arn", metavar="ARN", help="the profile (default: the region's)")
     parser.add_argument(
         "--input",
@@ -70,7 +70,7 @@ def check_uris(args: Namespace, *, are_needed: bool = False) -> None:
     """
     Check the two URIs before anything else, by the names of their options.
 
-    :param are_needed: whether both must be given.
+    :param are_needed: whether both are required.
     :raises ValueError: names the option, and shows an example.
     """
     for option, uri, example in (
@@ -93,7 +93,7 @@ def run_policy(args: Namespace) -> int:
     """
     Print the policy.
 
-    :return: 0, or 2 for arguments that say too little or are none.
+    :return: 0, or 2 for arguments that are missing or not valid.
     """
     from airflow_bda.access.policies import POLICIES, PolicyOptions, explain
 
@@ -112,7 +112,7 @@ def run_policy(args: Namespace) -> int:
         return 2
     for option, uri in (("--input", args.input), ("--output", args.output)):
         if set("*?") & set(uri):
-            sys.stderr.write(f"note: {option} is {uri!r}: in a policy * and ? stand for anything, not for themselves\n")
+            sys.stderr.write(f"note: {option} is {uri!r}: in a policy * and ? match anything, not themselves\n")
     if args.explain:
         sys.stderr.write(_STAGES_SHARE if args.stage else "")
     _print(document, explain(args.kind, workload, options) if args.explain else ())
@@ -173,7 +173,7 @@ def run_doctor(args: Namespace) -> int:
     """
     Look, and print what was found.
 
-    :return: 0, or 1 where jobs would fail, or 2 for URIs that are none.
+    :return: 0, or 1 where jobs would fail, or 2 for URIs that are not valid.
     """
     with connection.hook_of(args) as hook:
         try:

@@ -63,7 +63,7 @@ class Workplace:
         """
         try:
             self.dag_file.parent.mkdir(parents=True, exist_ok=True)
-            # Nothing in here belongs into the repository of whoever tries the demo.
+            # None of these files belong into a repository around the folder.
             (self.root / ".gitignore").write_text("*\n")
             # Inside an installed wheel, or beside the package in a checkout.
             packaged = _PACKAGE / "example_dags"
@@ -174,7 +174,7 @@ class AirflowProcess:
         """
         Run the DAG once for each configuration, one after the other, and yield the news as they come.
 
-        :param environment: what leads Airflow to the emulator.
+        :param environment: what makes Airflow use the emulator.
         :raises AirflowFailedError: when Airflow ends early; what was yielded until then holds.
         """
         process = self._process

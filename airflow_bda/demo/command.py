@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _USAGE_ERROR = 2
-# Those that the extra "local" brings and Airflow does not.
+# Those that the extra "local" installs and Airflow does not.
 _LIBRARIES = ("moto", "pdfplumber", "pypdfium2", "docx", "rapidfuzz", "PIL", "av")
 _LIBRARIES_MISSING = "{error}. The demo needs more libraries: pip install 'airflow-provider-bda[local,ocr]'"
 
@@ -118,7 +118,7 @@ class DemoFile:
 
 def demo_files(paths: Sequence[Path]) -> tuple[DemoFile, ...]:
     """
-    Check files and give each its key.
+    Check files and choose the key of each.
 
     :param paths: empty for the samples that come with the package.
     :raises InputProblemsError: with every problem found.
@@ -146,7 +146,7 @@ def _problem(path: Path) -> str | None:
 
 def _keys(paths: Iterable[Path]) -> list[str]:
     keys: list[str] = []
-    # Folders of results may lie on a file system that does not tell A from a.
+    # The folders of results may be on a file system that ignores case.
     taken: set[str] = set()
     for path in paths:
         plain = Path(_NOT_IN_KEYS.sub("_", _printable(path.name)))

@@ -52,7 +52,7 @@ class LocalBda:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What leads Airflow and its tasks here."""
+        """The environment variables that make Airflow and its tasks use this emulator."""
         connection = airflow_connection(self.endpoint_url, DEFAULT_REGION)
         return {**client_environment(self.endpoint_url, DEFAULT_REGION), "AIRFLOW_CONN_AWS_DEFAULT": connection}
 
@@ -71,7 +71,7 @@ class LocalBda:
         content_type = mimetypes.guess_type(file.key)[0] or "application/octet-stream"
         uri = S3Uri(_INPUT, file.key)
         self.storage.write(uri, file.path.read_bytes(), content_type)
-        # Of most blueprints that AWS manages, the emulator knows only the name: documents cannot match them.
+        # Of most blueprints that AWS manages, the emulator has only the name: documents cannot match them.
         managed = {arn: managed_blueprint(arn) for arn, _ in EMULATOR.processor.blueprints(region=DEFAULT_REGION)}
         return {
             "input_s3_uri": str(uri),

@@ -104,7 +104,7 @@ def _table(outcomes: Sequence[Outcome], modalities: Mapping[str, str]) -> Table:
     table.add_column("Seconds", justify="right")
     table.add_column("Found", overflow="fold")
     for outcome in outcomes:
-        # Where no job was started, the file's name tells.
+        # Where no job was started, the file's name decides.
         by_name = MODALITIES_OF_EXTENSION.get(extension(outcome.file.key), ("",))[0]
         table.add_row(
             Text(outcome.file.name),
@@ -136,7 +136,7 @@ class Finding:
     """
     One line.
 
-    :param name: a field's path, a list's item, or what the standard output tells.
+    :param name: a field's path, a list's item, or the name of a standard output.
     :param value: as text, in one line.
     :param confidence: 0 to 1, the lowest of an item's parts; None for what is no field.
     """
@@ -213,7 +213,7 @@ class Outcome:
     """
     One document's end.
 
-    :param state: of the DAG run, in Airflow's words.
+    :param state: of the DAG run, as Airflow writes it.
     :param seconds: from the start of its first task to the end of its last one.
     :param invocation_arn: the job; None where none was started.
     :param result: what the job found; None where it failed.

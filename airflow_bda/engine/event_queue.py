@@ -1,5 +1,5 @@
 """
-Events of jobs out of a queue of SQS: received by long polling, deleted when somebody has kept them.
+Events of jobs from a queue of SQS: received by long polling, deleted when they were stored.
 
 A message that is not deleted comes back when the queue's visibility timeout has passed, as often as the queue's redrive
 policy allows, and then goes to its dead-letter queue:
@@ -25,13 +25,13 @@ _MOST_MESSAGES = 10
 LONGEST_POLL_SECONDS = 20
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
-# A queue whose visibility timeout is short hands the same messages out again at once: those that nobody wants, or can
+# A queue whose visibility timeout is short returns the same messages again at once: those that no watcher wants, or can
 # read, must not keep the loop and SQS busy.
 _PAUSE_AFTER_KNOWN_SECONDS = 1.0
 _LONGEST_PAUSE_AFTER_KNOWN_SECONDS = 8.0
 # So many messages are remembered: how often each came, and whether it was complained of.
 _REMEMBERED_MESSAGES = 1000
-# A message that nobody can read is hidden when it has come so often. A redrive policy mostly sends it to the
+# A message that cannot be read is hidden when it has come so often. A redrive policy mostly sends it to the
 # dead-letter queue before that.
 MOST_RECEIVES = 6
 # The limit is 12 hours in all, from the receipt on: 12 more, asked for a moment later, are refused.
@@ -44,7 +44,7 @@ class Delivery:
     One message that holds an event of BDA's.
 
     :param receipt_handle: what it is deleted by; another one each time that the message is received.
-    :param offered: how often its event was given away.
+    :param offered: how often its event was passed on.
     :param taken: how many of those who were given it came back for the next one, which means that they have it.
     :param refused: why one of those who looked at it did not trust it.
     """
@@ -69,8 +69,8 @@ class EventQueue:
     :param url: the queue's URL.
     :param open_client: makes an async client of SQS; called again after every trouble, as the connection may have been
         corrected meanwhile.
-    :param log: the standard library's logger or Airflow's: it is told of troubles once per change, and of messages that
-        are none of BDA's once each.
+    :param log: the standard library's logger or Airflow's: it gets problems once per change, and messages that are
+        not BDA's once each.
     """
 
     def __init__(
@@ -190,11 +190,11 @@ class EventQueue:
         try:
             event = JobEvent.parse(message["Body"])
             delivery = Delivery(str(message["MessageId"]), str(message["ReceiptHandle"]), event)
-        except Exception:  # noqa: BLE001  no message, however odd, stops the watcher
+        except Exception:  # noqa: BLE001  no message may stop the watcher
             self._complain(message, "it is no EventBridge event")
             return None
         if not (event.is_known and event.job_id):
-            self._complain(message, "it is none of the events that BDA is known to send")
+            self._complain(message, "it is not one of the events that BDA is known to send")
             return None
         return delivery
 
@@ -209,7 +209,7 @@ class EventQueue:
         self._complaints[message_id] = None
         if len(self._complaints) > _REMEMBERED_MESSAGES:
             del self._complaints[next(iter(self._complaints))]
-        # Not its contents: they are somebody else's.
+        # Not its contents: they may be confidential.
         self._log.warning(
             "Message %s is left in queue %s, whose redrive policy decides on it: %s.", message_id, self.url, reason
         )
@@ -222,7 +222,7 @@ class EventQueue:
             client = await self._opened()
             answer = await client.delete_message_batch(QueueUrl=self.url, Entries=entries)
             reason, left = "refused", len(answer.get("Failed") or ())
-        except Exception as error:  # noqa: BLE001  the events are kept: a duplicate is the worst that can come of it
+        except Exception as error:  # noqa: BLE001  the events are kept: a duplicate is the worst that can happen
             reason, left = _describe(error), len(entries)
         if left:
             self._log.warning(

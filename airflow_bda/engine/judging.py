@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_bda.service.statuses import JobState
 
 # Not known: whether a status can be asked for right after the invoke. This is long for a replica to lag behind, and
-# short for somebody who mistyped an ARN.
+# short for an ARN that was mistyped.
 NOT_FOUND_GRACE_SECONDS = 60.0
 # An endpoint that was never reached is more often a typing error than an outage. A task whose first look is during an
 # outage fails after this long with a clear error, and its retries are for that.
@@ -82,7 +82,7 @@ def judge(error: BaseException, known: Known, *, while_opening: bool = False) ->
     if kind is Failure.CREDENTIALS or while_opening:
         in_grace = known.worked_before and known.failing_seconds < CREDENTIALS_GRACE_SECONDS
         return Verdict.REOPEN if known.has_worked or in_grace else Verdict.FAIL
-    # An error that is none of the service's: a client stumbles like this over answers that make no sense.
+    # An error that is not the service's: clients fail like this on answers that are not valid.
     is_no_answer = kind is Failure.OTHER and error_code(error) is None
     return Verdict.WAIT if is_no_answer and worked else Verdict.FAIL
 
@@ -118,7 +118,7 @@ class Sightings:
         """
         Return what a failed call is judged by.
 
-        :param now: the time on the clock that :meth:`failed` is given.
+        :param now: the time, by the clock of :meth:`failed`.
         """
         failing_seconds = 0.0 if self.failing_since is None else now - self.failing_since
         return Known(self.has_worked, self.worked_before, self.was_reached, failing_seconds, job_age)
@@ -188,7 +188,7 @@ class Looker:
         """
         Look once. A connection that never worked is tried for a minute first, so that any later look can rely on it.
 
-        :return: the state; None when there is none to be had now, and waiting goes on.
+        :return: the state; None when it cannot be asked for now, and waiting goes on.
         :raises BdaError: when the call was refused in a way that waiting does not change.
         """
         tries = 0

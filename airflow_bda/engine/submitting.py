@@ -1,5 +1,5 @@
 """
-Submit as patiently as one waits: what passes by itself is waited out, what does not is said at once.
+Submit with retries on transient errors, until the deadline; raise other errors at once.
 
 Trying again is safe as long as every try sends the same client token: the service answers all of them with one
 invocation.
@@ -50,10 +50,10 @@ async def submit(
     """
     Submit a job, however long the service is busy or out of reach.
 
-    :param call: makes one try and gives the invocation's ARN. Every try must send the same client token.
+    :param call: makes one try and returns the invocation's ARN. Every try must send the same client token.
     :param deadline: when to give up, timezone-aware; one try is made even when it has passed.
     :param on_change: logs one line when submitting begins to fail, fails in another way, or is taken up again.
-    :param wall_clock: tells the time that *deadline* is compared with.
+    :param wall_clock: returns the time that *deadline* is compared with.
     :raises BdaConnectionError: when the endpoint could not be reached at all, in several tries.
     :raises BdaTimeoutError: when the deadline came first; it says what the last try met with.
     :raises BdaError: at once, when the call was refused in a way that waiting does not change.

@@ -78,7 +78,7 @@ def run_to_the_end(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """
     Block until a coroutine has ended, on an event loop in a thread of its own.
 
-    Airflow ends a task by raising in a signal handler, that is, in the main thread, wherever it stands. A loop that ran
+    Airflow ends a task by raising in a signal handler, that is, in the main thread, at any line. A loop that ran
     there would take the exception for a callback's or a task's own, and go on. Here the main thread only waits: the
     exception leaves it at once, and the coroutine is cancelled.
 
@@ -122,7 +122,7 @@ class _Run(Generic[T]):
             self.result.set_result(value)
 
     def cancel(self) -> None:
-        """Cancel the coroutine, and give it a moment to clean up; does nothing to one that has ended."""
+        """Cancel the coroutine, and wait a moment for its cleanup; does nothing to one that has ended."""
         self._is_cancelled = True
         if self.result.done() or self._running is None:
             return

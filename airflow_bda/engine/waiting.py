@@ -55,7 +55,7 @@ class StatusSource(Protocol):
         """
         Ask once.
 
-        :raises Exception: as botocore does; :func:`airflow_bda.service.aws_errors.classify` tells what it means.
+        :raises Exception: as botocore does; :func:`airflow_bda.service.aws_errors.classify` says what it means.
         """
 
     async def close(self) -> None:
@@ -115,7 +115,7 @@ class Wait:
     :param has_worked: whether the connection is known to have worked, in this process or another. Then an endpoint that
         cannot be reached, or credentials that are refused, do not end the wait early.
     :param on_change: logs one line; called on the loop, in the context of the caller.
-    :param wall_clock: tells the time that *deadline* is compared with.
+    :param wall_clock: returns the time that *deadline* is compared with.
     """
 
     invocation_arn: str
@@ -145,7 +145,7 @@ class IdentityChangedError(Exception):
 
 @dataclass(eq=False)
 class Waiter:
-    """One wait under way, whichever poller serves it: how old its job is, and what it has seen."""
+    """One wait under way, by whatever poller: how old its job is, and what it has seen."""
 
     wait: Wait
 
@@ -154,7 +154,7 @@ class Waiter:
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.schedule = self.wait.schedule()
-        # Airflow tells triggers' log lines apart by context variables: a line must be written in its wait's own.
+        # Airflow assigns log lines to triggers by context variables: a line must be written in its wait's own.
         self.context = contextvars.copy_context()
         self.outcome = self._loop.create_future()
         self.seen = Sightings(self.wait.invocation_arn, self._tell, worked_before=self.wait.has_worked)
@@ -198,7 +198,7 @@ class Waiter:
         """
         Look up the identity of the connection.
 
-        :param otherwise: what to return when that cannot be told.
+        :param otherwise: what to return when that is not known.
         """
         resolve = self.wait.connection.resolve_identity
         if resolve is None:
@@ -235,7 +235,7 @@ class Waiter:
         self._end(JobOutcome(self.invocation_arn, error=error, state=self.seen.state))
 
     def send_away(self, identity: str) -> None:
-        """Leave the poller: the connection stands for another identity now."""
+        """Leave the poller: the connection has another identity now."""
         if not self.outcome.done():
             self.outcome.set_exception(IdentityChangedError(identity))
 
@@ -248,7 +248,7 @@ class Waiter:
             self._loop.call_soon(self.wait.on_change, line, context=self.context)
 
 
-# The loop's clock stands still while a machine sleeps, and deadlines are on the wall clock: look at it now and then.
+# The loop's clock stops while a machine sleeps, and deadlines are on the wall clock: check that now and then.
 _CLOCK_CHECK_SECONDS = 60.0
 _MOVE_FIRST_SECONDS = 1.0
 _MOVE_LONGEST_SECONDS = 60.0
@@ -269,7 +269,7 @@ async def wait_for_job(wait: Wait) -> JobOutcome:
         except IdentityChangedError as change:
             otherwise = change.identity if wait.connection.resolve_identity is None else identity
             identity = await waiter.identity_now(otherwise)
-        # Thousands may move at once; and a connection that gives another answer each time must not spin.
+        # Thousands may move at once; and a connection that returns another answer each time must not spin.
         pause = full_jitter(moves, first=_MOVE_FIRST_SECONDS, longest=_MOVE_LONGEST_SECONDS)
         await asyncio.sleep(min(pause, max(0.0, waiter.seconds_to_give_up)))
         moves += 1
@@ -303,7 +303,7 @@ async def _outcome_or_deadline(waiter: Waiter) -> None:
 
 
 # Two loops never share a client: it is bound to the loop that it was opened on. Neither loops nor pollers are kept
-# alive from here; a poller lives as long as its waits.
+# alive from here; a poller exists as long as its waits.
 _pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[str, Poller]] = WeakKeyDictionary()
 _pollers_lock = threading.Lock()
 

@@ -80,7 +80,7 @@ def link_like_upstream(context: Mapping[str, Any], task: Any, invocation_arn: st
     """
     Copy to a task that waits for a job the links of the task before it that started the job.
 
-    The service does not tell where a job that runs reads and writes, and a link is worth no call of its own.
+    The service does not return where a running job reads and writes, and a link does not justify a call.
     """
     try:
         links = _links_of_starter(context["ti"], task, invocation_arn)

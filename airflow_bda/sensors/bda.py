@@ -191,7 +191,7 @@ class BdaStatusSensor(SafeLogging, LineageMixin, TaskArguments, AwsBaseSensor[Bd
 
             def open_client() -> Ask:
                 hook = next(hooks)
-                # Made here, so that a client that cannot be made is told from a call that fails.
+                # Made here, so that a client that cannot be made differs from a call that fails.
                 hook.conn  # noqa: B018
                 return hook.ask_status
 

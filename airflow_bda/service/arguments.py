@@ -56,7 +56,7 @@ def to_members(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def member(members: Any, argument: str) -> Any:
-    """Return what stands at an argument's place; None where nothing does."""
+    """Return the value at an argument's place; None where there is none."""
     value = members
     for name in _PATHS[argument]:
         value = value.get(name) if isinstance(value, Mapping) else None
@@ -65,7 +65,7 @@ def member(members: Any, argument: str) -> Any:
 
 def argument_of(path: str) -> str:
     """
-    Name a member as the user knows it: ``inputConfiguration.s3Uri`` is ``input_s3_uri``, details are kept.
+    Return a member's name as an argument: ``inputConfiguration.s3Uri`` is ``input_s3_uri``, details are kept.
 
     A path above the arguments' members (an older model lacks the whole structure) is the first argument below it.
     """
@@ -143,16 +143,16 @@ _SHAPES: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
 TEMPLATE_REMEDY = "Airflow renders only the arguments that the operator names in its template_fields"
 _NATIVE = "set render_template_as_native_obj=True on the DAG"
 NONE_AS_TEXT = (
-    "A template rendered None to the text 'None': leave the argument out, give the template a value, or "
+    "A template rendered None to the text 'None': leave the argument out, make the template render a value, or "
     f"{_NATIVE}, which keeps None"
 )
-_EMPTY = "A template that renders nothing gives an empty text: leave the argument out, or pass None"
+_EMPTY = "A template that renders nothing returns an empty text: leave the argument out, or pass None"
 _LIST_AS_TEXT = f"A template turned a list or a mapping into text: {_NATIVE}, or pass the value without a template"
 _NUMBER = (
     "Native rendering turns a text that reads as a number or a boolean into one, and its spelling is lost: "
     "quote it in the template, \"'{{ ... }}'\", or pass a text"
 )
-_NONE = "None is what a template gives for a missing param, variable or XCom: check that it has a value"
+_NONE = "A template renders None for a missing param, variable or XCom: check that it has a value"
 _MANY = "For one task an item, as with the output of a mapped task, pass it with .expand(...)"
 _NOT_RESOLVED = "It is the output of another task, which Airflow resolves in templated arguments only"
 
@@ -182,7 +182,7 @@ def texts_in(value: Any) -> Iterator[str]:
 
 def as_text(value: Any) -> Any:
     """
-    Return the text that *value* certainly stands for; anything else as it is.
+    Return the text that *value* was made from, where that is certain; anything else as it is.
 
     A whole number converts back exactly. A number with a point does not: 1.1 may have been written ``1.10``. An object
     storage path is its URI, without the connection that it names: BDA reads with the permissions of the caller.

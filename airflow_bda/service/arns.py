@@ -29,7 +29,7 @@ _PATTERN = re.compile(
     r"arn:(?P<partition>aws[a-z0-9-]*):bedrock:(?P<region>[a-z0-9-]*):(?P<account>[0-9]{12}|aws|)"
     r":(?P<resource_type>[a-z-]+)/(?P<resource_id>\S+)"
 )
-# Partitions by how the names of their regions begin, as botocore's own partitions.json tells them apart.
+# Partitions by the prefix of their regions' names, as in botocore's partitions.json.
 _PARTITION_OF_PREFIX: Mapping[str, str] = MappingProxyType(
     {
         "cn-": "aws-cn",
@@ -53,9 +53,9 @@ class Arn:
     """
     A Bedrock ARN, parsed.
 
-    :param account: twelve digits, or the word ``aws`` for what AWS manages.
+    :param account: twelve digits, or ``aws`` for what AWS manages.
     :param resource_type: ``data-automation-invocation``, ``data-automation-project``, ...
-    :param resource_id: what stands behind the first slash.
+    :param resource_id: what follows the first slash.
     """
 
     partition: str
@@ -201,7 +201,7 @@ def routed_profile_arns(*, region: str, account: str, partition: str | None = No
     """
     Return the profile's ARN in every region that a call made in *region* may be routed to, as policies name them.
 
-    :param account: twelve digits, or what stands for them in a policy.
+    :param account: twelve digits, or a placeholder in a policy.
     :param partition: None takes the region's own.
     :raises UnknownRegionError: when the table does not hold *region*.
     """

@@ -2,7 +2,7 @@
 Classify AWS errors: retryable, not visible yet, or the caller's error. Codes decide, never texts.
 
 The codes are the runtime's own (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_data-automation-runtime_InvokeDataAutomationAsync.html)
-and those that any AWS endpoint may give.
+and those that any AWS endpoint may return.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ _FORBIDDEN, _ABSENT = 403, 404
 _NOT_FOUND_OF_KMS = "NotFoundException"
 # A page of HTML may be an answer's whole text.
 _MOST_OF_A_FOREIGN_ANSWER = 200
-# What a call can raise, whichever client makes it, once `reading_answers` has seen to the rest.
+# What a call can raise, whichever client makes it, once `reading_answers` has converted the rest.
 CALL_FAILURES = (
     botocore_exceptions.ClientError,
     botocore_exceptions.BotoCoreError,
@@ -189,9 +189,9 @@ def is_absence(error: BaseException) -> bool:
 @contextmanager
 def reading_answers() -> Iterator[None]:
     """
-    Raise :class:`UnexpectedAnswerError` for what botocore stumbles over in an answer that is not the service's.
+    Raise :class:`UnexpectedAnswerError` for an answer that botocore cannot read, which is not the service's.
 
-    A body that is ``null``, a list or nested a thousand times deep, or a time that is none, reaches the caller as an
+    A body that is ``null``, a list or nested a thousand times deep, or an invalid time, reaches the caller as an
     AttributeError, RecursionError, ValueError or the like. Wrap the call alone.
     """
     try:
@@ -216,7 +216,7 @@ class Refusal:
     """
     A call that failed, for a caller who goes on without its answer.
 
-    :param code: AWS's own word for it; empty where there was no answer.
+    :param code: AWS's error code; empty where there was no answer.
     :param http_status: 0 where there was no answer.
     """
 
@@ -259,7 +259,7 @@ def answer_or_refusal(call: Callable[[], Any]) -> Any:
         return Refusal(classify(error), "", 0, _one_line(f"{type(error).__name__}: {error}"))
 
 
-_NOT_AWS = "the answer is none of AWS's"
+_NOT_AWS = "the answer is not from AWS"
 # A line of a report.
 _LONGEST_LINE = 300
 
@@ -281,7 +281,7 @@ def call_error(  # noqa: PLR0913  what callers know about a failure
     Turn a failed call into the error to raise, with what to do about it.
 
     :param operation: the API operation, as IAM names it (``InvokeDataAutomationAsync``).
-    :param remedy: what the caller knows better than the code alone says.
+    :param remedy: replaces the remedy of the error code.
     :param cause: the reason that the caller found out; it is said first.
     """
     kind = classify(error)

@@ -18,14 +18,14 @@ class BdaError(Exception):
     """
     Anything that went wrong with an invocation.
 
-    Its text has the reason in the first line (Airflow's pages show no more than the beginning of it), then the remedy,
+    Its text has the reason in the first line (Airflow's pages show only the beginning of it), then the remedy,
     then what it is about, a line each. The parts are attributes.
 
     :param message: what happened, in one sentence.
     :param remedy: what to do next, when it differs from the class's own.
     :param invocation_arn: the invocation that it happened to, where there is one.
     :param status: the invocation's last known status, as the service writes it.
-    :param error_type: the service's word for the failure (``errorType``, or the code of a refused call).
+    :param error_type: the service's name for the failure (``errorType``, or the code of a refused call).
     :param error_message: the service's own message.
     :param input_s3_uri: the document.
     """
@@ -72,7 +72,7 @@ class BdaError(Exception):
 
     def about(self, **facts: Any) -> Self:
         """Return the same error with more of its attributes known."""
-        return self.recast(type(self), **facts)  # type: ignore[return-value]  # recast gives the class that it is given
+        return self.recast(type(self), **facts)  # type: ignore[return-value]  # recast returns the class that it is passed
 
     def recast(self, error_class: type[BdaError], **facts: Any) -> BdaError:
         """Return the same error in another class, with more of its attributes known."""

@@ -36,7 +36,7 @@ STATUS_OF_DETAIL_TYPE: Mapping[str, JobStatus] = MappingProxyType(
 )
 
 _METADATA_FILE = "job_metadata.json"
-# What carries an event: a message of SQS as its API gives it, one as Lambda gives it, a notification of SNS.
+# What may contain an event: a message of SQS from its API, one from Lambda, a notification of SNS.
 _WRAPPERS = ("Body", "body", "Message")
 _DEEPEST_WRAPPING = 4
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -56,13 +56,13 @@ class JobEvent:
     :param id: the event's own id; a second delivery has the same one.
     :param source: who says that it sent it: ``aws.bedrock`` in an event of BDA's.
     :param detail_type: as the service writes it.
-    :param status: by the detail-type, which says more than the word in the event; ``UNKNOWN`` for a new kind of event.
-    :param status_text: the event's own word for the status.
+    :param status: by the detail-type, which says more than the event's own status; ``UNKNOWN`` for a new kind of event.
+    :param status_text: the status as the event writes it.
     :param invocation_arn: rebuilt: the event holds its parts only.
     :param time: when it was sent, in ISO 8601, as EventBridge writes it.
     :param output_s3_uri: where the outputs of the job's asset are.
     :param output_metadata_uri: the URI of ``job_metadata.json``, on success.
-    :param duration_seconds: how long the job took; not every event tells.
+    :param duration_seconds: how long the job took; None where the event does not say.
     :param key: the same for every delivery of what happened to the job, and for nothing else: de-duplicate by it.
     """
 
@@ -87,11 +87,11 @@ class JobEvent:
     @classmethod
     def parse(cls, content: str | bytes | Mapping[str, Any]) -> JobEvent:
         """
-        Read one event, as EventBridge gives it or inside a message of SQS or SNS.
+        Read one event, from EventBridge or inside a message of SQS or SNS.
 
         :param content: JSON text, or what was read from it already.
         :raises BdaError: when it is not a JSON object, or no EventBridge event at all, or names an object that S3
-            cannot hold. An event of another source or of an unknown kind is no error: :attr:`is_known` tells.
+            cannot hold. An event of another source or of an unknown kind is no error: see :attr:`is_known`.
         """
         source = _unwrap(content)
         detail = json_reading.mapping(source, "detail")
@@ -138,7 +138,7 @@ class JobEvent:
         return self.status.is_terminal
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what is known as JSON's own types: ids, URIs and words, never a document's contents."""
+        """Return what is known as JSON's own types: ids, URIs and statuses, never a document's contents."""
         known: dict[str, Any] = {name: value for name, value in vars(self).items() if value is not None}
         return known | {name: str(known[name]) for name in ("status", "modality") if name in known}
 
@@ -149,7 +149,7 @@ def parse_events(content: str | bytes | Mapping[str, Any]) -> tuple[JobEvent, ..
 
     A record that cannot be read is left out; :func:`parse_records` reports it.
 
-    :raises BdaError: as :meth:`JobEvent.parse`, when there is none that can be read.
+    :raises BdaError: as :meth:`JobEvent.parse`, when none can be read.
     """
     read = parse_records(content)
     events = tuple(each for each in read if isinstance(each, JobEvent))
@@ -225,7 +225,7 @@ def _location(detail: Mapping[str, Any], name: str) -> S3Uri | None:
     if not bucket:
         return None
     if not _BUCKET.fullmatch(bucket) or len(key) > _LONGEST_KEY:
-        raise _no_event(f"its {name} is none that S3 can hold")
+        raise _no_event(f"its {name} is not possible in S3")
     return S3Uri(bucket, safe_text(key))
 
 

@@ -26,7 +26,7 @@ class Modality(str, Enum):
 
     @classmethod
     def parse(cls, word: str | None) -> Modality | None:
-        """Read a modality in any case (files say ``DOCUMENT``, events ``Document``); None for a word not known."""
+        """Read a modality in any case (files say ``DOCUMENT``, events ``Document``); None where it is unknown."""
         try:
             return cls((word or "").upper())
         except ValueError:

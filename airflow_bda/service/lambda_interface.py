@@ -1,5 +1,5 @@
 """
-The words between a caller and the Lambda function: the keys of its events, and what its answers mean.
+The interface of the Lambda function: the keys of its events, and what its answers mean.
 
 Both ends read them from here: the function, and the operator that invokes it.
 """
@@ -69,7 +69,7 @@ class Answer:
         Read an answer.
 
         :param function_name: who gave it, for the error's text.
-        :raises BdaError: when it is none of the bundled function's.
+        :raises BdaError: when it is not the bundled function's.
         """
         try:
             read = json.loads(payload)
@@ -123,7 +123,7 @@ class Answer:
         )
 
     def error(self) -> BdaError:
-        """Return the error that the function answered with, in the class that its code stands for."""
+        """Return the error that the function answered with, in the class of its code."""
         said = str(self.body.get("error") or f"it answered with the code {self.code}")
         message = f"The Lambda function refused or failed: {said}"
         # Its text mostly has the problems in it already.

@@ -88,7 +88,7 @@ def input_shape(operation: str, service: str = SERVICE) -> StructureShape:
     """
     model = service_model(service)
     if operation not in model.operation_names:
-        raise LookupError(f"botocore {botocore_version()} knows no operation {operation!r} of {service}. {UPGRADE}")
+        raise LookupError(f"botocore {botocore_version()} has no operation {operation!r} of {service}. {UPGRADE}")
     return model.operation_model(operation).input_shape
 
 
@@ -116,7 +116,7 @@ class Problem:
     One thing that is wrong with a request; its text is a sentence.
 
     :param path: the member, as in ``blueprints[2].blueprintArn`` or ``tags[0].key``.
-    :param value: what stands there; None where the member is missing.
+    :param value: the value there; None where the member is missing.
     :param rule: the rule that it breaks.
     :param valid: what would be valid, as the end of a sentence.
     """
@@ -142,7 +142,7 @@ def validate(operation: str, params: Any) -> list[Problem]:
     Return all that is wrong with *params* as the input of *operation*.
 
     :param operation: as the API names it: ``InvokeDataAutomationAsync``.
-    :param params: the API's own members, as boto3 takes them or as the wire brings them.
+    :param params: the API's own members, as boto3 takes them or as they arrive in a request.
     :raises LookupError: when the installed botocore does not know the operation.
     """
     return list(find_problems(input_shape(operation), params, ""))
@@ -150,18 +150,18 @@ def validate(operation: str, params: Any) -> list[Problem]:
 
 def find_problems(shape: Shape, value: Any, path: str) -> Iterator[Problem]:
     """
-    Walk *value* along *shape*, and yield every problem found.
+    Compare *value* with *shape*, and yield every problem found.
 
-    :param path: where *value* stands; empty at the top.
+    :param path: where *value* is; empty at the top.
     """
     expected, python_types = _PYTHON_TYPES.get(shape.type_name, ("a value", (object,)))
     # To Python a bool is an int; to the service it is not.
     if not isinstance(value, python_types) or (isinstance(value, bool) and shape.type_name not in _TAKES_BOOL):
         yield Problem(path, value, Rule.TYPE, f"it must be {expected}, not {type(value).__name__}")
         return
-    walk = _WALKS.get(shape.type_name)
-    if walk is not None:
-        yield from walk(shape, value, path)
+    validator = _VALIDATORS.get(shape.type_name)
+    if validator is not None:
+        yield from validator(shape, value, path)
 
 
 def _walk_structure(shape: Shape, value: Mapping[Any, Any], path: str) -> Iterator[Problem]:
@@ -240,7 +240,7 @@ _PYTHON_TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
     "blob": ("bytes", (bytes, bytearray, str)),
 }
 _TAKES_BOOL = frozenset({"boolean", "timestamp"})
-_WALKS: dict[str, Callable[[Any, Any, str], Iterator[Problem]]] = {
+_VALIDATORS: dict[str, Callable[[Any, Any, str], Iterator[Problem]]] = {
     "structure": _walk_structure,
     "map": _walk_map,
     "list": _walk_list,
@@ -280,7 +280,7 @@ class _Category:
 
     :param name: as ``unicodedata`` has it, or its first letter.
     :param inverted: whether what is *not* in it is meant.
-    :param in_class: whether it stands between square brackets.
+    :param in_class: whether it is between square brackets.
     """
 
     name: str
@@ -288,7 +288,7 @@ class _Category:
     in_class: bool
 
     def characters_of(self, value: str) -> str:
-        """Return a class of the characters of *value* that match, or what stands in one."""
+        """Return a class of the characters of *value* that match, or the part of one."""
         characters = {
             character
             for character in value
@@ -316,7 +316,7 @@ def _split_pattern(pattern: str) -> re.Pattern[str] | tuple[str | _Category, ...
     if len(pieces) > 1:
         return tuple(pieces)
     try:
-        # ASCII, because \w, \d and \s mean no more than that to the service.
+        # ASCII, because \w, \d and \s mean only that to the service.
         return re.compile(pattern, re.ASCII)
     except re.error:
         return tuple(pieces)

@@ -118,7 +118,7 @@ def make_responses_encodable(client: Any) -> Any:
     """
     Have a client of boto3 or aiobotocore replace lone surrogates in all that it parses, before anybody reads it.
 
-    So the errors that botocore makes of answers, which stand in tracebacks, are safe as well. Lengths stay: the body of
+    So the errors that botocore makes of answers, as shown in tracebacks, are safe as well. Lengths stay: the body of
     a message or a list of keys must not be cut.
 
     :return: the client.
@@ -210,7 +210,7 @@ def safe_logger(name: str) -> SafeLogger:
 
 
 class SafeLogging:
-    """Stands before Airflow's own class among the bases of a hook, operator, sensor or trigger: its log is safe."""
+    """Make the log of a hook, operator, sensor or trigger safe; put it before Airflow's class among the bases."""
 
     @property
     def log(self) -> Any:

@@ -1,5 +1,5 @@
 """
-How a job stands, in each of the service's three spellings, and how a wait for it ended: one value in every mode.
+The status of a job, in each of the service's three spellings, and the outcome of a wait, the same in every mode.
 
 The outcome of a wait travels from the triggerer to the worker as an event. The event is a stored format: a triggerer of
 one release may write it for a worker of another.
@@ -25,7 +25,7 @@ class UnexpectedAnswerError(Exception):
 
 
 class JobStatus(str, Enum):
-    """The states of a job. ``UNKNOWN`` stands for a word that this release does not know: the job may be going on."""
+    """The states of a job. ``UNKNOWN`` is for one that this release does not have: the job may be going on."""
 
     CREATED = "Created"
     IN_PROGRESS = "InProgress"
@@ -64,9 +64,9 @@ class JobState(PlainData):
 
     :param status_text: the status as the service wrote it; differs from *status* only for unknown words.
     :param output_metadata_uri: the URI of ``job_metadata.json``, on success.
-    :param error_type: the service's own word for a failure.
-    :param submitted_at: when the job was submitted; an older service model does not tell.
-    :param duration_seconds: how long the job took, in seconds; an older service model does not tell.
+    :param error_type: the service's name for a failure.
+    :param submitted_at: when the job was submitted; None with an older service model.
+    :param duration_seconds: how long the job took, in seconds; None with an older service model.
     """
 
     invocation_arn: str
@@ -80,7 +80,7 @@ class JobState(PlainData):
     duration_seconds: int | None = None
 
     def __post_init__(self) -> None:
-        # Whoever answered may have sent anything; a state is logged, stored and sent between processes.
+        # The answer may contain anything; a state is logged, stored and sent between processes.
         for name in ("invocation_arn", "status_text", "output_metadata_uri", "error_type", "error_message"):
             value = getattr(self, name)
             if value is not None:
@@ -121,11 +121,11 @@ class JobState(PlainData):
         }
 
     def describe(self) -> str:
-        """Return one line for a log: which job, and how it stands."""
+        """Return one line for a log: the job and its status."""
         if self.status is JobStatus.UNKNOWN and self.status_text != JobStatus.UNKNOWN.value:
             return (
                 f"{self.invocation_arn} has the status {self.status_text!r}, which this release does not know; "
-                "waiting on until it ends in one that it knows."
+                "waiting on until it ends in one that is known."
             )
         return f"{self.invocation_arn} is {self.status_text}."
 
@@ -185,7 +185,7 @@ class JobOutcome(PlainData):
         """
         Return the outcome of a wait that reached its deadline; the job is still running.
 
-        :param last_failure: what the last look failed with, if it did: the reason that nobody knows more.
+        :param last_failure: what the last status call failed with, if it did: the reason why no more is known.
         :param limit: the setting that set the deadline, where that is known.
         """
         what = "the job is still running." if last_state or not last_failure else "no status could be read."
@@ -202,7 +202,7 @@ class JobOutcome(PlainData):
         )
 
     def about(self, **facts: Any) -> JobOutcome:
-        """Return the same outcome, whose error knows more: the waiter knows the job only, the task its document too."""
+        """Return the same outcome with more facts in its error: a wait has the job only, a task its document too."""
         return replace(self, error=self.error.about(**facts)) if self.error else self
 
     def metadata_uri(self) -> str | None:
@@ -216,7 +216,7 @@ class JobOutcome(PlainData):
         return self.output_metadata_uri
 
     def to_event(self) -> dict[str, Any]:
-        """Return the payload of a trigger's event: ids, URIs and words, never a document's contents."""
+        """Return the payload of a trigger's event: ids, URIs and statuses, never a document's contents."""
         event: dict[str, Any] = {"status": "success", "invocation_arn": self.invocation_arn}
         if self.error is None:
             return event | {"output_metadata_uri": self.output_metadata_uri}

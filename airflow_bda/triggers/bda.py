@@ -122,7 +122,7 @@ class BdaStatusTrigger(ConnectedTrigger):
 
 def belongs_to_an_earlier_try(context: Mapping[str, Any], deferred_in_try: int | None) -> bool:
     """
-    Tell whether a task is resumed with the event of an earlier try.
+    Return whether a task is resumed with the event of an earlier try.
 
     Airflow 3.0 does not forget, when a task that was deferred fails, how it was to be resumed: all further tries are
     resumed with the first one's event, and would end as it did.
@@ -166,7 +166,7 @@ def _not_storable(problem: str) -> BdaRequestError:
 # How long before Airflow's time-out the trigger ends the wait: time for its event, and for the task to run again.
 _SHARE_BEFORE_TIMEOUT = 0.1
 _LONGEST_BEFORE_TIMEOUT = timedelta(seconds=30)
-# A trigger is made and thrown away before the job is known, to see whether Airflow could store it.
+# To check whether Airflow can store a trigger, one is made before the job is known.
 _NO_INVOCATION = "arn:aws:bedrock:us-east-1:000000000000:data-automation-invocation/none"
 
 

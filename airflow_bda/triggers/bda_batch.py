@@ -60,7 +60,7 @@ class BdaBatchTrigger(ConnectedTrigger):
         return self.stored_with(folder_uri=self.folder_uri, round_key=self.round_key, max_in_flight=self.max_in_flight)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Run the round, or follow whoever runs it, and yield the one event."""
+        """Run the round, or wait for another process that runs it, and yield the one event."""
         try:
             manifest = await self._run()
         except BdaError as error:

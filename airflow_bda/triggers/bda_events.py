@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from airflow.triggers.shared_stream import AdvanceItem
 
 ENDED = ("Success", "ClientError", "ServiceError")
-# Before Airflow 3.3 nothing tells that an event was stored; the triggerer does it within a second or two.
+# Before Airflow 3.3 nothing shows that an event was stored; the triggerer does it within a second or two.
 _SECONDS_UNTIL_STORED = 5.0
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _PAYLOAD = (
@@ -71,13 +71,13 @@ class BdaJobEventTrigger(SafeLogging, BaseEventTrigger):
     :param statuses: which events fire: ``Created``, ``Success``, ``ClientError``, ``ServiceError``; the ends of jobs
         unless said otherwise.
     :param output_prefix: only jobs that write under this ``s3://bucket/prefix``; None for all.
-    :param output_buckets: only jobs that write into these buckets; None for all. Whoever may send to the queue can name
-        any bucket in a message, so list those that your projects write to.
+    :param output_buckets: only jobs that write into these buckets; None for all. Everyone who may send to the queue can
+        name any bucket in a message, so list those that your projects write to.
     :param accounts: only jobs of these accounts; None takes the queue's own.
     :param regions: only jobs of these regions; None takes the queue's own.
     :param queue: the trigger queue, which decides what triggerers run this watcher. Airflow 3.4 or later.
     :param aws_conn_id: the Airflow connection; it needs sqs:ReceiveMessage and sqs:DeleteMessage, and
-        sqs:ChangeMessageVisibility to put aside what nobody can read.
+        sqs:ChangeMessageVisibility to hide what cannot be read.
     :param region_name: the region; None takes the one in the queue's URL.
     :param verify: whether, or with which bundle, TLS certificates are verified.
     :param botocore_config: botocore's configuration, as a dictionary. Not the place for a proxy's password.
@@ -142,7 +142,7 @@ class BdaJobEventTrigger(SafeLogging, BaseEventTrigger):
         return prefix is None or f"{event.output_s3_uri}/".startswith(f"{prefix.rstrip('/')}/")
 
     def refusal(self, event: JobEvent) -> str | None:
-        """Return why an event is not trusted: whoever may send to the queue can write any account, region or bucket."""
+        """Return why an event is not trusted: every sender to the queue can write any account, region or bucket."""
         own_account, own_region = account_of_queue(self.sqs_queue_url), region_of_queue(self.sqs_queue_url)
         accounts = self.accounts if self.accounts is not None else [own_account] if own_account else None
         regions = self.regions if self.regions is not None else [own_region] if own_region else None
@@ -173,10 +173,10 @@ class BdaJobEventTrigger(SafeLogging, BaseEventTrigger):
         finally:
             await queue.close()
 
-    # -- Airflow 3.3 and later: watchers of one queue share a poller, which is told what was stored
+    # -- Airflow 3.3 and later: watchers of one queue share a poller, which learns what was stored
 
     def shared_stream_key(self) -> tuple[str, ...]:
-        """Tell who shares a poller: watchers of one queue by one connection, whatever they want of it."""
+        """Return the key by which watchers share a poller: one queue, one connection."""
         return shared_key(self.sqs_queue_url, self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
 
     @classmethod
@@ -210,7 +210,7 @@ class BdaJobEventTrigger(SafeLogging, BaseEventTrigger):
 
 
 class _Given:
-    """Messages whose events were given to Airflow, until it must have stored them."""
+    """Messages whose events were passed to Airflow, until it must have stored them."""
 
     def __init__(self, queue: EventQueue) -> None:
         self._queue = queue
@@ -218,7 +218,7 @@ class _Given:
         self._given: deque[tuple[float, Delivery]] = deque()
 
     def add(self, delivery: Delivery) -> None:
-        """Note that an event was given just now."""
+        """Record that an event was passed on just now."""
         self._given.append((self._clock() + _SECONDS_UNTIL_STORED, delivery))
 
     def seconds_to_wait(self) -> float:
@@ -228,7 +228,7 @@ class _Given:
         return max(1.0, self._given[0][0] - self._clock())
 
     async def delete_stored(self) -> None:
-        """Delete what was given long enough ago; wait for that when too many are kept."""
+        """Delete what was passed on long enough ago; wait for that when too many are kept."""
         if len(self._given) >= MOST_OUTSTANDING:
             await asyncio.sleep(self._given[0][0] - self._clock())
         stored: list[Delivery] = []
@@ -239,9 +239,9 @@ class _Given:
 
 def payload_of(event: JobEvent) -> dict[str, Any]:
     """
-    Return what a DAG run reads in its triggering event: ids, URIs and words, with None for what the event did not say.
+    Return what a DAG run reads in its triggering event: ids, URIs and statuses; None for what the event does not say.
 
-    What went wrong with a failed job is not among it: BDA tells it to whoever asks for the invocation's status.
+    The error of a failed job is not in it: get the invocation's status for that.
     """
     known = event.to_dict()
     return {name: known.get(name) for name in _PAYLOAD}
@@ -289,7 +289,7 @@ def _check(sqs_queue_url: str, statuses: list[str], output_prefix: str | None) -
         )
     known = [str(status) for status in STATUS_OF_DETAIL_TYPE.values()]
     if not statuses or not set(statuses) <= set(known):
-        problems.append(f"statuses: {statuses!r}; events tell of {', '.join(known)}.")
+        problems.append(f"statuses: {statuses!r}; the known ones are {', '.join(known)}.")
     if output_prefix is not None:
         try:
             S3Uri.parse(output_prefix)

@@ -74,9 +74,9 @@ class TestArguments:
             ({"sqs_queue_url": "bda-events"}, "sqs_queue_url: 'bda-events' is no queue's URL"),
             ({"sqs_queue_url": "arn:aws:sqs:us-east-1:123456789012:q"}, "no queue's URL"),
             ({"sqs_queue_url": "{{ var.value.queue }}"}, "no templates"),
-            ({"statuses": ["Success", "SUCCESS"]}, "events tell of Created, Success, ClientError, ServiceError"),
-            ({"statuses": "InProgress"}, "events tell of"),
-            ({"statuses": ()}, "events tell of"),
+            ({"statuses": ["Success", "SUCCESS"]}, "the known ones are Created, Success, ClientError, ServiceError"),
+            ({"statuses": "InProgress"}, "the known ones are"),
+            ({"statuses": ()}, "the known ones are"),
             ({"output_prefix": "out/p"}, "output_prefix: 'out/p' is not an S3 URI"),
         ],
     )

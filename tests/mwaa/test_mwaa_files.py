@@ -89,7 +89,7 @@ def test_the_supported_versions_are_those_that_the_package_is_tested_on():
 
 @pytest.mark.parametrize(
     ("airflow", "said"),
-    [("2.11.0", "boto3 1.37.3 knows only the preview"), ("3.1.6", "known: 2.11.2, 3.0.6, 3.2.1, 3.3.1"), ("", "known")],
+    [("2.11.0", "boto3 1.37.3 has only the preview"), ("3.1.6", "known: 2.11.2, 3.0.6, 3.2.1, 3.3.1"), ("", "known")],
 )
 def test_other_versions_are_refused(wheel, airflow, said):
     with pytest.raises(UnsupportedAirflowError, match=said):

@@ -460,7 +460,7 @@ def test_an_answer_that_is_a_web_page_is_told_in_one_line(bda_emulator):
 
     refusal = answer_or_refusal(answered)
 
-    assert refusal.text == "502: the answer is none of AWS's"
+    assert refusal.text == "502: the answer is not from AWS"
     assert refusal.http_status == 502
 
 

@@ -20,7 +20,7 @@ def test_is_read_once():
 
 
 def test_an_unknown_operation_is_named_with_botocores_version():
-    with pytest.raises(LookupError, match=rf"botocore {model.botocore_version()} knows no operation 'StopIt'.*Upgrade"):
+    with pytest.raises(LookupError, match=rf"botocore {model.botocore_version()} has no operation 'StopIt'.*Upgrade"):
         model.input_shape("StopIt")
 
 

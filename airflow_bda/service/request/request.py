@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _PROFILE = MEMBER_OF_ARGUMENT["profile_arn"]
 _TOKEN = MEMBER_OF_ARGUMENT["client_token"]
-# Stands in the digest of a request whose profile is left to the Lambda function. Client tokens are made from digests:
+# In the digest of a request whose profile is left to the Lambda function. Client tokens are made from digests:
 # another text would start second jobs for the tasks that are running while the package is upgraded.
 _PROFILE_IN_DIGESTS = "arn:aws:bedrock:us-east-1:000000000000:data-automation-profile/us.data-automation-v1"
 
@@ -102,7 +102,7 @@ class InvocationRequest:
 
     def argument(self, name: str) -> Any:
         """
-        Return the value of an argument as the API takes it; None where it is not given.
+        Return the value of an argument as the API takes it; None where it is not set.
 
         :param name: as :func:`build_request` names it.
         """
@@ -126,18 +126,18 @@ class InvocationRequest:
 
     @property
     def project_arn(self) -> str | None:
-        """The project, where one is given."""
+        """The project, where there is one."""
         project_arn: str | None = member(self.members, "project_arn")
         return project_arn
 
     @property
     def blueprint_arns(self) -> tuple[str, ...]:
-        """The blueprints that are given beside or instead of a project."""
+        """The blueprints beside or instead of a project."""
         return tuple(blueprint["blueprintArn"] for blueprint in member(self.members, "blueprints") or ())
 
     @property
     def kms_key_id(self) -> str | None:
-        """The key that encrypts the job's data, where one is given."""
+        """The key that encrypts the job's data, where there is one."""
         kms_key_id: str | None = member(self.members, "kms_key_id")
         return kms_key_id
 
@@ -202,7 +202,7 @@ def build_request(  # noqa: PLR0913  one argument for each member of the API
     :param tags: of the invocation: a mapping, or a list of ``{"key": ..., "value": ...}``; at most 200.
     :param client_token: the idempotency token, of letters, digits and hyphens.
     :param region: the region that the call is made in, to check the ARNs by; not sent.
-    :param problems: what the caller has found already, to be told together with what is found here.
+    :param problems: what the caller has found already, to be raised together with what is found here.
     :raises BdaRequestError: lists all that is wrong, each with the argument's name, its value and what is valid.
     """
     members = to_members(

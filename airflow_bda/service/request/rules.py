@@ -67,7 +67,7 @@ def sentence(problem: Problem) -> str:
 
 
 class _NotShown:
-    """Stands in a message for a value that is not to be logged."""
+    """Replaces a value in a message that must not be logged."""
 
     def __repr__(self) -> str:
         return "(not shown)"
