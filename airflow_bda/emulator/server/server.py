@@ -52,6 +52,8 @@ _NO_FUNCTIONS = (
 )
 
 _TRACKED_BY_MOTO: Any = BaseModel.__new__
+# The servers that have moto's dashboard open.
+_DASHBOARDS: set[EmulatorServer] = set()
 # moto 5.2 has a handler of its own, which keeps underscores in S3's metadata headers; 5.1 had none.
 _MotoHandler: type[Any] = getattr(werkzeug_app, "MotoRequestHandler", WSGIRequestHandler)
 
@@ -170,7 +172,9 @@ class EmulatorServer:
         :raises EmulatorStartError: when the address is taken or not this machine's.
         :raises StorageError: when a bucket cannot be made.
         """
-        _let_go_of_deleted(is_dashboard_open=self._gate.has_moto_api)
+        if self._gate.has_moto_api:
+            _DASHBOARDS.add(self)
+        _let_go_of_deleted()
         self._seed()
         with _bind(self.host, self._port) as listener:
             # werkzeug ends the whole process when it cannot bind; what is bound already it takes over.
@@ -195,6 +199,8 @@ class EmulatorServer:
 
     def stop(self) -> None:
         """Stop listening; the state stays until :meth:`reset`."""
+        _DASHBOARDS.discard(self)
+        _let_go_of_deleted()
         if self._functions is not None:
             uninstall(self._functions)
             self._functions.close()
@@ -238,15 +244,15 @@ class _QuietHandler(_MotoHandler):
         """Say nothing: ``/_bda/`` counts the calls."""
 
 
-def _let_go_of_deleted(*, is_dashboard_open: bool) -> None:
+def _let_go_of_deleted() -> None:
     """
     Let moto free what is deleted: S3 objects, messages that were received.
 
-    moto keeps every model that it ever made, for its dashboard under ``/moto-api/``. Where that is closed, only the
-    reset of S3 reads them, which closes the files of its objects.
+    moto keeps every model that it ever made, for its dashboard under ``/moto-api/``. Where no server of this process
+    has that open, only the reset of S3 reads them, which closes the files of its objects.
     """
     model: Any = BaseModel
-    model.__new__ = _TRACKED_BY_MOTO if is_dashboard_open else _tracked_weakly
+    model.__new__ = _TRACKED_BY_MOTO if _DASHBOARDS else _tracked_weakly
 
 
 def _tracked_weakly(cls: Any, *_: Any, **__: Any) -> Any:

@@ -15,6 +15,7 @@ from airflow_bda.emulator.documents.reading.input_limits import (
     LIMIT_EXCEEDED,
     MAX_DOCX_ELEMENTS,
     MAX_DOCX_UNPACKED_BYTES,
+    STEP_CLOCK,
     DocumentLimits,
     InputError,
     check_words,
@@ -34,6 +35,8 @@ _CHARACTERS_PER_TAB = 24
 _TITLE_STYLES = ("Title", "Heading")
 _TITLE_SCALE = 1.5
 _PIECE = 1_000_000
+# A second's work. A step's time limit is for one page, and a DOCX need not say where its pages end.
+_BLOCKS_OF_A_STEP = 1_000
 
 
 def read_docx(data: bytes, limits: DocumentLimits) -> Document:
@@ -47,14 +50,7 @@ def read_docx(data: bytes, limits: DocumentLimits) -> Document:
 
         _refuse_zip_bomb(data)
         document = docx.Document(io.BytesIO(data))
-        pages = tuple(_pages(document))
-        total = 0
-        for page in pages:
-            total += len(page.words)
-            check_words(page.index + 1, len(page.words), total)
-    if len(pages) > limits.max_pages:
-        raise InputError(LIMIT_EXCEEDED, f"The DOCX has {len(pages)} pages; this call takes up to {limits.max_pages}.")
-    return Document("DOCX", pages)
+        return Document("DOCX", tuple(sheet.page(index) for index, sheet in enumerate(_sheets(document, limits))))
 
 
 def _refuse_zip_bomb(data: bytes) -> None:
@@ -84,18 +80,31 @@ def _check_elements(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
 
 
 class _Sheet:
-    """Collects the lines and tables of one page."""
+    """
+    Collects the lines and tables of one page.
 
-    def __init__(self) -> None:
+    :param number: of the page, from 1.
+    :param words_before: how many words the pages before it have.
+    """
+
+    def __init__(self, number: int, words_before: int) -> None:
         self.lines: list[Run] = []
         self.tables: list[Table] = []
+        self.words = 0
+        self._number, self._words_before = number, words_before
         self._row = 0
+
+    def next(self) -> _Sheet:
+        """Begin the page behind this one."""
+        return _Sheet(self._number + 1, self._words_before + self.words)
 
     def add_line(self, cells: list[tuple[int, str]], scale: float = 1.0) -> None:
         """Add texts, each at its column, as one line."""
         words = [word for column, text in cells for word in self._words(column, text, scale)]
         if words:
             self.lines.append(Run(tuple(words)))
+            self.words += len(words)
+            check_words(self._number, self.words, self._words_before + self.words)
         self._row += 1
 
     def add_table(self, rows: list[list[str]]) -> None:
@@ -121,21 +130,35 @@ class _Sheet:
             yield Word(part, Box(left, top, len(part) / _COLUMNS, 0.5 * scale / _ROWS))
 
 
-def _pages(document: Any) -> Iterator[Page]:
-    sheets = [_Sheet()]
-    for block in document.iter_inner_content():
+def _sheets(document: Any, limits: DocumentLimits) -> list[_Sheet]:
+    names = {style.style_id: str(style.name) for style in document.styles}
+    sheets = [_Sheet(1, 0)]
+    for number, block in enumerate(document.iter_inner_content()):
+        if number % _BLOCKS_OF_A_STEP == 0:
+            STEP_CLOCK.restart()
         if hasattr(block, "rows"):
             rows = [[" ".join(cell.text.split()) for cell in row.cells] for row in block.rows]
             if rows and any(rows):
                 sheets[-1].add_table(rows)
             continue
-        breaks = block._p.xpath('.//w:br[@w:type="page"] | .//w:lastRenderedPageBreak')  # noqa: SLF001 - python-docx's own way to elements that it does not wrap
-        if (breaks or block.paragraph_format.page_break_before) and sheets[-1].lines:
-            sheets.append(_Sheet())
-        is_title = (block.style is not None) and str(block.style.name).startswith(_TITLE_STYLES)
+        if sheets[-1].lines and (block.paragraph_format.page_break_before or _breaks_page(block._p)):  # noqa: SLF001 - python-docx's own way to elements that it does not wrap
+            if len(sheets) == limits.max_pages:
+                raise InputError(
+                    LIMIT_EXCEEDED, f"The DOCX has more than {limits.max_pages} pages, which this call takes."
+                )
+            sheets.append(sheets[-1].next())
+        # By the name in the paragraph: python-docx looks through all styles for one that a paragraph does not name.
+        is_title = names.get(block._p.style, "").startswith(_TITLE_STYLES)  # noqa: SLF001 - as above
         for text in block.text.split("\n"):
             sheets[-1].add_line(_tabbed(text), _TITLE_SCALE if is_title else 1.0)
-    return (sheet.page(index) for index, sheet in enumerate(sheets))
+    return sheets
+
+
+def _breaks_page(paragraph: Any) -> bool:
+    from docx.oxml.ns import qn
+
+    breaks = paragraph.iter(qn("w:br"), qn("w:lastRenderedPageBreak"))
+    return any(each.tag == qn("w:lastRenderedPageBreak") or each.get(qn("w:type")) == "page" for each in breaks)
 
 
 def _tabbed(text: str) -> list[tuple[int, str]]:
