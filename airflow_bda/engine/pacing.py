@@ -135,3 +135,75 @@ class Pace:
             return
         self._slowed_rate = max(self._full_rate * _SLOWEST_SHARE, self.rate(now) * _SLOWDOWN)
         self._slowed_at = now
+
+
+# How fast a poller asks before it has learned anything. Nobody publishes what an account may make; ten leaves room for
+# its other callers, and serves a thousand jobs of minutes each.
+_START_RATE = 10.0
+# An answer that is an end had to be asked for anyway, and asking sooner costs nothing; one that is not was spent in
+# vain. With these two the pace settles where one answer in three is an end: it never buys speed for more than that.
+_RISE_PER_END = 0.35
+_FALL_PER_VAIN_LOOK = _RISE_PER_END / 2
+# After a refusal the pace falls to this share, comes back to what was good, rests there, and then tries more, the
+# faster the longer nothing is refused: CUBIC, https://www.rfc-editor.org/rfc/rfc9438. AWS's SDKs do so in their retry
+# mode "adaptive". Its constant, in requests per second to the cube: 50 a second is good again after 15 seconds.
+_FALL = 0.8
+# Two triggerers that ask in the same moments of each second would always come in the same order, and it would always be
+# the second that is refused.
+_MOST_DRIFT_SECONDS = 0.05
+_CUBIC = 0.003
+
+
+class SeekingPace(Pace):
+    """
+    A pace that finds out what the account allows, and asks for no more than is worth it.
+
+    Two numbers move it. One is what the account bears: unknown until the first refusal, and from then on near what was
+    last good. The other is what is worth asking: it rises with every answer that is an end and falls with every other,
+    while more is due than can be asked. Several processes that share a quota by this rule come to similar shares, since
+    a refusal takes more from the one that has more.
+
+    :param most: requests per second that are never exceeded.
+    """
+
+    def __init__(self, most: float) -> None:
+        super().__init__(most)
+        self._start = min(most, _START_RATE)
+        self._worth = self._start
+        self._good: float | None = None
+
+    def rate(self, now: float) -> float:
+        """Return the pace at this time, in requests per second."""
+        return min(self._full_rate, self._worth, self._borne(now))
+
+    def spend(self, now: float) -> None:
+        """Note that a request goes out."""
+        before = self.next_at
+        super().spend(now)
+        if self.next_at > max(now, before):
+            self.next_at += uniform(0.0, _MOST_DRIFT_SECONDS)
+
+    def _borne(self, now: float) -> float:
+        if self._good is None:
+            return self._full_rate
+        back_after: float = (self._good * (1.0 - _FALL) / _CUBIC) ** (1 / 3)
+        found = self._good + _CUBIC * (now - self._slowed_at - back_after) ** 3
+        return max(found, self._start * _SLOWEST_SHARE)
+
+    def answered(self, *, is_end: bool, is_late: bool) -> None:
+        """
+        Note what an answer was worth.
+
+        :param is_late: whether the wait had been due for a while: only then is there something to gain.
+        """
+        if is_end and is_late:
+            self._worth = min(self._full_rate, self._worth + _RISE_PER_END)
+        elif not is_end:
+            self._worth = max(self._start, self._worth - _FALL_PER_VAIN_LOOK)
+
+    def slow_down(self, now: float) -> None:
+        """Note that the service could not keep up."""
+        if now - self._slowed_at < _ONE_EVENT_SECONDS:
+            return
+        self._good = max(self.rate(now), self._start * _SLOWEST_SHARE)
+        self._slowed_at = now

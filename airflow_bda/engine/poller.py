@@ -1,30 +1,29 @@
 """
 One client that asks for many: the waits of one identity on one event loop.
 
-A poller is a heap of what is due and a timer. Every request is a task in an empty context: a wait that leaves, even by
+A poller is an agenda and a timer. Every request is a task in an empty context: a wait that leaves, even by
 being cancelled, never affects another.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from airflow_bda.engine.agenda import Agenda, Durations, Way
 from airflow_bda.engine.client import Lease, SharedClient
 from airflow_bda.engine.judging import Known, Verdict, explain, judge
-from airflow_bda.engine.pacing import Pace, full_jitter, uniform
+from airflow_bda.engine.pacing import SeekingPace, full_jitter, uniform
 from airflow_bda.engine.tasks import error_of, start_apart, start_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from airflow_bda.engine.waiting import Waiter
-    from airflow_bda.service.statuses import JobState
+    from airflow_bda.service.statuses import JobState, JobStatus
 
 # botocore's pool holds 10 connections unless told otherwise; more requests would only queue inside the client.
 _MOST_IN_FLIGHT = 10
@@ -42,24 +41,55 @@ _IDENTITY_CHECK_SECONDS = 300.0
 _LAST_POLL_SECONDS = 2.0
 
 
+@dataclass(frozen=True)
+class _Look:
+    """
+    One request under way.
+
+    :param since: the job's age at the look before, in seconds.
+    :param until: its age at this one.
+    :param at: when it was sent, on the loop's clock.
+    :param is_short: whether more was due than could be asked for.
+    :param way: how it was chosen.
+    """
+
+    since: float
+    until: float
+    at: float
+    is_short: bool
+    way: Way
+
+
 @dataclass(eq=False)
 class _Watch:
     """
     One invocation and all who wait for it.
 
-    :param ticket: the number of the heap's entry that counts; others of this watch are out of date.
+    :param looked_at: when it was last asked for with an answer, on the loop's clock.
+    :param found: what the answer said.
     """
 
     invocation_arn: str
     waiters: list[Waiter] = field(default_factory=list)
     due: float = inf
-    ticket: int | None = None
+    looked_at: float | None = None
+    found: JobStatus | None = None
     tries_in_vain: int = 0
     request: asyncio.Task[JobState] | None = None
 
     @property
     def age(self) -> float:
         return max(waiter.age for waiter in self.waiters)
+
+    @property
+    def born(self) -> float:
+        """When the job was submitted, on the loop's clock."""
+        return min(waiter.born_at for waiter in self.waiters)
+
+    def span(self, now: float) -> tuple[float, float]:
+        """Return the job's ages at the last look and now; the first is 0 where there was no look."""
+        age = self.age
+        return (0.0 if self.looked_at is None else max(0.0, age - (now - self.looked_at))), age
 
     def let_go_of_the_done(self) -> None:
         """Drop those whose wait has ended; they leave the poller when their own tasks get to run."""
@@ -79,12 +109,12 @@ class Poller:
         self.identity = identity
         self._on_shut = on_shut
         self._loop = asyncio.get_running_loop()
-        self._pace = Pace(requests_per_second)
+        self._pace = SeekingPace(requests_per_second)
+        self._durations = Durations()
         self._client = SharedClient(identity, self)
         self._waiters: dict[Waiter, None] = {}
         self._watches: dict[str, _Watch] = {}
-        self._due: list[tuple[float, int, _Watch]] = []
-        self._tickets = count()
+        self._agenda: Agenda[_Watch] = Agenda(self._promise)
         self._in_flight: set[asyncio.Task[JobState]] = set()
         self._has_worked = False
         self._last_trouble_at = -inf
@@ -101,7 +131,7 @@ class Poller:
         watch.waiters.append(waiter)
         first_poll = self._loop.time() + waiter.schedule.first_delay()
         if watch.request is None and first_poll < watch.due:
-            self._put(watch, first_poll)
+            self._agenda.put(watch, first_poll)
         if self._identity_check is None:
             self._identity_check = start_apart(self._check_identities())
         self._tick()
@@ -134,7 +164,7 @@ class Poller:
     def _drop(self, watch: _Watch) -> None:
         if self._watches.get(watch.invocation_arn) is watch:
             del self._watches[watch.invocation_arn]
-        watch.ticket = None
+        self._agenda.drop(watch)
         if watch.request is not None:
             watch.request.cancel()
 
@@ -145,18 +175,8 @@ class Poller:
 
     # What is due
 
-    def _put(self, watch: _Watch, due: float) -> None:
-        watch.due = due
-        watch.ticket = next(self._tickets)
-        heapq.heappush(self._due, (due, watch.ticket, watch))
-
-    def _most_due(self) -> _Watch | None:
-        while self._due:
-            _, ticket, watch = self._due[0]
-            if ticket == watch.ticket:
-                return watch
-            heapq.heappop(self._due)
-        return None
+    def _promise(self, watch: _Watch) -> float:
+        return self._durations.risk(watch.found, *watch.span(self._loop.time()))
 
     def _tick(self) -> None:
         """Start what may start now, a few at a time, and set the timer for what comes next."""
@@ -173,36 +193,38 @@ class Poller:
 
     def _pause(self) -> float:
         """Return the seconds until something may start; infinite when only an event can change that."""
-        watch = self._most_due()
-        if watch is None or self._is_shut:
+        now = self._loop.time()
+        due = self._agenda.next_due(now)
+        if due == inf or self._is_shut:
             return inf
         if not self._client.is_open:
-            return max(watch.due, self._client.may_open_at) - self._loop.time()
+            return max(due, self._client.may_open_at) - now
         if len(self._in_flight) >= _MOST_IN_FLIGHT:
             return inf
-        return max(watch.due, self._pace.next_at) - self._loop.time()
+        return max(due, self._pace.next_at) - now
 
     def _advance(self) -> None:
-        watch = self._due[0][2]
         if self._client.is_open:
-            heapq.heappop(self._due)
-            self._send(watch)
+            self._send()
         else:
-            self._client.open_through(watch.waiters[0])
+            self._client.open_through(self._agenda.first().waiters[0])
 
     # Requests
 
-    def _send(self, watch: _Watch) -> None:
-        watch.ticket = None
-        watch.due = inf
-        self._pace.spend(self._loop.time())
+    def _send(self) -> None:
+        now = self._loop.time()
+        at_once = max(1, int(self._pace.rate(now)))
+        is_short = self._agenda.waiting > at_once
+        watch, way = self._agenda.take(now, at_once)
+        look = _Look(*watch.span(now), at=now, is_short=is_short, way=way)
+        self._pace.spend(now)
         lease = self._client.borrow()
         request = start_apart(_ask(lease, watch.invocation_arn))
         watch.request = request
         self._in_flight.add(request)
-        request.add_done_callback(partial(self._finished, watch, lease))
+        request.add_done_callback(partial(self._finished, watch, lease, look))
 
-    def _finished(self, watch: _Watch, lease: Lease, request: asyncio.Task[JobState]) -> None:
+    def _finished(self, watch: _Watch, lease: Lease, look: _Look, request: asyncio.Task[JobState]) -> None:
         self._in_flight.discard(request)
         watch.request = None
         error = error_of(request)
@@ -210,15 +232,20 @@ class Poller:
         if not watch.waiters:
             self._drop(watch)
         elif error is None:
-            self._answered(watch, request.result())
+            self._answered(watch, look, request.result())
         else:
             self._failed(watch, lease, error)
         self._client.give_back(lease)
         self._tick()
 
-    def _answered(self, watch: _Watch, state: JobState) -> None:
+    def _answered(self, watch: _Watch, look: _Look, state: JobState) -> None:
         self._has_worked = True
         self._client.answered()
+        is_end = state.status.is_terminal
+        self._pace.answered(is_end=is_end, is_late=look.is_short)
+        self._durations.learn(watch.found, look.since, look.until, ended=is_end)
+        self._agenda.learn(look.way, was_worth_it=is_end)
+        watch.found, watch.looked_at = state.status, look.at
         watch.tries_in_vain = 0
         is_calm = self._loop.time() - self._last_trouble_at >= _CALM_SECONDS
         for waiter in watch.waiters:
@@ -229,7 +256,7 @@ class Poller:
             return
         delay = min(waiter.schedule.next_delay(watch.age) for waiter in watch.waiters)
         last_poll = min(waiter.seconds_left for waiter in watch.waiters) - _LAST_POLL_SECONDS
-        self._put(watch, self._loop.time() + (min(delay, last_poll) if last_poll > 0 else delay))
+        self._agenda.put(watch, self._loop.time() + (min(delay, last_poll) if last_poll > 0 else delay))
 
     def _failed(self, watch: _Watch, lease: Lease, error: BaseException) -> None:
         verdict = judge(error, self._known(watch.waiters))
@@ -245,7 +272,7 @@ class Poller:
         self._note_failure(watch.waiters, error, verdict)
         delay = full_jitter(watch.tries_in_vain, first=_RETRY_FIRST_SECONDS, longest=_RETRY_LONGEST_SECONDS)
         watch.tries_in_vain += 1
-        self._put(watch, self._loop.time() + delay)
+        self._agenda.put(watch, self._loop.time() + delay)
 
     def _note_failure(self, waiters: Iterable[Waiter], error: BaseException, verdict: Verdict) -> None:
         now = self._loop.time()

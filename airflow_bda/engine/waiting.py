@@ -158,8 +158,8 @@ class Waiter:
         self.context = contextvars.copy_context()
         self.outcome = self._loop.create_future()
         self.seen = Sightings(self.wait.invocation_arn, self._tell, worked_before=self.wait.has_worked)
-        self._born_at = self._loop.time()
-        self._late_until = self._born_at + (_LATE_SECONDS if self.seconds_left <= 0 else 0.0)
+        self.born_at = self._loop.time()
+        self._late_until = self.born_at + (_LATE_SECONDS if self.seconds_left <= 0 else 0.0)
         self._know_submitted_at(self.wait.submitted_at)
 
     def _know_submitted_at(self, submitted_at: datetime | None) -> None:
@@ -168,7 +168,7 @@ class Waiter:
             if submitted_at.tzinfo is None:
                 submitted_at = submitted_at.replace(tzinfo=timezone.utc)
             age = max(0.0, (self.wait.wall_clock() - submitted_at).total_seconds())
-            self._born_at = self._loop.time() - age
+            self.born_at = self._loop.time() - age
 
     @property
     def invocation_arn(self) -> str:
@@ -178,7 +178,7 @@ class Waiter:
     @property
     def age(self) -> float:
         """How old the job is, in seconds."""
-        return self._loop.time() - self._born_at
+        return self._loop.time() - self.born_at
 
     @property
     def seconds_left(self) -> float:

@@ -315,7 +315,7 @@ class BdaHook(AsyncAwsHook):
     async def get_status_async(self, invocation_arn: str) -> JobState:
         """Ask for a job's state; the async twin of :meth:`get_status`. To wait, :meth:`wait_async` costs less."""
         try:
-            source = await HookStatusSource.open(self)
+            source = await HookStatusSource.open(self, repeats_calls=True)
             try:
                 return await source.get_status(invocation_arn)
             finally:
@@ -450,10 +450,14 @@ class HookStatusSource:
         self.identity = identity
 
     @classmethod
-    async def open(cls, hook: BdaHook) -> HookStatusSource:
-        """Make the client; raises what :meth:`BdaHook.async_client` raises."""
+    async def open(cls, hook: BdaHook, *, repeats_calls: bool = False) -> HookStatusSource:
+        """
+        Make the client; raises what :meth:`BdaHook.async_client` raises.
+
+        :param repeats_calls: whether the client repeats a throttled call. A poller does that itself, at its own pace.
+        """
         resources = AsyncExitStack()
-        client = await resources.enter_async_context(await hook.async_client())
+        client = await resources.enter_async_context(await hook.async_client(repeats_calls=repeats_calls))
         return cls(client, identity=hook.identity, resources=resources)
 
     async def get_status(self, invocation_arn: str) -> JobState:

@@ -13,7 +13,7 @@ import hashlib
 import inspect
 import json
 import os
-from functools import cache, cached_property, wraps
+from functools import cache, cached_property, partial, wraps
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 # botocore's "legacy" retries, its default, do not slow down when throttled.
 _RETRIES = {"mode": "standard", "total_max_attempts": 4}
+_ONE_ATTEMPT = Config(retries={"mode": "standard", "total_max_attempts": 1})
 # With the pauses between them, some three minutes on average.
 _LOOK_UPS = 10
 # What the default credential chain of this process starts from.
@@ -133,29 +134,38 @@ class AsyncAwsHook(SafeLogging, AwsBaseHook):
         # asgiref's threads, because Airflow 3 asks its supervisor through the loop that they know.
         await sync_to_async(lambda: self.identity)()
 
-    async def async_client(self, service: str | None = None) -> AbstractAsyncContextManager[Any]:
+    async def async_client(
+        self, service: str | None = None, *, repeats_calls: bool = True
+    ) -> AbstractAsyncContextManager[Any]:
         """
         Return an aiobotocore client on this connection, to be entered with ``async with``.
 
         :param service: as botocore names it; None for the hook's own.
+        :param repeats_calls: False for a caller that repeats calls itself, and must see each refusal at once. What the
+            connection says of retries comes before it.
         :raises Exception: what making a session raises: no such profile, a role that may not be assumed.
         """
         await self.resolve_async()
-        make_client = await call_in_thread(self._prepare_client, service or self.client_type)
+        make_client = await call_in_thread(
+            partial(self._prepare_client, service or self.client_type, repeats_calls=repeats_calls)
+        )
         return make_client()
 
-    def _prepare_client(self, service: str) -> Callable[[], AbstractAsyncContextManager[Any]]:
+    def _prepare_client(self, service: str, *, repeats_calls: bool) -> Callable[[], AbstractAsyncContextManager[Any]]:
         """Do in a thread all that would block the loop, and return the last step, which needs the loop."""
         session: Any = self.get_session(region_name=self.region_name, deferrable=True)
         session.register_component("data_loader", _models(service))
         _renew_off_the_loop(session)
         # The clients of a session inherit its handlers.
         session.register("after-call", make_encodable, unique_id="airflow-bda-encodable")
+        # With the provider's user agent.
+        config = self._get_config()
+        if not repeats_calls and super().config.retries is None:
+            config = config.merge(_ONE_ATTEMPT)
         arguments = {
             "service_name": service,
             "endpoint_url": self.conn_config.get_service_endpoint_url(service),
-            # With the provider's user agent.
-            "config": self._get_config(),
+            "config": config,
             "verify": self.verify,
         }
         return lambda: session.create_client(**arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from statistics import mean
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pretended_service import FAST
 
-from airflow_bda.engine.pacing import AdaptiveSchedule, FixedSchedule, Pace, PollSchedule
+from airflow_bda.engine.pacing import AdaptiveSchedule, FixedSchedule, Pace, PollSchedule, SeekingPace
 
 ADAPTIVE = AdaptiveSchedule(floor=FAST.min_poll_interval, ceiling=FAST.max_poll_interval)
 seconds = st.floats(min_value=0.01, max_value=1e5)
@@ -98,3 +99,123 @@ def test_a_pace_is_regained_with_time():
         pace.slow_down(float(at * 2))
     assert pace.rate(38.0) < 2.0
     assert pace.rate(38.0 + 30.0) == 8.0
+
+
+# -- the pace of a poller, which finds out what the account allows
+
+
+class Account:
+    """Allows a number of requests a second, as a token bucket with one second's worth."""
+
+    def __init__(self, requests_per_second: float) -> None:
+        self.rate = self.tokens = requests_per_second
+        self.filled_at = 0.0
+
+    def allows(self, now: float) -> bool:
+        self.tokens = min(self.rate, self.tokens + (now - self.filled_at) * self.rate)
+        self.filled_at = now
+        if self.tokens < 1.0:
+            return False
+        self.tokens -= 1.0
+        return True
+
+
+def share(
+    account: Account, paces: list[SeekingPace], starts: list[float], until: float
+) -> list[tuple[float, int, bool]]:
+    """Ask for ever and find an end each time; give when each request was made, by whom, and whether it was allowed."""
+    calls: list[tuple[float, int, bool]] = []
+    now = 0.0
+    while True:
+        at, who = min((max(now, pace.next_at, starts[number]), number) for number, pace in enumerate(paces))
+        if at > until:
+            return calls
+        now = at
+        paces[who].spend(now)
+        if allowed := account.allows(now):
+            paces[who].answered(is_end=True, is_late=True)
+        else:
+            paces[who].slow_down(now)
+        calls.append((now, who, allowed))
+
+
+def test_a_pace_rises_only_while_answers_are_ends_and_more_is_due():
+    pace = SeekingPace(100.0)
+    for _ in range(1000):
+        pace.answered(is_end=False, is_late=True)
+    assert pace.rate(0.0) == 10.0, "looks in vain buy no speed, and slow nothing down"
+    for _ in range(1000):
+        pace.answered(is_end=True, is_late=False)
+    assert pace.rate(0.0) == 10.0, "nothing is late"
+    for _ in range(20):
+        pace.answered(is_end=True, is_late=True)
+    assert 15.0 < pace.rate(0.0) < 20.0
+    for _ in range(1000):
+        pace.answered(is_end=True, is_late=True)
+    assert pace.rate(0.0) == 100.0
+    for _ in range(1000):
+        pace.answered(is_end=False, is_late=True)
+    assert pace.rate(0.0) == 10.0
+
+
+def test_a_pace_settles_where_one_answer_in_three_is_an_end():
+    pace = SeekingPace(1000.0)
+    for _ in range(100):
+        pace.answered(is_end=True, is_late=True)
+    risen = pace.rate(0.0)
+    for number in range(3000):
+        pace.answered(is_end=number % 3 == 0, is_late=True)
+    assert pace.rate(0.0) == pytest.approx(risen, rel=0.05)
+
+
+def test_a_refusal_slows_down_at_once_and_what_was_good_is_regained():
+    pace = SeekingPace(100.0)
+    for _ in range(300):
+        pace.answered(is_end=True, is_late=True)
+    assert pace.rate(100.0) == 100.0
+    pace.slow_down(100.0)
+    assert pace.rate(100.0) == pytest.approx(80.0)
+    pace.slow_down(100.1)
+    assert pace.rate(100.1) == pytest.approx(80.0, rel=0.05), "refusals that come together are one"
+    assert 99.0 < pace.rate(120.0) <= 100.0
+
+
+@pytest.mark.parametrize("quota", [5.0, 20.0, 50.0, 90.0])
+@pytest.mark.parametrize("triggerers", [1, 2, 5])
+def test_paces_find_the_quota_and_share_it(quota, triggerers):
+    """The first one has the account to itself for a minute before the others come."""
+    random.seed(22)
+    starts = [0.0, *(60.0 + 7.0 * number for number in range(triggerers - 1))]
+    calls = share(Account(quota), [SeekingPace(100.0) for _ in starts], starts, until=1200.0)
+    settled = [call for call in calls if call[0] >= 600.0]
+    served = Counter(who for _, who, allowed in settled if allowed)
+    assert sum(served.values()) >= 0.85 * quota * 600
+    assert max(served.values()) <= 6 * min(served.values()), served
+    refused = len(settled) - sum(served.values())
+    # A probe is one request at least, and those who have one a second probe with a large share of what they have.
+    assert refused <= len(settled) * (0.02 if quota / triggerers >= 15 else 0.3)
+
+
+@given(
+    rate=st.floats(min_value=0.1, max_value=200.0),
+    pauses=st.lists(st.floats(min_value=0.0, max_value=2.0), min_size=2, max_size=300),
+    refused=st.sets(st.integers(0, 299)),
+    in_vain=st.sets(st.integers(0, 299)),
+)
+def test_no_second_sees_more_than_the_limit_whatever_was_found(rate, pauses, refused, in_vain):
+    pace = SeekingPace(rate)
+    spent = []
+    now = 100.0
+    for number, pause in enumerate(pauses):
+        now = max(now + pause, pace.next_at)
+        pace.spend(now)
+        spent.append(now)
+        if number in refused:
+            pace.slow_down(now)
+        else:
+            for _ in range(20):
+                pace.answered(is_end=number not in in_vain, is_late=True)
+    together = max(1, int(rate))
+    for earlier, later in zip(spent, spent[together:], strict=False):
+        assert later - earlier >= max(1.0, together / rate) - 1e-9
+    assert pace.next_at - now <= max(1.0, 16 / min(rate, 10.0)) + 1e-9, "no refusal stops it"

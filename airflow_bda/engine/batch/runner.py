@@ -44,6 +44,8 @@ _LOOK_UPS_AT_ONCE = 16
 _FIRST_REPORT_SECONDS = 30.0
 _LONGEST_REPORT_SECONDS = 300.0
 _CLOCK_CHECK_SECONDS = 30.0
+# 36,000 jobs an hour are more than any known quota lets run; the pace of status requests may be higher.
+_MOST_STARTS_A_SECOND = 10.0
 # Time for the last look at every job when the deadline has come.
 _LAST_LOOKS_SECONDS = 330.0
 
@@ -84,7 +86,10 @@ class Runner:
         self._round = ledger.state.round
         self._deadline = datetime.fromisoformat(self._round.deadline)
         self._gate = Gate(
-            shared_turns(jobs.connection.identity, jobs.limits.max_requests_per_second), self, max_in_flight, tell
+            shared_turns(jobs.connection.identity, min(_MOST_STARTS_A_SECOND, jobs.limits.max_requests_per_second)),
+            self,
+            max_in_flight,
+            tell,
         )
         self._likely = LikelyEnd(jobs.limits)
         self._ready: asyncio.Queue[Ready] = asyncio.Queue(min(_READY, max_in_flight))

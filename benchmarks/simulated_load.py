@@ -1,0 +1,217 @@
+"""
+Many waits at a service that is short of requests, in simulated time: ours, an oracle, and the rule without learning.
+
+Our waits are the engine's own, on the tests' simulated clock. The other two are replayed at the very instants at which
+ours made its calls, so that all of them make equal calls at an equal rate:
+
+- the *oracle* knows when each job ends, and asks for one that has ended whenever there is one;
+- *in order* asks for what is due the longest, with pauses in proportion to the job's age: the rule that we had before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+import random
+import sys
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from airflow_bda.engine.pacing import AdaptiveSchedule
+from airflow_bda.engine.waiting import StatusConnection, Wait, WaitLimits, wait_for_job
+from airflow_bda.hooks import settings as shipped
+from airflow_bda.service.statuses import JobState
+
+# The tests' simulated clock.
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "engine"))
+from simulated_time import EPOCH, run_simulated, wall_clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LATENCY_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Job:
+    """When a job was submitted and began to be waited for, and how long it takes."""
+
+    number: int
+    starts: float
+    runs: float
+    ends: float
+
+
+@dataclass
+class Account:
+    """
+    The service as one account sees it.
+
+    :param requests_per_second: what it allows, as a token bucket that holds one second's worth; None for any number.
+    """
+
+    jobs: dict[str, Job]
+    requests_per_second: float | None = None
+    calls: list[float] = field(default_factory=list)
+    throttled: list[float] = field(default_factory=list)
+    _tokens: float = math.nan
+    _filled_at: float = 0.0
+
+    def is_allowed(self, now: float) -> bool:
+        """Take a token, if there is one."""
+        if self.requests_per_second is None:
+            return True
+        if math.isnan(self._tokens):
+            self._tokens = self.requests_per_second
+        self._tokens += (now - self._filled_at) * self.requests_per_second
+        self._tokens = min(self._tokens, self.requests_per_second)
+        self._filled_at = now
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+    async def get_status(self, invocation_arn: str) -> JobState:
+        """Answer by the simulated clock."""
+        now = asyncio.get_running_loop().time()
+        allowed = self.is_allowed(now)
+        (self.calls if allowed else self.throttled).append(now)
+        await asyncio.sleep(LATENCY_SECONDS)
+        if not allowed:
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "Get")
+        job = self.jobs[invocation_arn]
+        status = "Success" if now >= job.ends else "InProgress" if now >= job.runs else "Created"
+        return JobState.from_response(invocation_arn, {"status": status})
+
+
+class Source:
+    """One client."""
+
+    def __init__(self, identity: str, account: Account) -> None:
+        self.identity = identity
+        self.get_status = account.get_status
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def limits(most: float = shipped.MAX_STATUS_REQUESTS_PER_SECOND) -> WaitLimits:
+    """Return what the platform allows."""
+    return WaitLimits(most, shipped.MIN_POLL_INTERVAL, shipped.MAX_POLL_INTERVAL)
+
+
+@dataclass
+class Run:
+    """What became of a load."""
+
+    lags: list[float]
+    account: Account
+
+    @property
+    def mean_lag(self) -> float:
+        """Give the mean lag in seconds."""
+        return sum(self.lags) / len(self.lags)
+
+
+def run(
+    jobs: list[Job],
+    *,
+    most: float = shipped.MAX_STATUS_REQUESTS_PER_SECOND,
+    quota: float | None = None,
+    triggerers: int = 1,
+) -> Run:
+    """Wait for all jobs with the engine's own code."""
+    account = Account({f"job-{job.number}": job for job in jobs}, quota)
+    the_limits = limits(most)
+
+    async def wait(job: Job) -> float:
+        await asyncio.sleep(job.starts)
+        identity = f"triggerer {job.number % triggerers}"
+
+        async def open_source() -> Source:
+            return Source(identity, account)
+
+        await wait_for_job(
+            Wait(
+                f"job-{job.number}",
+                deadline=EPOCH + timedelta(days=10),
+                connection=StatusConnection(identity, open_source),
+                limits=the_limits,
+                wall_clock=wall_clock,
+            )
+        )
+        return asyncio.get_running_loop().time() - job.ends
+
+    async def main() -> list[float]:
+        return await asyncio.gather(*map(wait, jobs))
+
+    return Run(run_simulated(main), account)
+
+
+def oracle(jobs: list[Job], calls: list[float]) -> list[float]:
+    """Return the lags of a poller that knows when each job ends."""
+    ends = iter(sorted(job.ends for job in jobs))
+    lags = []
+    end = next(ends)
+    for at in calls:
+        if at >= end:
+            lags.append(at + LATENCY_SECONDS - end)
+            end = next(ends, math.inf)
+    return lags
+
+
+def in_order(jobs: list[Job], calls: list[float]) -> list[float]:
+    """Return the lags of a poller that asks for what is due the longest."""
+    schedule = AdaptiveSchedule(shipped.MIN_POLL_INTERVAL, shipped.MAX_POLL_INTERVAL)
+    due = [(job.starts + schedule.first_delay(), job.number, job) for job in jobs]
+    heapq.heapify(due)
+    lags = []
+    instants = iter(calls)
+    at = next(instants)
+    while due:
+        when, number, job = due[0]
+        if when <= at:
+            heapq.heappop(due)
+            if at >= job.ends:
+                lags.append(at + LATENCY_SECONDS - job.ends)
+            else:
+                heapq.heappush(due, (at + schedule.next_delay(at - job.starts), number, job))
+        earlier = at
+        at = next(instants, None)
+        if at is None:  # it needs more calls than ours made: they go on at the last pace
+            at = earlier + 0.1
+    return lags
+
+
+LENGTHS: dict[str, Callable[[], float]] = {
+    "alike": lambda: random.lognormvariate(math.log(16), 0.1),
+    "documents": lambda: random.lognormvariate(math.log(30), 0.6),
+    "two kinds": lambda: random.lognormvariate(math.log(16 if random.random() < 0.7 else 90), 0.2),
+    "any": lambda: 5.0 * math.exp(random.uniform(0, math.log(360))),
+    "60-120": lambda: random.uniform(60, 120),
+}
+
+
+def load(number: int, length: Callable[[], float], over_seconds: float, at_a_time: int | None = None) -> list[Job]:
+    """
+    Make jobs that are submitted at once or evenly over a time.
+
+    :param at_a_time: how many the service works on at a time, in the order in which they came; None for all.
+    """
+    running: list[float] = []
+    jobs = []
+    for each in range(number):
+        submitted = over_seconds * each / number
+        runs = submitted
+        if at_a_time and len(running) >= at_a_time:
+            runs = max(submitted, heapq.heappop(running))
+        ends = runs + length()
+        if at_a_time:
+            heapq.heappush(running, ends)
+        jobs.append(Job(each, submitted, runs, ends))
+    return jobs
