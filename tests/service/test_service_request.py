@@ -395,8 +395,8 @@ class TestOldBotocore:
         }
         del shapes["InputConfiguration"]["members"]["assetProcessingConfiguration"]
         doctored = type(service_model())(description, model.SERVICE)
-        monkeypatch.setattr(model, "service_model", lambda: doctored)
-        monkeypatch.setattr("airflow_bda.service.model.botocore_version", lambda: "1.37.3")
+        monkeypatch.setattr(model, "service_model", lambda *_: doctored)
+        monkeypatch.setattr("airflow_bda.service.model.botocore_version", lambda *_: "1.37.3")
 
     @pytest.mark.usefixtures("preview_model")
     def test_what_it_lacks_is_named_with_its_version_and_the_remedy(self):
