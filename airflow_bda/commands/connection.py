@@ -174,7 +174,7 @@ def seconds(text: str) -> timedelta:
     """
     Read an argument that is a number of seconds.
 
-    :raises ArgumentTypeError: when it is no number.
+    :raises ArgumentTypeError: when it is not a number.
     """
     try:
         return timedelta(seconds=float(text))

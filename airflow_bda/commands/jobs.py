@@ -240,7 +240,7 @@ def find_metadata_uri(hook: BdaHook, job: str) -> str:
     Return where a job's results are.
 
     :param job: that, or the job's ARN.
-    :raises BdaRequestError: for an ARN that is no invocation's, or a job that has no results.
+    :raises BdaRequestError: for an ARN that is not an invocation's, or a job that has no results.
     """
     if not job.startswith("arn:"):
         return job

@@ -160,5 +160,5 @@ def _keys(paths: Iterable[Path]) -> list[str]:
 
 
 def _printable(name: str) -> str:
-    """Replace the bytes that are no text, which Python keeps in file names as halves of characters."""
+    """Replace bytes that are not text, which Python keeps in file names as surrogates."""
     return name.encode(errors="replace").decode()

@@ -40,7 +40,7 @@ _CONFIDENT, _DOUBTFUL = 0.8, 0.5
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console; where it is no terminal, its lines are long, so that programs can search them."""
+    """Return a console; where it is not a terminal, its lines are long, so that programs can search them."""
     made = Console(stderr=stderr, highlight=False)
     if not made.is_terminal:
         made.width = _WIDTH_OF_A_FILE
@@ -138,7 +138,7 @@ class Finding:
 
     :param name: a field's path, a list's item, or the name of a standard output.
     :param value: as text, in one line.
-    :param confidence: 0 to 1, the lowest of an item's parts; None for what is no field.
+    :param confidence: 0 to 1, the lowest of an item's parts; None for what is not a field.
     """
 
     name: str

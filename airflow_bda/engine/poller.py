@@ -33,7 +33,7 @@ _MOST_STARTS_A_TURN = 4
 _REQUEST_SECONDS = 30.0
 _RETRY_FIRST_SECONDS = 2.0
 _RETRY_LONGEST_SECONDS = 60.0
-# A storm is over when nothing failed for this long: a single good answer in the middle of one is no change.
+# A storm is over when nothing failed for this long: a single good answer in the middle of one does not count.
 _CALM_SECONDS = 10.0
 # A changed connection mostly shows by its old credentials failing. This is for one whose old credentials still work.
 _IDENTITY_CHECK_SECONDS = 300.0

@@ -89,7 +89,7 @@ class _Attempts:
     trouble: Failure | None = None
 
     def pause_after(self, error: Exception) -> float:
-        """Return the seconds until the next try, or raise what there is no next try for."""
+        """Return the seconds until the next try; raise the error where there is none."""
         if isinstance(error, BdaError):
             raise error
         kind = classify(error)

@@ -59,7 +59,7 @@ class LineageMixin(BaseOperator):
         try:
             for asset, event in asset_events_of(self, context):
                 self._fill(asset, event, partition_key)
-        except Exception:  # what was done is done: its assets' events are no reason to fail the task
+        except Exception:  # the work is done: a failure to report it must not fail the task
             log.warning("The events of the task's assets could not be filled.", exc_info=True)
 
     def _fill(self, asset: Any, event: Any, partition_key: str | None) -> None:

@@ -50,7 +50,7 @@ def read_result(s3: Any, metadata_uri: str) -> JobResult:
     def fetch(uri: str) -> JsonFile:
         location = S3Uri.parse(uri)
         body = s3.get_object(Bucket=location.bucket, Key=location.key)["Body"]
-        # The bodies of a client that the caller made may be no streams.
+        # The bodies of a client that the caller made may not be streams.
         chunks = body.iter_chunks(_CHUNK) if hasattr(body, "iter_chunks") else [body.read()]
         return JsonFile(store.keep(uri, chunks), uri)
 

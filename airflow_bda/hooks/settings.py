@@ -60,7 +60,7 @@ def in_seconds(poll_interval: float | timedelta | None) -> float | None:
     """
     Return a pause between polls in seconds; None stays None.
 
-    :raises BdaRequestError: when it is no number of seconds, or not more than zero.
+    :raises BdaRequestError: when it is not a number of seconds, or not more than zero.
     """
     return None if poll_interval is None else seconds_of("poll_interval", poll_interval)
 

@@ -54,7 +54,7 @@ class TaskArguments(BaseOperator):
 
     def check_arguments(self, *, with_request: bool = False) -> None:
         """
-        Check the arguments that are no members of a request, and put each into the form that it is used in.
+        Check the arguments that are not members of a request, and put each into the form that it is used in.
 
         :param with_request: whether to check the request's members too, for a task that builds no request.
         :raises BdaRequestError: lists all that is wrong, each with the argument's name.
@@ -82,7 +82,7 @@ class TaskArguments(BaseOperator):
         return [
             sentence(problem)
             for problem in find_request_problems(to_members(given))
-            # What depends on other arguments, or on sending a request, is no concern here.
+            # Problems that depend on other arguments, or on sending a request, are left out here.
             if root(problem.path) in given and problem.rule not in {Rule.SERVICE, Rule.REQUIRED}
         ]
 

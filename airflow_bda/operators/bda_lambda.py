@@ -55,7 +55,7 @@ class BdaLambdaInvokeOperator(BdaJobOperator, LambdaInvokeFunctionOperator):
     :param region_name: the AWS region; None takes the connection's. (templated)
     :param verify: whether, or with which bundle, TLS certificates are verified; None takes the connection's.
         (templated)
-    :param botocore_config: botocore's client configuration, as a dictionary; its ``read_timeout`` should be no shorter
+    :param botocore_config: botocore's client configuration, as a dictionary; its ``read_timeout`` should not be shorter
         than the function's time-out.
     :return: the invocation's ARN.
     :raises BdaRequestError: the request is wrong; names every problem. Not retried.

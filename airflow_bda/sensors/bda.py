@@ -64,7 +64,7 @@ class BdaStatusSensor(SafeLogging, LineageMixin, TaskArguments, AwsBaseSensor[Bd
         (templated)
     :param botocore_config: botocore's client configuration, as a dictionary.
     :return: the URI of the job's ``job_metadata.json``.
-    :raises BdaRequestError: *invocation_arn* is no invocation's ARN, or names none that exists. Not retried.
+    :raises BdaRequestError: *invocation_arn* is not the ARN of an invocation, or that does not exist. Not retried.
     :raises BdaClientError: the job could not work with its input. Not retried.
     :raises BdaServiceError: the job failed on the service's side.
     :raises BdaPermissionError: the status may not be asked for.

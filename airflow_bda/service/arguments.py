@@ -132,7 +132,7 @@ _SHAPES: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "output_s3_uri": _without_trailing_slashes,
         "video_segment": _timestamps,
         "blueprints": _blueprints,
-        # Whether to send events is no text, and a number is no answer to it.
+        # Whether to send events is a boolean; a number is not converted.
         "event_bridge_enabled": lambda value: value,
         "kms_encryption_context": _texts,
         "tags": _tags,

@@ -241,7 +241,7 @@ def answer_or_refusal(call: Callable[[], Any]) -> Any:
     """
     Make a call, and return its answer, or the :class:`Refusal` that it met with.
 
-    :raises Exception: what is no failure of a call, such as a mistake in *call* itself.
+    :raises Exception: what is not a failed call, such as a mistake in *call* itself.
     """
     try:
         return call()

@@ -91,7 +91,7 @@ class JobEvent:
 
         :param content: JSON text, or what was read from it already.
         :raises BdaError: when it is not a JSON object, or no EventBridge event at all, or names an object that S3
-            cannot hold. An event of another source or of an unknown kind is no error: see :attr:`is_known`.
+            cannot hold. An event of another source or of an unknown kind is not an error: see :attr:`is_known`.
         """
         source = _unwrap(content)
         detail = json_reading.mapping(source, "detail")

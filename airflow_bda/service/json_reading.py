@@ -1,5 +1,5 @@
 """
-Read values out of the service's JSON documents, in which members come and go: what is missing or odd is None or empty.
+Read values from the service's JSON documents, whose members vary: what is missing or not valid is None or empty.
 
 A document comes from outside, so it is read strictly: what is not JSON, is nested too deeply, names a member twice or
 holds a number that no database takes is an error that names the file.
@@ -162,7 +162,7 @@ def mapping(source: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def mappings(source: Mapping[str, Any], name: str) -> tuple[Mapping[str, Any], ...]:
-    """Return a list of objects, without what is no object; a single object as a list of one."""
+    """Return a list of objects, without other values; a single object as a list of one."""
     value = source.get(name)
     if isinstance(value, Mapping):
         return (value,) if value else ()
@@ -244,5 +244,5 @@ def _whole(value: Any) -> int | None:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         return None
-    # A count, an index or a time that no database column holds is no count, index or time.
+    # A count, an index or a time that does not fit into a database column is not valid.
     return value if abs(value) < _LARGEST_COLUMN else None

@@ -151,7 +151,7 @@ class JobOutcome(PlainData):
     The end of a wait: success, or the error to raise.
 
     :param output_metadata_uri: the URI of ``job_metadata.json``, on success.
-    :param error: why there is no result.
+    :param error: why there is no result; None for success.
     :param state: the last state that was seen; None when no call was answered, and in what is read from an event.
     """
 

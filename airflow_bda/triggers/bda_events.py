@@ -60,7 +60,7 @@ class BdaJobEventTrigger(SafeLogging, BaseEventTrigger):
     Every event may come more than once, and then has the same ``key`` in its payload: make its consumer idempotent.
     EventBridge delivers by best effort; where a lost event would hurt, a sensor waits for sure.
 
-    A message is deleted when its event was stored. What this watcher does not want, and what is no event of BDA's,
+    A message is deleted when its event was stored. What this watcher does not want, and what is not an event of BDA,
     stays in the queue, so give the queue a dead-letter queue and let the rule match what is wanted only. From Airflow
     3.3 on the watchers of one queue share one poller in each triggerer, and each of them gets the event. Before that,
     and wherever several triggerers run, each message reaches one watcher only: give each watcher a queue of its own.
@@ -99,7 +99,7 @@ class BdaJobEventTrigger(SafeLogging, BaseEventTrigger):
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
     ) -> None:
-        # Which triggerers run it is no argument of the trigger: Airflow keeps it beside those.
+        # Airflow keeps the trigger queue beside the arguments, not among them.
         super().__init__(**({"queue": queue} if HAS_TRIGGER_QUEUES else {}))  # type: ignore[no-untyped-call]
         _check(sqs_queue_url, statuses := _listed(statuses), output_prefix)
         _check_queue(queue)
@@ -284,8 +284,8 @@ def _check(sqs_queue_url: str, statuses: list[str], output_prefix: str | None) -
     problems = []
     if url.scheme not in {"http", "https"} or not url.hostname or not url.path.strip("/"):
         problems.append(
-            f"sqs_queue_url: {sqs_queue_url!r} is no queue's URL; it reads https://sqs.<region>.amazonaws.com/"
-            "<account>/<name>, and a watcher's arguments are no templates."
+            f"sqs_queue_url: {sqs_queue_url!r} is not the URL of a queue; that reads https://sqs.<region>.amazonaws.com/"
+            "<account>/<name>, and a watcher's arguments are not rendered as templates."
         )
     known = [str(status) for status in STATUS_OF_DETAIL_TYPE.values()]
     if not statuses or not set(statuses) <= set(known):

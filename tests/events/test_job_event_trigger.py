@@ -71,8 +71,8 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("arguments", "problem"),
         [
-            ({"sqs_queue_url": "bda-events"}, "sqs_queue_url: 'bda-events' is no queue's URL"),
-            ({"sqs_queue_url": "arn:aws:sqs:us-east-1:123456789012:q"}, "no queue's URL"),
+            ({"sqs_queue_url": "bda-events"}, "sqs_queue_url: 'bda-events' is not the URL of a queue"),
+            ({"sqs_queue_url": "arn:aws:sqs:us-east-1:123456789012:q"}, "not the URL of a queue"),
             ({"sqs_queue_url": "{{ var.value.queue }}"}, "no templates"),
             ({"statuses": ["Success", "SUCCESS"]}, "the known ones are Created, Success, ClientError, ServiceError"),
             ({"statuses": "InProgress"}, "the known ones are"),

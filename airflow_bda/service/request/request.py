@@ -35,7 +35,7 @@ _PROFILE_IN_DIGESTS = "arn:aws:bedrock:us-east-1:000000000000:data-automation-pr
 @dataclass(frozen=True, repr=False)
 class InvocationRequest:
     """
-    A request that has been checked; there is no other way to have one.
+    A request, which is checked when it is made, so that each one is valid.
 
     :param members: the API's own members, as a mapping or as the JSON text of :attr:`canonical`; kept as an immutable
         copy. The profile may be missing: :meth:`with_profile` adds it.
