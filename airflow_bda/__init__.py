@@ -83,6 +83,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_bda.operators.bda_preflight",
                     "airflow_bda.operators.bda_results",
                     "airflow_bda.operators.bda_review",
+                    "airflow_bda.operators.bda_sync",
                 ],
             }
         ],
@@ -98,7 +99,11 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         # Airflow 2.11 loads no link that is not named here.
-        "extra-links": ["airflow_bda.links.bda.BdaInputLink", "airflow_bda.links.bda.BdaOutputLink"],
+        "extra-links": [
+            "airflow_bda.links.bda.BdaInputLink",
+            "airflow_bda.links.bda.BdaOutputLink",
+            "airflow_bda.links.bda.BdaReportLink",
+        ],
         "config": {
             "bda": {
                 "description": "How the jobs of Amazon Bedrock Data Automation are waited for and found again.",

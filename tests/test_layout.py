@@ -52,7 +52,7 @@ BELOW["hooks"] = {"_compat", "exceptions", "service", "access", "engine", "proje
 BELOW["links"] = BELOW["hooks"]
 BELOW["triggers"] = BELOW["hooks"] | {"hooks"}
 BELOW["sensors"] = BELOW["triggers"] | {"triggers", "links"}
-BELOW["operators"] = BELOW["sensors"] | {"tables"}
+BELOW["operators"] = BELOW["sensors"] | {"report", "tables"}
 # What stands above all the rest.
 BELOW["demo"] = BELOW["commands"] = BELOW["operators"] | {
     "operators",

@@ -9,6 +9,7 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
@@ -276,9 +277,6 @@ def _paragraph(row: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-_MOST_INPUT_BYTES = 500 * 1024 * 1024
-
-
 def add_report_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument(
@@ -330,26 +328,16 @@ def run_report(args: Namespace) -> int:
 
 
 def _reported(hook: BdaHook, job: str, number: int, args: Namespace) -> ReportedJob:
+    from airflow_bda.hooks.s3_files import read_object
     from airflow_bda.report import ReportedJob
 
     sys.stderr.write(f"Reading {number} of {len(args.jobs)}: {job}\n")
     return ReportedJob(
         hook.get_results(find_metadata_uri(hook, job)),
-        read_input=None if args.no_pictures else lambda source: _read_input(hook, source),
+        read_input=None if args.no_pictures else partial(read_object, hook.s3),
         earlier=hook.get_results(find_metadata_uri(hook, args.compare)) if args.compare else None,
         most_pages=args.most_pages,
     )
-
-
-def _read_input(hook: BdaHook, uri: str) -> bytes:
-    from airflow_bda.service.s3 import S3Uri
-
-    location = S3Uri.parse(uri)
-    answer = hook.s3.get_object(Bucket=location.bucket, Key=location.key)
-    if answer["ContentLength"] > _MOST_INPUT_BYTES:
-        raise ValueError(f"{uri} is too large: {answer['ContentLength']:,} bytes")
-    content: bytes = answer["Body"].read()
-    return content
 
 
 def _share(text: str) -> float:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_bda.access.preflight.findings import Report, Subject
+    from airflow_bda.hooks.sync import SyncAnswer
     from airflow_bda.projects.account import Account
     from airflow_bda.projects.files import Files
     from airflow_bda.projects.plan import Applied, Plan
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 PollInterval: TypeAlias = "float | timedelta | None"
 DEFAULT_MAX_WAIT = timedelta(days=1)
+_SYNC_MAX_WAIT = timedelta(minutes=10)
 _RESULTS_REMEDY = (
     "Check the URI, and that the connection may s3:GetObject there (and kms:Decrypt, where there is a key)."
 )
@@ -128,7 +130,7 @@ class BdaHook(AsyncAwsHook):
         """
         from airflow_bda.service.request.request import build_request
 
-        region = self._region()
+        region = self.known_region()
         is_known = profile_arn is not None or region in PROFILE_OF_REGION
         request = build_request(
             input_s3_uri=input_s3_uri,
@@ -156,14 +158,19 @@ class BdaHook(AsyncAwsHook):
         :raises UnknownRegionError: a LookupError, for a region whose profile is not known.
         :raises BdaError: when the account cannot be looked up.
         """
-        region = self._region()
+        region = self.known_region()
         try:
             account = self.account_id
         except CALL_FAILURES as error:
             raise call_error(error, operation="GetCallerIdentity", remedy=_ACCOUNT_REMEDY) from error
         return derive_profile_arn(region=region, account=account, partition=self.conn_partition)
 
-    def _region(self) -> str:
+    def known_region(self) -> str:
+        """
+        Return the connection's region.
+
+        :raises BdaRequestError: when none is set.
+        """
         try:
             return self.conn_region_name
         except NoRegionError:
@@ -205,7 +212,7 @@ class BdaHook(AsyncAwsHook):
     def _account(self) -> Account:
         from airflow_bda.projects.account import Account
 
-        self._region()
+        self.known_region()
         return Account(self.client_of(CONTROL_SERVICE))
 
     # -- invoking
@@ -262,6 +269,25 @@ class BdaHook(AsyncAwsHook):
             return submit_in_this_thread(send, deadline=deadline, on_change=self.log.warning)
         except BdaError as error:
             raise error.about(input_s3_uri=request.input_s3_uri) from error.__cause__
+
+    def invoke_sync(self, *, max_wait: float | timedelta = _SYNC_MAX_WAIT, **arguments: Any) -> SyncAnswer:
+        """
+        Have a small document processed while this call waits: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_data-automation-runtime_InvokeDataAutomation.html.
+
+        The service takes 10 pages and 50 MB at most, and a project of the type ``SYNC`` or blueprints. It takes no
+        client token: the call is sent once, and again only after throttling. **A call whose answer was lost may have
+        been billed, and a second one is billed again.**
+
+        :param max_wait: how long throttling is waited out: seconds or a timedelta; ten minutes by default.
+        :param arguments: those of :func:`airflow_bda.service.request.sync_request.build_sync_request`.
+        :return: its ``result`` is what was found; with *output_s3_uri* its ``output_metadata_uri`` says where that is.
+        :raises BdaRequestError: with every problem found, or that the installed botocore does not know the call.
+        :raises BdaError: when the call failed.
+        """
+        from airflow_bda.hooks.sync import build_sync_request, invoke_sync
+
+        deadline = deadline_after("max_wait", max_wait)
+        return invoke_sync(self, build_sync_request(self, arguments), deadline=deadline)
 
     def _send(self, request: InvocationRequest) -> str:
         client = self.conn

@@ -15,6 +15,7 @@ import json
 import os
 from functools import cache, cached_property, partial, wraps
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
@@ -64,6 +65,10 @@ _SHARED_SECONDS = 5.0
 # Where AwsBaseHook keeps the connection that it has looked up.
 _RESOLVED = "conn_config"
 
+# As botocore reads them.
+_ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_BEDROCK_DATA_AUTOMATION_RUNTIME", "AWS_ENDPOINT_URL")
+_THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
+
 _Answers = dict["Hashable", tuple[float, "asyncio.Task[str]"]]
 _answers_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Answers] = WeakKeyDictionary()
 
@@ -100,6 +105,26 @@ class AsyncAwsHook(SafeLogging, AwsBaseHook):
         hook: Self = self._like(type(self))
         hook.__dict__.pop(_RESOLVED, None)
         return hook
+
+    @property
+    def emulator_url(self) -> str | None:
+        """
+        Where a browser finds the pages of the emulator that the connection leads to; None on AWS.
+
+        An endpoint on this machine is an emulator's. Where a browser needs another address than the workers, as with
+        containers, the connection's extra has it as ``bda_emulator_url``.
+        """
+        try:
+            connection = self.conn_config
+            endpoint = connection.get_service_endpoint_url(self.client_type) or next(
+                filter(None, map(os.environ.get, _ENDPOINT_VARIABLES)), None
+            )
+            named = connection.extra_config.get("bda_emulator_url") if endpoint else None
+            url = urlsplit(named or endpoint or "")
+            is_emulator = bool(named) or url.hostname in _THIS_MACHINE
+        except Exception:  # noqa: BLE001  whatever a connection may hold: a link is no reason to fail a task
+            return None
+        return url.geturl().rstrip("/") if is_emulator and url.scheme in {"http", "https"} else None
 
     @cached_property
     def conn(self) -> Any:

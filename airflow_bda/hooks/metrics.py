@@ -17,6 +17,7 @@ from airflow_bda.service.aws_errors import Failure, classify
 from airflow_bda.service.errors import (
     BdaClientError,
     BdaConnectionError,
+    BdaError,
     BdaPermissionError,
     BdaRequestError,
     BdaServiceError,
@@ -27,7 +28,6 @@ from airflow_bda.service.safe_values import safe_logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from airflow_bda.service.errors import BdaError
     from airflow_bda.service.request.request import InvocationRequest
     from airflow_bda.service.statuses import JobOutcome, JobState
 
@@ -83,8 +83,28 @@ class Starts:
 
 
 def ended(outcome: JobOutcome) -> None:
-    """Count how a task's job ended."""
+    """Count how a sensor's job ended."""
     _send("incr", SUCCEEDED if outcome.error is None else f"{FAILED}.{_kind_of(outcome.error)}")
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Count what a task fails with, by its kind: a job that failed, and a request that never became one."""
+    try:
+        yield
+    except BdaError as error:
+        _send("incr", f"{FAILED}.{_kind_of(error)}")
+        raise
+
+
+def started() -> None:
+    """Count a call that is answered at once."""
+    _send("incr", STARTED)
+
+
+def succeeded() -> None:
+    """Count a job that succeeded."""
+    _send("incr", SUCCEEDED)
 
 
 def batch_ended(counts: Mapping[str, int]) -> None:

@@ -50,3 +50,19 @@ def upload_file(s3: Any, file: IO[bytes], uri: str, *, content_type: str | None 
         )
     except (ClientError, BotoCoreError, Boto3Error) as error:
         raise call_error(error, operation=f"Writing {uri}", remedy=_WRITE_REMEDY) from error
+
+
+def read_object(s3: Any, uri: str, *, most_bytes: int = 500 * 1024 * 1024) -> bytes:
+    """
+    Return an object's bytes.
+
+    :param s3: a boto3 client of S3.
+    :raises ValueError: when it has more than *most_bytes*; 500 MB are BDA's own limit for a document.
+    :raises Exception: what botocore raises.
+    """
+    place = S3Uri.parse(uri)
+    answer = s3.get_object(Bucket=place.bucket, Key=place.key)
+    if answer["ContentLength"] > most_bytes:
+        raise ValueError(f"{uri} is too large: {answer['ContentLength']:,} bytes")
+    content: bytes = answer["Body"].read()
+    return content

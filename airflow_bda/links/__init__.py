@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from airflow_bda import names_of
 
 if TYPE_CHECKING:
-    from airflow_bda.links.bda import BdaInputLink, BdaOutputLink
+    from airflow_bda.links.bda import BdaInputLink, BdaOutputLink, BdaReportLink
 
-__all__ = ["BdaInputLink", "BdaOutputLink"]
+__all__ = ["BdaInputLink", "BdaOutputLink", "BdaReportLink"]
 
 __getattr__ = names_of(__name__, dict.fromkeys(__all__, "bda"))

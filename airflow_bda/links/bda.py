@@ -1,5 +1,7 @@
 """
-The extra links of operators and sensor: a job's output folder and its input object, in the AWS console.
+The extra links of operators and sensor: a job's output folder and its input object in the AWS console, and reports.
+
+Where the connection leads to the emulator, the links lead to its page of the job.
 
 A link is stored as the XCom that Airflow 3's web server reads links from, as soon as the job is known. So it is there
 while the task runs, while it is deferred, and when it has failed; Airflow itself would store it at the task's end only.
@@ -44,17 +46,41 @@ class BdaInputLink(BaseOperatorLink):
         return _stored(self.xcom_key, ti_key)
 
 
+class BdaReportLink(BaseOperatorLink):
+    """The report on what was found, where one was written."""
+
+    name = "BDA report"
+    xcom_key = "_link_BdaReportLink"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002  the signature is Airflow's
+        """Return the address, or an empty text where none is known."""
+        return _stored(self.xcom_key, ti_key)
+
+
+_EMULATORS_JOBS = "/_bda/jobs/"
 _KEYS = (BdaOutputLink.xcom_key, BdaInputLink.xcom_key)
 
 
-def link_job(context: Mapping[str, Any], invocation_arn: str, *, input_s3_uri: str, output_s3_uri: str) -> None:
+def link_job(
+    context: Mapping[str, Any],
+    invocation_arn: str,
+    *,
+    input_s3_uri: str,
+    output_s3_uri: str,
+    emulator_url: str | None = None,
+) -> None:
     """
     Link the task to its job, from the moment at which the job is started.
 
     :param output_s3_uri: as in the request; the job's folder in it is named by the job's id.
+    :param emulator_url: where the emulator's pages are, for a job of its own.
     """
     job = _parsed(invocation_arn)
     if job is None:
+        return
+    if emulator_url:
+        for key in _KEYS:
+            _store(context, key, f"{emulator_url}{_EMULATORS_JOBS}{job.resource_id}")
         return
     place = {"region": job.region, "partition": job.partition}
     folder = S3Uri.parse(f"{output_s3_uri.rstrip('/')}/{job.resource_id}")
@@ -62,18 +88,42 @@ def link_job(context: Mapping[str, Any], invocation_arn: str, *, input_s3_uri: s
     _store(context, BdaInputLink.xcom_key, object_url(S3Uri.parse(input_s3_uri), **place))
 
 
-def link_results(context: Mapping[str, Any], invocation_arn: str, metadata_uri: str | None) -> None:
+def link_results(
+    context: Mapping[str, Any], invocation_arn: str, metadata_uri: str | None, *, emulator_url: str | None = None
+) -> None:
     """
     Link the task to where its job's results are.
 
     :param metadata_uri: the URI of ``job_metadata.json``, which lies in the job's folder.
+    :param emulator_url: where the emulator's pages are, for a job of its own.
     """
     job = _parsed(invocation_arn)
     if job is None or not metadata_uri:
         return
+    if emulator_url:
+        _store(context, BdaOutputLink.xcom_key, f"{emulator_url}{_EMULATORS_JOBS}{job.resource_id}")
+        return
     metadata = S3Uri.parse(metadata_uri)
     folder = S3Uri(metadata.bucket, metadata.key.rpartition("/")[0])
     _store(context, BdaOutputLink.xcom_key, folder_url(folder, region=job.region, partition=job.partition))
+
+
+def link_report(context: Mapping[str, Any], report_uri: str | None, *, job_id: str | None, hook: Any) -> None:
+    """
+    Link the task to a report.
+
+    :param report_uri: where the report is on S3; None stores an empty text, which hides the link.
+    :param job_id: the job, for a report on one alone: the emulator has a page of it.
+    :param hook: says where the report is: on AWS, in which region, or on the emulator.
+    """
+    url: str | None = ""
+    if report_uri and (emulator_url := hook.emulator_url):
+        # The emulator runs no script of a page that is stored as an object.
+        url = f"{emulator_url}{_EMULATORS_JOBS}{job_id}/report" if job_id else f"{emulator_url}/_bda/"
+    elif report_uri:
+        place = {"region": hook.conn_region_name, "partition": hook.conn_partition}
+        url = object_url(S3Uri.parse(report_uri), **place)
+    _store(context, BdaReportLink.xcom_key, url)
 
 
 def link_like_upstream(context: Mapping[str, Any], task: Any, invocation_arn: str) -> None:

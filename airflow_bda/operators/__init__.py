@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from airflow_bda.operators.bda_preflight import BdaPreflightOperator
     from airflow_bda.operators.bda_results import BdaResultsOperator
     from airflow_bda.operators.bda_review import BdaReviewOperator
+    from airflow_bda.operators.bda_sync import BdaInvokeSyncOperator
 
 __all__ = [
     "BdaApplyProjectOperator",
     "BdaBatchOperator",
     "BdaInvokeOperator",
+    "BdaInvokeSyncOperator",
     "BdaLambdaInvokeOperator",
     "BdaPreflightOperator",
     "BdaResultsOperator",
@@ -29,6 +31,7 @@ _MODULES = {
     "BdaApplyProjectOperator": "bda_apply_project",
     "BdaBatchOperator": "bda_batch",
     "BdaInvokeOperator": "bda",
+    "BdaInvokeSyncOperator": "bda_sync",
     "BdaLambdaInvokeOperator": "bda_lambda",
     "BdaPreflightOperator": "bda_preflight",
     "BdaResultsOperator": "bda_results",

@@ -76,7 +76,7 @@ class BdaInvokeOperator(BdaJobOperator, AwsBaseOperator[BdaHook]):
 
     def execute(self, context: Context) -> str:
         """Start the job, or find the one of an earlier try, and wait for it in the way that was asked for."""
-        with task_errors():
+        with task_errors(), metrics.failures():
             self.check_arguments()
             # Before the client is made: what the AWS libraries log of credentials and endpoints should not come first.
             self.log.info("Input: %s, output: %s", self.input_s3_uri, self.output_s3_uri)
@@ -113,15 +113,15 @@ class BdaInvokeOperator(BdaJobOperator, AwsBaseOperator[BdaHook]):
         if belongs_to_an_earlier_try(context, deferred_in_try):
             # Airflow guards `execute` against calls from other code; this is the function that it guards.
             return self.execute.__wrapped__(self, context)  # type: ignore[no-any-return,attr-defined]
-        with task_errors():
+        with task_errors(), metrics.failures():
             return self._conclude(context, JobOutcome.from_event(event))
 
     def _conclude(self, context: Context, outcome: JobOutcome) -> str:
         """Push the URI of the results, or raise why there are none."""
         # After a deferral this is another object than the one that started the job.
         self._is_about(outcome.invocation_arn)
-        metrics.ended(outcome)
         uri = outcome.about(input_s3_uri=self.input_s3_uri).metadata_uri()
+        metrics.succeeded()
         self.log.info("Invocation %s succeeded: %s", outcome.invocation_arn, uri)
         context["ti"].xcom_push(key=OUTPUT_METADATA_URI, value=uri)
         self.note_end(

@@ -9,6 +9,8 @@ from airflow.providers.amazon.aws.operators.lambda_function import LambdaInvokeF
 from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_bda.exceptions import task_errors
+from airflow_bda.hooks import metrics
+from airflow_bda.hooks.bda import BdaHook
 from airflow_bda.operators.job_operator import BdaJobOperator
 from airflow_bda.service.aws_errors import Failure, call_error, classify
 from airflow_bda.service.errors import BdaConnectionError, BdaError
@@ -67,7 +69,7 @@ class BdaLambdaInvokeOperator(BdaJobOperator, LambdaInvokeFunctionOperator):
 
     def execute(self, context: Context) -> str:
         """Have the job started, or found."""
-        with task_errors():
+        with task_errors(), metrics.failures():
             self.check_arguments()
             request = build_request(**self.request_arguments())
             self.log.info("Input: %s, output: %s", request.input_s3_uri, request.output_s3_uri)
@@ -75,6 +77,10 @@ class BdaLambdaInvokeOperator(BdaJobOperator, LambdaInvokeFunctionOperator):
             job = self.start_or_find(context, request, submit=self._submit, last_state=self._last_state)
         self.note_end(context, invocation_arn=job.invocation_arn, output_s3_uri=request.output_s3_uri)
         return job.invocation_arn
+
+    def emulator_url(self) -> str | None:
+        """Return where the emulator's pages are: its function starts jobs there too."""
+        return BdaHook(aws_conn_id=self.aws_conn_id, region_name=self.region_name).emulator_url
 
     def _submit(self, request: InvocationRequest) -> str:
         answer = self._ask(invoke_event(request))

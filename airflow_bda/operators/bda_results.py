@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from heapq import heappop, heappush
 from itertools import islice
-from tempfile import TemporaryFile
+from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,8 +22,9 @@ from airflow_bda._compat import AwsBaseOperator, aws_template_fields
 from airflow_bda.exceptions import BdaRequestFailException, task_errors
 from airflow_bda.hooks.bda import BdaHook
 from airflow_bda.hooks.lineage import LineageMixin
-from airflow_bda.hooks.s3_files import download_file, upload_file
+from airflow_bda.hooks.s3_files import download_file, read_object, upload_file
 from airflow_bda.hooks.task_arguments import TaskArguments, flag, list_of, number, one_of, optional_text, s3_uri
+from airflow_bda.links.bda import BdaReportLink, link_report
 from airflow_bda.service import json_reading
 from airflow_bda.service.arguments import as_text
 from airflow_bda.service.results.metadata import NO_MATCH
@@ -40,6 +44,9 @@ _ON_NO_MATCH = ("warn", "fail", "ignore")
 # Jobs that are fetched ahead while rows are written. Each has a few megabytes in memory, the rest on disk.
 _AHEAD = 4
 _MOST_NAMED = 10
+# A report is one file, which a browser has in memory: a picture of a page has about 100 KB.
+_MOST_REPORTED, _MOST_PICTURES = 20, 100
+_MOST_INPUT_BYTES = 100 * 1024 * 1024
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=-]+")
 
 
@@ -103,6 +110,9 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
         written) or ``ignore``.
     :param partition: the partition, in place of the day of the run's logical date (of the time it ran after, where a
         run has none). All rows of one task in one partition are one file. (templated)
+    :param report: whether to write a report as well, ``<output_s3_uri>/reports/date=<day>/``: one HTML page of the 20
+        documents with the lowest confidences, to which the task gets the link "BDA report". It holds pictures of at
+        most 100 pages, for which the extra ``report`` is needed. The default is False.
     :param asset_partitions: on Airflow 3.3 and later, whether the event of each asset among the task's ``outlets`` has
         the partition as its key. Then it starts only those DAGs that are scheduled by partitions; the default is False.
     :param aws_conn_id: the Airflow connection with AWS credentials, ``aws_default`` by default. (templated)
@@ -110,14 +120,16 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
     :param verify: whether, or with which bundle, TLS certificates are verified; None takes the connection's.
         (templated)
     :param botocore_config: botocore's client configuration, as a dictionary.
-    :return: ``segments_uri`` and ``fields_uri``, ``partition``, ``format``, and the counts ``jobs``, ``pages``,
-        ``segments``, ``fields``, ``fields_left_out``, ``matched``, ``fallback`` and ``unmatched``.
+    :return: ``segments_uri`` and ``fields_uri``, ``report_uri`` where there is one, ``partition``, ``format``, and the
+        counts ``jobs``, ``pages``, ``segments``, ``fields``, ``fields_left_out``, ``matched``, ``fallback`` and
+        ``unmatched``.
     :raises BdaRequestError: for arguments that make no sense, and for segments without a blueprint where they shall
         fail. Not retried.
     :raises BdaError: when a file cannot be read; it names the file.
     """
 
     aws_hook_class = BdaHook
+    operator_extra_links = (BdaReportLink(),)
     template_fields: Sequence[str] = aws_template_fields("metadata_uris", "output_s3_uri", "partition")
     argument_checks: ClassVar[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
         {
@@ -127,6 +139,7 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
             "min_confidence": _check_confidence,
             "on_no_match": one_of(*_ON_NO_MATCH),
             "partition": optional_text,
+            "report": flag,
             "asset_partitions": flag,
         }
     )
@@ -141,6 +154,7 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
         min_confidence: float | None = None,
         on_no_match: str = "warn",
         partition: str | None = None,
+        report: bool = False,
         asset_partitions: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -151,6 +165,7 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
         self.min_confidence = min_confidence
         self.on_no_match = on_no_match
         self.partition = partition
+        self.report = report
         self.asset_partitions = asset_partitions
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -160,11 +175,17 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
             self.log.info("Tables: %s", self.output_s3_uri)
             partition, name = self._place(context)
             files = {table: stack.enter_context(TemporaryFile(prefix="bda-table-")) for table in (SEGMENTS, FIELDS)}
-            counts = self._write(files)
+            counts, least_sure = self._write(files)
             uris = {table: self._put(file, table, partition, name) for table, file in files.items()}
+            report_uri = self._write_report(least_sure, partition, name) if self.report else None
         self.log.info("Wrote %s segments to %s.", counts["segments"], uris[SEGMENTS])
         self.log.info("Wrote %s fields to %s.", counts["fields"], uris[FIELDS])
         places = {f"{table}_uri": uri for table, uri in uris.items()}
+        if report_uri:
+            self.log.info("Wrote a report on %s documents to %s.", len(least_sure), report_uri)
+            places["report_uri"] = report_uri
+        job_id = least_sure[0].split("/")[-2] if len(least_sure) == 1 else None
+        link_report(context, report_uri, job_id=job_id, hook=self.hook)
         result = {**places, "partition": partition, "format": self.format, **counts}
         self.note_end(context, partition_key=partition if self.asset_partitions else None, **result)
         return result
@@ -193,14 +214,17 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
         day = self.partition or (moment.strftime("%Y-%m-%d") if moment else "unknown")
         return _UNSAFE.sub("-", day), _UNSAFE.sub("-", "-".join(parts))
 
-    def _write(self, files: Mapping[str, Any]) -> dict[str, int]:
-        """Write every row of every job, and return the counts."""
+    def _write(self, files: Mapping[str, Any]) -> tuple[dict[str, int], list[str]]:
+        """Write every row of every job, and return the counts, and the jobs with the lowest confidences."""
         from airflow_bda.tables import open_table
 
         tables = {table: open_table(table, self.format, file) for table, file in files.items()}
         counts: Counter[str] = Counter()
         without: list[str] = []
+        # The negative of each job's lowest confidence: what a heap drops first is the surest.
+        least_sure: list[tuple[float, str]] = []
         for job, result in self._results():
+            lowest = 1.0
             counts.update(jobs=1, matched=result.matched, fallback=result.fallback, unmatched=result.unmatched)
             for table, row in rows_of_job(
                 result, invocation_arn=job.invocation_arn, min_confidence=self.min_confidence
@@ -209,13 +233,42 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
                 counts[table] += 1
                 if table == SEGMENTS:
                     counts.update(pages=row["pages"], fields_in_all=row["fields"])
+                    lowest = min(lowest, 1.0 if row["confidence_min"] is None else row["confidence_min"])
                     if row["custom_output_status"] == NO_MATCH and len(without) < _MOST_NAMED:
                         without.append(f"{row['input_s3_uri']}, segment {row['segment']}")
+            heappush(least_sure, (-lowest, job.metadata_uri))
+            if len(least_sure) > _MOST_REPORTED:
+                heappop(least_sure)
         for writer in tables.values():
             writer.close()
         self._judge(counts["unmatched"], without)
         names = ("jobs", "pages", "segments", "fields", "matched", "fallback", "unmatched")
-        return {name: counts[name] for name in names} | {"fields_left_out": counts["fields_in_all"] - counts["fields"]}
+        found = {name: counts[name] for name in names} | {"fields_left_out": counts["fields_in_all"] - counts["fields"]}
+        return found, [uri for _, uri in sorted(least_sure, reverse=True)]
+
+    def _write_report(self, metadata_uris: list[str], partition: str, name: str) -> str | None:
+        """Write the report on some jobs; return its URI."""
+        from airflow_bda.report import ReportedJob, write_report
+
+        if not metadata_uris:
+            return None
+        s3 = self.hook.s3
+        jobs = (
+            ReportedJob(
+                self.hook.get_results(uri),
+                read_input=partial(read_object, s3, most_bytes=_MOST_INPUT_BYTES),
+                most_pages=_MOST_PICTURES // len(metadata_uris),
+            )
+            for uri in metadata_uris
+        )
+        place = S3Uri.parse(self.output_s3_uri.rstrip("/"))
+        uri = str(S3Uri(place.bucket, f"{place.key}/reports/date={partition}/{name}.html".removeprefix("/")))
+        with TemporaryDirectory(prefix="bda-report-") as folder:
+            page = Path(folder) / "report.html"
+            write_report(page, jobs)
+            with page.open("rb") as file:
+                upload_file(s3, file, uri, content_type="text/html; charset=utf-8")
+        return uri
 
     def _judge(self, unmatched: int, without: list[str]) -> None:
         if not unmatched or self.on_no_match == "ignore":

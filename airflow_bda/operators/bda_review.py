@@ -14,6 +14,7 @@ from airflow_bda.exceptions import task_errors
 from airflow_bda.hooks.bda import BdaHook
 from airflow_bda.hooks.s3_files import download_file, upload_file
 from airflow_bda.hooks.task_arguments import TaskArguments, number, s3_uri
+from airflow_bda.links.bda import BdaReportLink, link_report
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.results.rows import COLUMNS, FIELDS, REVIEWS
 from airflow_bda.service.safe_values import SafeLogging, safe_text
@@ -94,6 +95,7 @@ class BdaReviewOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook], HI
     """
 
     aws_hook_class = BdaHook
+    operator_extra_links = (BdaReportLink(),)
     template_fields: Sequence[str] = aws_template_fields("tables", "subject")
     argument_checks: ClassVar[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
         {"tables": _check_tables, "below": _check_below, "max_fields": _check_max_fields}
@@ -131,8 +133,10 @@ class BdaReviewOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook], HI
         """Ask for the values that are unsure; where there are none, the task ends at once."""
         from airflow_bda.service.results.reviews import unsure_rows
 
+        report_uri = self.tables.get("report_uri") if isinstance(self.tables, Mapping) else None
         with task_errors(), ExitStack() as stack:
             self.check_arguments()
+            link_report(context, report_uri, job_id=None, hook=self.hook)
             table = _ReviewedTable(self.hook.s3, str(self.tables), stack)
             shown, unsure = unsure_rows(table.rows(), below=self.below, most=self.max_fields)
             if not shown:
@@ -146,6 +150,7 @@ class BdaReviewOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook], HI
             f"{f', of which {len(shown)} are shown here' if unsure > len(shown) else ''}. Correct what is wrong, empty "
             f"what the document does not say, and choose **{SAVE}**: every value shown then counts as reviewed. "
             f"**{LEAVE_OPEN}** changes nothing."
+            f"{f' The pages are in the report: `{safe_text(report_uri)}`' if report_uri else ''}"
         )
         self.params = _form(shown)
         self.log.info("Asking for %s of %s values below a confidence of %s.", len(shown), unsure, self.below)

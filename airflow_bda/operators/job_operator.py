@@ -157,8 +157,19 @@ class BdaJobOperator(BdaRequestOperator):
         starts.found_a_job()
         self._is_about(job.invocation_arn)
         self.log.info("Invocation: %s", job.invocation_arn)
-        link_job(context, job.invocation_arn, input_s3_uri=request.input_s3_uri, output_s3_uri=request.output_s3_uri)
+        link_job(
+            context,
+            job.invocation_arn,
+            input_s3_uri=request.input_s3_uri,
+            output_s3_uri=request.output_s3_uri,
+            emulator_url=self.emulator_url(),
+        )
         return job
+
+    def emulator_url(self) -> str | None:
+        """Return where the emulator's pages are, where the task's connection leads to it."""
+        url: str | None = self.hook.emulator_url  # type: ignore[attr-defined]  # the Amazon provider's base has it
+        return url
 
     def on_kill(self) -> None:
         """Say that the job goes on: BDA cannot cancel."""

@@ -227,7 +227,7 @@ class BdaStatusSensor(SafeLogging, LineageMixin, TaskArguments, AwsBaseSensor[Bd
         if outcome.error is not None:
             self._give_up(outcome.error)
         self.log.info("Invocation %s succeeded: %s", outcome.invocation_arn, outcome.output_metadata_uri)
-        link_results(context, outcome.invocation_arn, outcome.output_metadata_uri)
+        link_results(context, outcome.invocation_arn, outcome.output_metadata_uri, emulator_url=self.hook.emulator_url)
         self.note_end(context, invocation_arn=outcome.invocation_arn, output_metadata_uri=outcome.output_metadata_uri)
         return outcome.output_metadata_uri
 

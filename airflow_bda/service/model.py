@@ -31,6 +31,7 @@ SERVICE = "bedrock-data-automation-runtime"
 # Projects and blueprints.
 CONTROL_SERVICE = "bedrock-data-automation"
 INVOKE = "InvokeDataAutomationAsync"
+INVOKE_SYNC = "InvokeDataAutomation"
 GET_STATUS = "GetDataAutomationStatus"
 UPGRADE = "Upgrade boto3 and botocore."
 

@@ -69,15 +69,12 @@ def test_the_function_starts_the_job(make, bda_emulator):
     assert len(job.client_token) == 64
 
 
-def test_it_has_the_links_of_the_operator_without_a_function(make):
+def test_it_has_the_links_of_the_operator_without_a_function(make, bda_emulator):
     run = Run(make())
     job_id = run.next_try().rpartition("/")[2]
 
-    console = "https://us-east-1.console.aws.amazon.com/s3"
-    assert run.xcoms == {
-        "_link_BdaInputLink": f"{console}/object/bda-test?region=us-east-1&prefix=in/a.pdf",
-        "_link_BdaOutputLink": f"{console}/buckets/bda-test?region=us-east-1&prefix=out/{job_id}/",
-    }
+    page = f"{bda_emulator.endpoint_url}/_bda/jobs/{job_id}"
+    assert run.xcoms == {"_link_BdaInputLink": page, "_link_BdaOutputLink": page}
     assert BdaLambdaInvokeOperator.operator_extra_links == BdaInvokeOperator.operator_extra_links
 
 

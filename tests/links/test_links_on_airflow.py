@@ -10,6 +10,7 @@ from airflow_processes.documents import PlainProcessor
 
 from airflow_bda.emulator import EMULATOR, EmulatorSettings
 from airflow_bda.emulator.testing import EmulatorForTests
+from airflow_bda.hooks.connection import AsyncAwsHook
 from airflow_bda.links import BdaInputLink, BdaOutputLink
 
 try:
@@ -38,6 +39,8 @@ def _run(airflow_db, server, patch):
     emulator.reset()
     for name, value in emulator.environment.items():
         patch.setenv(name, value)
+    # As if the emulator were AWS; that it has pages of its own is another test's subject.
+    patch.setattr(AsyncAwsHook, "emulator_url", None)
     EMULATOR.configure(EmulatorSettings(created_seconds=0, in_progress_seconds=0.1), processor=PlainProcessor())
     for key in ("a + ä.pdf", "1.pdf", "2.pdf"):
         emulator.upload(b"a document", key, bucket="links")

@@ -65,6 +65,8 @@ def _run(airflow_db, server, patch):
         EmulatorSettings(created_seconds=0, in_progress_seconds=0.3, enforce_iam=True), processor=PlainProcessor()
     )
     emulator.upload(b"a document", "a document.pdf", bucket="modes")
+    # As if the emulator were AWS: links lead into the console.
+    patch.setattr("airflow_bda.hooks.connection.AsyncAwsHook.emulator_url", None)
     # The tasks change it, each to what its outcome needs.
     patch.setattr("airflow_bda.engine.judging.NOT_FOUND_GRACE_SECONDS", modes_table.LONG)
     patch.setattr("airflow_bda.engine.judging.NEVER_REACHED_SECONDS", 1.0)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+import requests
 
 from airflow_bda._compat import AirflowFailException
-from airflow_bda.exceptions import BdaClientError, BdaRequestError, BdaServiceError
+from airflow_bda.exceptions import BdaClientError, BdaError, BdaRequestError, BdaServiceError
+from airflow_bda.hooks import BdaHook, metrics
 from airflow_bda.operators import BdaInvokeOperator
 from airflow_bda.operators.one_job import TaskIdentity
 
@@ -174,13 +177,31 @@ def test_links_are_there_while_the_task_is_deferred(bda_emulator, make):
         run.next_try()
 
     (job,) = bda_emulator.jobs
-    console = "https://us-east-1.console.aws.amazon.com/s3"
-    assert run.xcoms == {
-        "_link_BdaInputLink": f"{console}/object/bda-test?region=us-east-1&prefix=a.pdf",
-        "_link_BdaOutputLink": (
-            f"{console}/buckets/bda-test?region=us-east-1&prefix=out/{job.invocation_arn.rpartition('/')[2]}/"
+    page = f"{bda_emulator.endpoint_url}/_bda/jobs/{job.job_id}"
+    assert run.xcoms == {"_link_BdaInputLink": page, "_link_BdaOutputLink": page}
+    assert requests.get(page, timeout=60).ok
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        ({}, None),
+        ({"endpoint_url": "https://vpce-1.bedrock-data-automation-runtime.us-east-1.vpce.amazonaws.com"}, None),
+        ({"endpoint_url": "http://emulator:4566"}, None),
+        ({"bda_emulator_url": "http://localhost:4567/"}, None),
+        (
+            {"endpoint_url": "http://emulator:4566", "bda_emulator_url": "http://localhost:4567/"},
+            "http://localhost:4567",
         ),
-    }
+        ({"endpoint_url": "http://emulator:4566", "bda_emulator_url": "javascript:alert(1)"}, None),
+        ({"endpoint_url": "http://127.0.0.1:4566"}, "http://127.0.0.1:4566"),
+    ],
+)
+def test_an_endpoint_of_this_machine_or_one_that_is_named_has_the_emulators_pages(monkeypatch, extra, expected):
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws", "extra": extra}))
+
+    assert BdaHook(region_name="us-east-1").emulator_url == expected
 
 
 def test_a_link_that_cannot_be_stored_fails_no_task(bda_emulator, make):
@@ -359,3 +380,19 @@ def test_oddities_are_warned_of_and_sent(bda_emulator, make, sample_pdf, caplog,
 
     assert any("'xyz'" in line and "pdf, tif" in line for line in caplog.messages)
     assert len(bda_emulator.jobs) == 1
+
+
+@pytest.mark.parametrize(
+    ("input_s3_uri", "kind"),
+    [("s3://b/", "request"), ("s3://no-such-bucket/a.pdf", "permission"), (None, "client")],
+)
+def test_whatever_a_task_fails_with_is_counted_once_by_its_kind(bda_emulator, make, monkeypatch, input_s3_uri, kind):
+    sent = []
+    monkeypatch.setattr(metrics, "_send", lambda what, metric, *values, **options: sent.append(metric))
+    bda_emulator.faults.add("failed_job", status="ClientError")
+    given = {"input_s3_uri": input_s3_uri} if input_s3_uri else {}
+
+    with pytest.raises(BdaError):
+        Run(make(wait_for_completion=True, deferrable=False, **given)).next_try()
+
+    assert [metric for metric in sent if metric.startswith(("bda.failed", "bda.succeeded"))] == [f"bda.failed.{kind}"]

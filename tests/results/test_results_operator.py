@@ -193,3 +193,55 @@ def test_a_file_that_is_not_there_is_named(tables, bda_emulator):
         tables.write("s3://bda-results/none/manifest.json")
     with pytest.raises(BdaError, match="s3://no-bucket/lake"):
         tables.write([], output_s3_uri="s3://no-bucket/lake")
+
+
+@pytest.fixture
+def linked(tables, monkeypatch):
+    """Give the links that the task stores."""
+    from airflow_bda.links import bda
+
+    found = {}
+    monkeypatch.setattr(bda, "push_link", lambda ti, key, value: found.update({key: value}))
+    return found
+
+
+def test_a_report_is_written_and_linked_to(tables, stored_job, linked, bda_emulator):
+    written = tables.write([stored_job("packet"), stored_job("film")], report=True)
+
+    assert written["report_uri"] == "s3://bda-tables/lake/reports/date=2026-03-02/inbox-tables-060000.html"
+    key = written["report_uri"].removeprefix("s3://bda-tables/")
+    stored = bda_emulator.client("s3").get_object(Bucket="bda-tables", Key=key)
+    assert stored["ContentType"] == "text/html; charset=utf-8"
+    page = stored["Body"].read().decode()
+    assert "packet.pdf" in page
+    assert "street.mov" in page
+    assert linked == {"_link_BdaReportLink": f"{bda_emulator.endpoint_url}/_bda/"}
+    tables.write(stored_job("packet"), report=True)
+    assert linked == {"_link_BdaReportLink": f"{bda_emulator.endpoint_url}/_bda/jobs/packet/report"}
+
+
+def test_on_aws_the_link_leads_to_the_reports_object(tables, stored_job, linked, monkeypatch):
+    from airflow_bda.hooks import BdaHook
+
+    monkeypatch.setattr(BdaHook, "emulator_url", None)
+    tables.write(stored_job("packet"), report=True)
+
+    (url,) = linked.values()
+    assert url.startswith("https://us-east-1.console.aws.amazon.com/s3/object/bda-tables?region=us-east-1&prefix=lake/")
+
+
+def test_without_a_report_the_link_is_hidden(tables, stored_job, linked):
+    assert "report_uri" not in tables.write(stored_job("packet"))
+    assert linked == {"_link_BdaReportLink": ""}
+
+
+def test_a_report_has_the_documents_with_the_lowest_confidences(tables, stored_job, monkeypatch, bda_emulator):
+    from airflow_bda.operators import bda_results
+
+    monkeypatch.setattr(bda_results, "_MOST_REPORTED", 1)
+    written = tables.write([stored_job("film"), stored_job("packet")], report=True)
+
+    key = written["report_uri"].removeprefix("s3://bda-tables/")
+    page = bda_emulator.client("s3").get_object(Bucket="bda-tables", Key=key)["Body"].read().decode()
+    assert "packet.pdf" in page
+    assert "street.mov" not in page

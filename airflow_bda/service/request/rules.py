@@ -33,16 +33,18 @@ _OURS = frozenset(MEMBER_OF_ARGUMENT.values())
 _PROFILE = MEMBER_OF_ARGUMENT["profile_arn"]
 
 
-def find_request_problems(members: Any, region: str | None = None) -> list[Problem]:
+def find_request_problems(members: Any, region: str | None = None, *, operation: str = INVOKE) -> list[Problem]:
     """
     Return all that is wrong with *members*, each problem with the argument's name for its path.
 
     A request without a profile is sound: the profile may be added later.
 
     :param region: the region that the call is made in; None where it is not known.
+    :param operation: which of the API's operations the members are for.
+    :raises LookupError: when the installed botocore does not know the operation.
     """
     problems = [
-        *_find_in_model(members),
+        *_find_in_model(members, operation),
         *_one_object(members),
         *_long_enough(members),
         *_of_one_region(members, region),
@@ -76,8 +78,8 @@ class _NotShown:
 # -- rules
 
 
-def _find_in_model(members: Any) -> Iterator[Problem]:
-    problems = validate(INVOKE, members)
+def _find_in_model(members: Any, operation: str) -> Iterator[Problem]:
+    problems = validate(operation, members)
     # A model that lacks one of our members may require its predecessor, which no argument sets.
     too_old = any(problem.rule is Rule.UNKNOWN and problem.path in _OURS for problem in problems)
     for problem in problems:

@@ -256,6 +256,30 @@ def assemble_result(metadata: JobMetadata, documents: Mapping[str, Any]) -> JobR
     return JobResult(metadata, _Segments([maker(*segment) for segment in metadata.segments()]))
 
 
+def result_of_answer(answer: Mapping[str, Any], *, input_s3_uri: str | None = None) -> JobResult:
+    """
+    Put together what ``InvokeDataAutomation`` answered at once, without an output on S3.
+
+    https://docs.aws.amazon.com/bedrock/latest/APIReference/API_data-automation-runtime_InvokeDataAutomation.html
+
+    :param input_s3_uri: the document, where it is on S3.
+    :raises BdaError: when an output is malformed; it names the segment.
+    """
+    documents: dict[str, Any] = {}
+    segments = []
+    for index, source in enumerate(json_reading.mappings(answer, "outputSegments")):
+        segment: dict[str, Any] = {"custom_output_status": source.get("customOutputStatus")}
+        for kind in ("standard", "custom"):
+            if output := source.get(f"{kind}Output"):
+                name = f"the {kind} output of segment {index}"
+                segment[f"{kind}_output_path"], documents[name] = name, output
+        segments.append(segment)
+    bucket, _, key = (input_s3_uri or "").removeprefix("s3://").partition("/")
+    asset = {"asset_input_path": {"s3_bucket": bucket, "s3_key": key} if bucket else {}, "segment_metadata": segments}
+    facts = {"job_status": "Success", "semantic_modality": answer.get("semanticModality"), "output_metadata": [asset]}
+    return assemble_result(JobMetadata.parse(facts, "inline"), documents)
+
+
 def parse_standard_output(
     content: str | bytes | Mapping[str, Any], uri: str = "standard output", modality: Modality | None = None
 ) -> StandardOutput:
