@@ -157,7 +157,7 @@ def explain(kind: str, workload: Workload, options: PolicyOptions) -> tuple[str,
 
 
 def explain_permissions(permissions: Iterable[Permission]) -> tuple[str, ...]:
-    """Say of each statement why it is there and why its wildcards must stay."""
+    """Return for each statement why it is there and why its wildcards must stay."""
     return tuple(
         f"{each.sid}: {each.reason}" + (f" The wildcard stays: {each.wildcard}." if each.wildcard else "")
         for each in permissions

@@ -59,7 +59,7 @@ def _could_note(record: Mapping[str, Any], telemetry: Telemetry) -> bool:
 
 
 def _is_noted(read: JobEvent | BdaError, telemetry: Telemetry, **facts: Any) -> bool:
-    """Take note of one record; one that cannot be read, or is about another account, fails alone."""
+    """Log one record; one that cannot be read, or is about another account, fails alone."""
     if isinstance(read, JobEvent) and telemetry.is_own(read.account, read.region):
         _note(read, telemetry)
         return True

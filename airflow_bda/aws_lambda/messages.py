@@ -159,7 +159,7 @@ def _read_invoke(event: Mapping[str, Any], caller: Caller) -> InvokeEvent:
 
 
 def in_keys(sentence: str) -> str:
-    """Name the event's members in a sentence that names our arguments."""
+    """Replace the names of our arguments in a sentence by the event's keys."""
     return _ARGUMENT.sub(lambda argument: _KEY_OF_ARGUMENT[argument.group()], sentence)
 
 
@@ -209,7 +209,7 @@ _REMEDY_OF_FAILURE = {
 
 
 def started(invocation_arn: str, warnings: tuple[str, ...]) -> dict[str, Any]:
-    """Answer that a job was started, or that it was already."""
+    """Return the answer that a job was started, or had been before."""
     body: dict[str, Any] = {"message": STARTED, "invocationArn": invocation_arn}
     return _answer(OK, body | ({"warnings": list(warnings)} if warnings else {}))
 
@@ -230,7 +230,7 @@ def status(state: JobState) -> dict[str, Any]:
 
 
 def refused(error: BdaError) -> dict[str, Any]:
-    """Answer that nothing was sent, and why."""
+    """Return the answer that nothing was sent, and why."""
     code = FAILED
     if isinstance(error, NotAllowedError):
         code = FORBIDDEN
@@ -243,7 +243,7 @@ def refused(error: BdaError) -> dict[str, Any]:
 
 def failed(error: Exception, *, operation: str, **facts: Any) -> dict[str, Any]:
     """
-    Answer that a call failed.
+    Return the answer that a call failed.
 
     :param operation: as IAM names it.
     :param facts: what it was about, as :func:`airflow_bda.service.aws_errors.call_error` takes it.

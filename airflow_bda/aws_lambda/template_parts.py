@@ -40,12 +40,12 @@ def either(condition: str, value: Any, otherwise: Any = NOTHING) -> Part:
 
 
 def given(parameter: str) -> Part:
-    """Hold where a text parameter is not empty."""
+    """Return the condition that a text parameter is not empty."""
     return {"Fn::Not": [{"Fn::Equals": [ref(parameter), ""]}]}
 
 
 def list_given(parameter: str) -> Part:
-    """Hold where a list parameter is not empty."""
+    """Return the condition that a list parameter is not empty."""
     return {"Fn::Not": [{"Fn::Equals": [{"Fn::Join": ["", ref(parameter)]}, ""]}]}
 
 

@@ -139,7 +139,7 @@ async def _attempt(order: Any, world: Any) -> Any:
 
 
 async def _stop_when_asked(make: Callable[[], Any]) -> Any:
-    """Cancel on SIGTERM as Ctrl-C does, so that what is known is written down first."""
+    """Cancel on SIGTERM as on Ctrl-C, so that the state is written first."""
     task = asyncio.ensure_future(make())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
@@ -174,7 +174,7 @@ class _Shown:
             await asyncio.sleep(_REFRESH_SECONDS)
 
     def end(self) -> None:
-        """Stop showing."""
+        """Stop showing progress."""
         if self._watching is not None:
             self._watching.cancel()
 

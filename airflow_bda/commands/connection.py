@@ -75,7 +75,7 @@ def hook_of(args: Namespace) -> Iterator[BdaHook]:
 
 
 def _by_its_option(problem: str) -> str:
-    """Name an option as it is typed, where a problem names the argument that it becomes."""
+    """Replace an argument's name in a problem by the option as it is typed."""
     return re.sub(r"^\w+", lambda name: _OPTION_OF_ARGUMENT.get(name[0], name[0]), problem)
 
 

@@ -88,7 +88,7 @@ class Workplace:
             file.unlink()
 
     def remember_migration(self) -> None:
-        """Note that the database is ready."""
+        """Record that the database is ready."""
         self._migrated.touch()
 
     def environment(self) -> dict[str, str]:

@@ -69,7 +69,7 @@ def report(outcomes: Sequence[Outcome], jobs: Sequence[JobView], calls: Mapping[
 
 
 def last_line(outcomes: Sequence[Outcome]) -> str:
-    """Sum up: ``demo: 3 documents, 3 succeeded, 0 failed``."""
+    """Return the last line: ``demo: 3 documents, 3 succeeded, 0 failed``."""
     succeeded = sum(outcome.succeeded for outcome in outcomes)
     documents = "1 document" if len(outcomes) == 1 else f"{len(outcomes)} documents"
     return f"demo: {documents}, {succeeded} succeeded, {len(outcomes) - succeeded} failed"
@@ -163,7 +163,7 @@ def found_and_asked(result: JobResult) -> tuple[int, int]:
 
 
 def blueprints(result: JobResult) -> list[str]:
-    """Name the blueprints that fit, with how well they do."""
+    """Return the names of the blueprints that matched, with their confidence."""
     names = []
     for segment in result.segments:
         matched = segment.custom.matched_blueprint if segment.custom else None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Load the DAG, read the runs to make, make them."""
+    """Load the DAG, read the list of runs, and run them."""
     tell = _take_standard_output()
     dag = _load_dag(Path(sys.argv[1]))
     order = json.loads(sys.stdin.readline() or "null")

@@ -136,7 +136,7 @@ class DemoProgress:
         self._bar.console.print(Text(line))
 
     def now(self, step: str) -> None:
-        """Name the current step, once; on a terminal the next step replaces it."""
+        """Show the current step, once; on a terminal the next step replaces it."""
         if step == self._step:
             return
         self._step = step

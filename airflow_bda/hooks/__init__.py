@@ -1,4 +1,4 @@
-"""Talking to BDA through an Airflow connection."""
+"""Call BDA through an Airflow connection."""
 
 from __future__ import annotations
 

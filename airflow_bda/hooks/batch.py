@@ -1,4 +1,4 @@
-"""S3 and BDA as a batch needs them, through an Airflow connection."""
+"""Clients of S3 and BDA for a batch, from an Airflow connection."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ class HookUpload:
         await patiently(once, operation=f"Writing {self._place['Key']}")
 
     async def _abort(self) -> None:
-        """Drop the pieces, which are paid for as long as they lie there."""
+        """Delete the parts, which are billed as long as they exist."""
         if self._id is not None:
             # Completed by a call whose answer was lost, or not ours to drop: neither concerns the batch.
             with suppress(ClientError, BotoCoreError):
@@ -306,7 +306,7 @@ def _condition(*, if_absent: bool, if_etag: str | None) -> dict[str, str]:
 
 @contextmanager
 def _conflicts(uri: str, if_etag: str | None) -> Iterator[None]:
-    """Turn S3's refusals of a condition into what they mean: too late, or to be tried again."""
+    """Convert S3's refusal of a conditional write into a conflict, or an error to retry."""
     try:
         yield
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""BDA's runtime API through an Airflow connection, in blocking and in async form."""
+"""Call BDA's runtime API through an Airflow connection, in blocking and in async form."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class AsyncAwsHook(SafeLogging, AwsBaseHook):
 
     @cached_property
     def log(self) -> Any:
-        """Airflow's log of this hook, made safe once: a wait keeps it for as long as it lasts."""
+        """Airflow's log of this hook, made safe once: a wait uses the same one to its end."""
         return super().log
 
     @cached_property

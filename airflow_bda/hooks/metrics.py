@@ -118,7 +118,7 @@ def batch_ended(counts: Mapping[str, int]) -> None:
 
 
 class Poll:
-    """One question for a job's state."""
+    """One status call for a job."""
 
     def answered(self, state: JobState) -> JobState:
         """Record the answer, and return it; for a job that has ended, report how many seconds it took."""

@@ -1,4 +1,4 @@
-"""Settings of a wait, checked where they enter: the ``[bda]`` section of Airflow's configuration, and durations."""
+"""Read and check the settings of a wait: the ``[bda]`` section of Airflow's configuration, and durations."""
 
 from __future__ import annotations
 

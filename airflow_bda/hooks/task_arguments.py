@@ -229,7 +229,7 @@ def _seconds(value: Any) -> float:
 
 
 def with_cause(wanted: str, value: Any, kind: str) -> str:
-    """Say what a value must be, and what probably became of it where that is known."""
+    """Return what a value must be, and what a template probably did to it where that is known."""
     explained = explain(value, kind)
     return f"{wanted}. {explained}" if explained else wanted
 

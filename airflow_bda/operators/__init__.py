@@ -1,4 +1,4 @@
-"""Starting data automation jobs."""
+"""Operators that start data automation jobs and use their results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starting a data automation job, exactly once per document, and waiting for it where asked to."""
+"""Start a data automation job, exactly once per document, and wait for it where asked to."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class BdaInvokeOperator(BdaJobOperator, AwsBaseOperator[BdaHook]):
     def execute_complete(
         self, context: Context, event: dict[str, Any] | None = None, deferred_in_try: int | None = None
     ) -> str:
-        """Resume with what the trigger saw."""
+        """Resume with the trigger's event."""
         if belongs_to_an_earlier_try(context, deferred_in_try):
             # Airflow guards `execute` against calls from other code; this is the function that it guards.
             return self.execute.__wrapped__(self, context)  # type: ignore[no-any-return,attr-defined]

@@ -1,4 +1,4 @@
-"""Running a whole batch of documents in one task."""
+"""Run a whole batch of documents in one task."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _check_prefix(value: Any) -> str | None:
 
 
 def _check_pattern(value: Any) -> str | None:
-    """Tell a glob that begins with a set, as ``[ab]*.pdf``, from a list that a template made a text of."""
+    """Distinguish a glob that begins with a set, as ``[ab]*.pdf``, from a list that a template rendered to text."""
     if not isinstance(value, str) or not value.startswith("[") or holds_template(value):
         return optional_text(value)
     try:
@@ -212,7 +212,7 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
     def execute_complete(
         self, context: Context, event: dict[str, Any] | None = None, deferred_in_try: int | None = None
     ) -> dict[str, Any]:
-        """Resume with what the trigger saw."""
+        """Resume with the trigger's event."""
         if belongs_to_an_earlier_try(context, deferred_in_try):
             # Airflow guards `execute` against calls from other code; this is the function that it guards.
             return self.execute.__wrapped__(self, context)  # type: ignore[no-any-return,attr-defined]
@@ -228,12 +228,12 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
         return [self.input_s3_prefix] if self.input_s3_prefix else list(self.input_s3_uris or ())
 
     def on_kill(self) -> None:
-        """Say that the jobs go on: BDA cannot cancel."""
+        """Log that the jobs go on: BDA cannot cancel."""
         if self._folder_uri:
             self.log.warning(JOBS_GO_ON, self._folder_uri)
 
     async def _begin(self, order: Order, attempt: Attempt, identity: str) -> dict[str, Any] | None:
-        """Begin the round; run it to its end too, and return its manifest, unless it is for the triggerer."""
+        """Begin the round; unless the triggerer is to run it, run it to its end and return its manifest."""
         from airflow_bda.hooks.batch import batch_clients
 
         async with batch_clients(self.hook, identity) as (store, jobs):

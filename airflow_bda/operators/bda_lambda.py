@@ -1,4 +1,4 @@
-"""Starting a data automation job by way of the Lambda function, exactly once per document."""
+"""Start a data automation job by the Lambda function, exactly once per document."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class BdaLambdaInvokeOperator(BdaJobOperator, LambdaInvokeFunctionOperator):
     template_fields: Sequence[str] = ("function_name", "qualifier", *BdaJobOperator.template_fields)
 
     def execute(self, context: Context) -> str:
-        """Have the job started, or found."""
+        """Start the job by the function, or find the one of an earlier try."""
         with task_errors(), metrics.failures():
             self.check_arguments()
             request = build_request(**self.request_arguments())

@@ -1,4 +1,4 @@
-"""Looking at a setup before jobs are started, as a DAG's first task."""
+"""Check a setup before jobs are started, as a DAG's first task."""
 
 from __future__ import annotations
 

@@ -283,7 +283,7 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
         self.log.warning("%s They have a row in segments and none in fields: %s", message, "; ".join(without))
 
     def _results(self) -> Iterator[tuple[_Job, JobResult]]:
-        """Go through the jobs' results, in order, with a few fetched ahead."""
+        """Iterate over the jobs' results, in order, with a few fetched ahead."""
         hook = self.hook
         hook.s3  # noqa: B018  made in the task's own thread, which is where Airflow is asked for connections
         jobs = self._jobs()
@@ -316,7 +316,7 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
                 yield _Job(item)
 
     def _jobs_of_batch(self, results_uri: str) -> Iterator[_Job]:
-        """Go through the documents of a batch that have a result; those that failed have no rows here."""
+        """Iterate over the documents of a batch that have a result; those that failed have no rows here."""
         without = 0
         # A copy on disk: the connection would be cut while the jobs' files are read.
         with TemporaryFile(prefix="bda-batch-") as rows:

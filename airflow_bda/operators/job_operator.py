@@ -172,7 +172,7 @@ class BdaJobOperator(BdaRequestOperator):
         return url
 
     def on_kill(self) -> None:
-        """Say that the job goes on: BDA cannot cancel."""
+        """Log that the job goes on: BDA cannot cancel."""
         if self._invocation_arn:
             self.log.warning(STILL_RUNNING, self._invocation_arn)
 

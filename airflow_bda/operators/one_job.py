@@ -100,7 +100,7 @@ class Intent:
         return cls(life, request.digest(), digests, generation)
 
     def changed(self, other: Intent) -> list[str]:
-        """Name the arguments in which two intents differ."""
+        """Return the arguments in which two intents differ, as text."""
         names = sorted(self.arguments.keys() | other.arguments.keys())
         return [name for name in names if self.arguments.get(name) != other.arguments.get(name)]
 
@@ -131,7 +131,7 @@ class JobMemory:
         return found if isinstance(found, str) else None
 
     def keep(self, intent: Intent) -> None:
-        """Keep an intent in place of the one before."""
+        """Store an intent in place of the one before."""
         if self._store is None:
             return
         try:
@@ -217,7 +217,7 @@ class _Search:
         return found
 
     def _followed(self, known: Intent, arn: str) -> Job:
-        """Follow a job whose ARN is known, unless it failed in a way that a new job may not."""
+        """Use a job whose ARN is known, unless it failed on the side of the service."""
         self._count("reconnect_attempt")
         self._on_found(arn)
         state = self._last_state(arn)
@@ -251,7 +251,7 @@ class _Search:
         raise AssertionError  # count() has no end
 
     def _send(self, intent: Intent, *, changed: list[str] | None = None) -> Job:
-        """Keep the intent, submit it, and keep the ARN."""
+        """Store the intent, submit it, and store the ARN."""
         self._memory.keep(intent)
         token = self._identity.client_token(intent.request, intent.generation)
         try:

@@ -1,4 +1,4 @@
-"""Waiting for data automation jobs in a task of their own."""
+"""Sensors that wait for data automation jobs."""
 
 from __future__ import annotations
 

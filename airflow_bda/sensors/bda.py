@@ -1,4 +1,4 @@
-"""Waiting for a data automation job in a task of its own."""
+"""Wait for a data automation job in a task of its own."""
 
 from __future__ import annotations
 
@@ -125,13 +125,13 @@ class BdaStatusSensor(SafeLogging, LineageMixin, TaskArguments, AwsBaseSensor[Bd
     def execute_complete(
         self, context: Context, event: dict[str, Any] | None = None, deferred_in_try: int | None = None
     ) -> str | None:
-        """Resume with what the trigger saw."""
+        """Resume with the trigger's event."""
         if belongs_to_an_earlier_try(context, deferred_in_try):
             return self._wait_deferred(context)
         return self._conclude(context, JobOutcome.from_event(event))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume; a time-out that Airflow noticed, because no triggerer did, names the job as well."""
+        """Resume; a time-out that Airflow noticed, because no triggerer did, names the job too."""
         reason = str((next_kwargs or {}).get("error")) if next_method == _FAIL else ""
         if "timeout" not in reason.lower():
             return super().resume_execution(next_method, next_kwargs, context)
@@ -139,7 +139,7 @@ class BdaStatusSensor(SafeLogging, LineageMixin, TaskArguments, AwsBaseSensor[Bd
         return self._conclude(context, self._timed_out(context, limit))
 
     def on_kill(self) -> None:
-        """Say that the job goes on: BDA cannot cancel."""
+        """Log that the job goes on: BDA cannot cancel."""
         self.log.warning(STILL_RUNNING, self.invocation_arn)
 
     def _check(self) -> None:

@@ -23,7 +23,7 @@ _MOVED = {
 
 
 class _MovedModules:
-    """Find a module by its old name: a module with all names of the one that took its place."""
+    """Find a module by its old name: it has all names of the module that replaced it."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:  # noqa: ARG004  the import system passes all three

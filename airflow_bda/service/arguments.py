@@ -85,7 +85,7 @@ def root(argument_path: str) -> str:
 
 
 def _without_trailing_slashes(uri: Any) -> Any:
-    """Strip them, since BDA appends ``/<job id>`` and the keys would hold ``//``."""
+    """Remove trailing slashes, since BDA appends ``/<job id>`` and the keys would contain ``//``."""
     text = as_text(uri)
     if not isinstance(text, str):
         return text

@@ -123,7 +123,7 @@ class BdaServiceError(BdaError):
 
 
 class BdaTimeoutError(BdaError):
-    """Waiting took as long as it was allowed to. The job is still running, and is billed."""
+    """The time to wait is over. The job is still running, and is billed."""
 
     remedy = (
         "The job goes on: look again later with BdaStatusSensor(invocation_arn=...) or `airflow-bda status`, "
@@ -132,7 +132,7 @@ class BdaTimeoutError(BdaError):
 
 
 class BdaPermissionError(BdaError):
-    """AWS denied a call; the text says which of the known causes it is."""
+    """AWS denied a call; the text says which of the known causes applies."""
 
 
 class BdaConnectionError(BdaError):

@@ -30,7 +30,7 @@ _ESCAPE = re.compile(
 
 
 class UnsoundJsonError(ValueError):
-    """Valid by JSON's grammar, but not safe to pass on."""
+    """JSON that is valid by its grammar, but not safe to pass on."""
 
 
 def document(content: str | bytes | Mapping[str, Any], uri: str) -> Mapping[str, Any]:

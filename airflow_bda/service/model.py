@@ -58,7 +58,7 @@ def service_model(service: str = SERVICE) -> ServiceModel:
 
 @cache
 def load_model(service: str) -> ServiceModel:
-    """Load a service's model; :func:`service_model` says how."""
+    """Load a service's model; see :func:`service_model`."""
     # botocore is imported late here and below: a DAG file that names an operator should not pay for it.
     from botocore.exceptions import UnknownServiceError
     from botocore.loaders import Loader

@@ -1,4 +1,4 @@
-"""S3 URIs as BDA takes and returns them, and the pages of the AWS console that show what is there."""
+"""S3 URIs as BDA takes and returns them, and the pages of the AWS console that show the objects."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def safe_value(value: Any) -> Any:
 
 
 class _Copier:
-    """Copies one value; its texts together may have so many characters, and it may have so many items."""
+    """Copies one value, within a limit for all of its characters and one for its items."""
 
     def __init__(self) -> None:
         self._characters = MOST_CHARACTERS
@@ -158,19 +158,19 @@ class SafeLogger:
         self._log("debug", message, args, kwargs)
 
     def info(self, message: object, *args: Any, **kwargs: Any) -> None:
-        """Log what went as it should."""
+        """Log progress."""
         self._log("info", message, args, kwargs)
 
     def warning(self, message: object, *args: Any, **kwargs: Any) -> None:
-        """Log what should be known."""
+        """Log a warning."""
         self._log("warning", message, args, kwargs)
 
     def error(self, message: object, *args: Any, **kwargs: Any) -> None:
-        """Log what failed."""
+        """Log an error."""
         self._log("error", message, args, kwargs)
 
     def exception(self, message: object, *args: Any, **kwargs: Any) -> None:
-        """Log what failed, with the traceback."""
+        """Log an error, with the traceback."""
         self._log("error", message, args, {"exc_info": True, **kwargs})
 
     def _log(self, level: str, message: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -49,7 +49,7 @@ class JobStatus(str, Enum):
 
 
 def _letters(word: str) -> str:
-    """Fold case and separators, in which the service's spellings differ."""
+    """Remove case and separators, in which the service's spellings differ."""
     return "".join(letter for letter in word.lower() if letter.isalpha())
 
 

@@ -1,4 +1,4 @@
-"""Waiting for data automation jobs in the triggerer."""
+"""Triggers that wait for data automation jobs, or for their events."""
 
 from __future__ import annotations
 

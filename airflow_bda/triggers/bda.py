@@ -116,7 +116,7 @@ class BdaStatusTrigger(ConnectedTrigger):
         yield safe_event(outcome.to_event())
 
     async def on_kill(self) -> None:
-        """Say that the job goes on: Airflow 3.3 calls this when a user ends the deferred task."""
+        """Log that the job goes on: Airflow 3.3 calls this when a user ends the deferred task."""
         self.log.warning(STILL_RUNNING, self.invocation_arn)
 
 

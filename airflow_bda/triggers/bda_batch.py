@@ -80,5 +80,5 @@ class BdaBatchTrigger(ConnectedTrigger):
             return await run_or_follow(folder, self.round_key, jobs, world, max_in_flight=self.max_in_flight)
 
     async def on_kill(self) -> None:
-        """Say that the jobs go on: Airflow 3.3 calls this when a user ends the deferred task."""
+        """Log that the jobs go on: Airflow 3.3 calls this when a user ends the deferred task."""
         self.log.warning(JOBS_GO_ON, self.folder_uri)

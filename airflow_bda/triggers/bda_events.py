@@ -158,7 +158,7 @@ class BdaJobEventTrigger(SafeLogging, BaseEventTrigger):
     # -- Airflow 3.0 to 3.2: each watcher polls for itself
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Fire for what comes, for ever; delete it a little later, when it must have been stored."""
+        """Fire for each message; delete it a little later, when it must have been stored."""
         queue = self._queue()
         given = _Given(queue)
         try:
@@ -326,7 +326,7 @@ class QueueProducer(SharedStreamProducer):
                     yield delivery, delivery
 
     def get_advance_lane(self, broker_payload: Delivery) -> str:
-        """Let no message wait for another one to be stored."""
+        """Return a lane for each message, so that none waits for another one to be stored."""
         return broker_payload.message_id
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:

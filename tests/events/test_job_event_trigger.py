@@ -73,7 +73,7 @@ class TestArguments:
         [
             ({"sqs_queue_url": "bda-events"}, "sqs_queue_url: 'bda-events' is not the URL of a queue"),
             ({"sqs_queue_url": "arn:aws:sqs:us-east-1:123456789012:q"}, "not the URL of a queue"),
-            ({"sqs_queue_url": "{{ var.value.queue }}"}, "no templates"),
+            ({"sqs_queue_url": "{{ var.value.queue }}"}, "not rendered as templates"),
             ({"statuses": ["Success", "SUCCESS"]}, "the known ones are Created, Success, ClientError, ServiceError"),
             ({"statuses": "InProgress"}, "the known ones are"),
             ({"statuses": ()}, "the known ones are"),

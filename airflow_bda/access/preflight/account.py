@@ -153,7 +153,7 @@ def _probe(scene: Scene, uri: S3Uri) -> Iterator[Check]:
 
 
 def check_bucket_policies(scene: Scene) -> Iterator[Check]:
-    """See whether the buckets name BDA's service principal, which one account does without."""
+    """Check whether the buckets' policies name BDA's service principal, which is not needed within one account."""
     wanted = {"input": scene.subject.input, "output": scene.subject.output}
     for name, uri in wanted.items():
         if uri is None:

@@ -61,7 +61,7 @@ def fault(name: str, text: str, remedy: str) -> Check:
 
 @dataclass(frozen=True)
 class Report(PlainData):
-    """All that was looked at, in the order of looking."""
+    """All findings, in the order of the checks."""
 
     checks: tuple[Check, ...]
 

@@ -91,7 +91,7 @@ def _find_in_model(members: Any, operation: str) -> Iterator[Problem]:
 
 
 def _refused_characters(uri: Any) -> str:
-    """Name the characters of an S3 key that the service's pattern does not take."""
+    """Return the characters of an S3 key that the service's pattern does not allow."""
     if not isinstance(uri, str) or not uri.startswith(SCHEME):
         return ""
     pattern = input_shape(INVOKE).members["inputConfiguration"].members["s3Uri"].metadata.get("pattern", ".*")
@@ -126,7 +126,7 @@ def _long_enough(members: Any) -> Iterator[Problem]:
 
 
 def _of_one_region(members: Any, region: str | None) -> Iterator[Problem]:
-    """Profile, project and blueprints are of the region that the call is made in, or at least of the same one."""
+    """Check that profile, project and blueprints are of the region of the call, or at least of the same one."""
     made_in = f"the call is made in {region!r}"
     for path, arn in _arns(members):
         try:
@@ -210,7 +210,7 @@ _TOKEN_CHARACTERS = re.compile(r"[A-Za-z0-9-]*")
 
 
 def _hint(problem: Problem) -> str:
-    """Say what is probably meant, or how to correct it; empty where nothing more can be said."""
+    """Return what is probably meant, or how to correct it; empty where that is not known."""
     argument = problem.path.rpartition(".")[2]
     if problem.rule is Rule.REQUIRED:
         return f"{_NEEDED_BY[argument]} is of no use without it." if argument in _NEEDED_BY else ""
@@ -272,7 +272,7 @@ def _hint_at_url(value: str) -> str:
 
 
 def _hint_at_arn(argument: str, value: str) -> str:
-    """Say which ARN it is instead, the likeliest mistake first."""
+    """Return which ARN it is instead, the likeliest mistake first."""
     if argument == "project_arn" and ":data-automation/" in value:
         return f"A project's ARN reads {value.replace(':data-automation/', f':{PROJECT}/')}."
     try:
