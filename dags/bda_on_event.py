@@ -1,15 +1,15 @@
 """
 ### Results when they are there, without waiting
 
-`bda_submit_with_events` starts a job and is done. When the job has ended, BDA tells EventBridge, a rule passes that on
-to a queue of SQS, and `bda_on_event` runs: nothing polls BDA and no slot is held meanwhile. It reads the results and
-writes the fields of each job to one file, `collected/<job id>.json` beside the job's folder.
+`bda_submit_with_events` starts a job and is done. When the job has ended, BDA sends an event to EventBridge, a rule
+passes it on to a queue of SQS, and `bda_on_event` runs: nothing polls BDA and no slot is held meanwhile. It reads the
+results and writes the fields of each job to one file, `collected/<job id>.json` beside the job's folder.
 
 Events may come twice, so the second DAG is **idempotent**: it collects each job of its triggering events once, and a
 job that was collected before is written to the same file again, with the same contents.
 
 The queue and its rule, as CloudFormation; `BDA_EVENTS_QUEUE_URL` in the environment of Airflow is the queue's URL,
-unless it is the default, `https://sqs.us-east-1.amazonaws.com/123456789012/bda-events`. Events that nobody can use stay
+unless it is the default, `https://sqs.us-east-1.amazonaws.com/123456789012/bda-events`. Events that cannot be used stay
 in the queue, and then go to the dead-letter queue.
 
 ```yaml
@@ -80,7 +80,7 @@ RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=30)}
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    description="Start a job that tells EventBridge of its end; bda_on_event takes up from there",
+    description="Start a job that sends an event when it ends; bda_on_event runs then",
     tags=["bda"],
     doc_md=__doc__,
     default_args=RETRIES,
@@ -108,7 +108,7 @@ RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=30)}
     },
 )
 def bda_submit_with_events() -> None:
-    """Start a job that tells of its end."""
+    """Start a job that sends an event when it ends."""
     BdaInvokeOperator(
         task_id="invoke",
         input_s3_uri="{{ params.input_s3_uri }}",

@@ -350,3 +350,24 @@ def test_no_function_is_too_long_to_read_at_once():
 def test_functions_are_long_enough_to_be_worth_their_names():
     """Of functions of four lines a reader has to follow too many."""
     assert median(body for _, _, body in functions()) >= SHORTEST_MEDIAN
+
+
+# Most modules have 120 to 350 lines. What is much shorter or longer needs a reason.
+SHORTEST_MODULE, LONGEST_MODULE = 60, 450
+SHORT = {
+    "airflow_bda.archive": "two rooms that do not import each other build zips with it",
+    "airflow_bda.emulator.pytest_plugin": "every run of pytest loads it",
+    "airflow_bda.service.formats": "a dozen modules of three rooms import it",
+}
+LONG = {
+    "airflow_bda.hooks.bda": "the public hook: most of it are the docstrings of its methods",
+    "airflow_bda.projects.plan": "the comparison of every kind of thing that files can describe",
+}
+
+
+def test_modules_are_long_enough_to_be_worth_a_file_and_short_enough_to_read():
+    lines = {name: len(source.splitlines()) for name, source in modules().items() if not name.endswith("__init__")}
+
+    assert {name for name, number in lines.items() if number < SHORTEST_MODULE} <= SHORT.keys()
+    assert {name for name, number in lines.items() if number > LONGEST_MODULE} <= LONG.keys()
+    assert sum(120 <= number <= 350 for number in lines.values()) > len(lines) / 2
