@@ -5,7 +5,7 @@ One contestant in a process of its own: waits for N jobs, and prints what that c
 that finds it, an AwsBaseWaiterTrigger. ``floor`` is one bare aiobotocore client that makes as many calls as it is told.
 Triggers are started as Airflow's triggerer starts them: one task each, with a turn of the loop in between. All three
 begin measuring after one wait (or call) has run to its end, as in a triggerer that has been up for a while: the imports
-and botocore's models, which are loaded once a process, are nobody's cost here.
+and botocore's models, which are loaded once a process, are not counted here.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Cost:
     What waiting took.
 
     :param memory_mb: the most resident memory at any time, over that before the first wait.
-    :param max_block_ms: the longest time in which the loop served nobody.
+    :param max_block_ms: the longest time in which the loop was blocked.
     :param ends: when each wait ended, in seconds after the first began.
     :param calls: how many requests were made, where the contestant counts them itself.
     """
@@ -63,7 +63,7 @@ def resident_mb() -> float:
 
 
 class TimedSelector(selectors.DefaultSelector):
-    """Notes the longest time between two looks for events: so long did the loop serve nobody."""
+    """Records the longest time between two turns of the loop: so long was it blocked."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -154,7 +154,7 @@ class Response(dict[str, Any]):
 
 
 class Body:
-    """A stream that comes in chunks, whoever asks."""
+    """A stream that returns chunks of a fixed size."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

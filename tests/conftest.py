@@ -111,7 +111,7 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(autouse=True)
 def _no_state_of_the_developer(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Return each test an empty home and an AWS setup that reaches nobody."""
+    """Return each test an empty home and an AWS setup that reaches no endpoint."""
     home = tmp_path_factory.mktemp("home")
     for name in [name for name in os.environ if name.startswith(("AWS_", "AIRFLOW_CONN_", "AIRFLOW_VAR_"))]:
         monkeypatch.delenv(name)
@@ -133,7 +133,7 @@ def _no_state_of_the_developer(tmp_path_factory: pytest.TempPathFactory, monkeyp
 @pytest.fixture(scope="session")
 def migrated_database(pytestconfig: pytest.Config) -> Path:
     """
-    Return a migrated metadata database that nobody has used, for copies.
+    Return a migrated metadata database without data, for copies.
 
     A migration takes seconds, so one is kept in pytest's cache for each Airflow.
     """
@@ -158,7 +158,7 @@ def airflow_db(migrated_database: Path) -> Path:
 
 
 def _share_the_api_of_dag_test() -> None:
-    """Before 3.3, ``dag.test()`` builds Airflow's whole API anew for each task, which takes seconds."""
+    """Before 3.3, ``dag.test()`` builds Airflow's whole API again for each task, which takes seconds."""
     if importlib.metadata.version("apache-airflow").startswith("2."):
         return
     from airflow.sdk.execution_time import supervisor
@@ -167,7 +167,7 @@ def _share_the_api_of_dag_test() -> None:
 
 
 def _migrate(database: Path) -> None:
-    """In a process of its own: a migration sets up logging anew, which would take the tests' handlers away."""
+    """In a process of its own: a migration sets up logging again, which would take the tests' handlers away."""
     subprocess.run(
         [sys.executable, "-m", "airflow", "db", "migrate"],
         env={**os.environ, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}"},

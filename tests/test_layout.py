@@ -102,7 +102,7 @@ class Import:
 
 
 def room_of(module: str) -> str:
-    """`airflow_bda.hooks.bda` lives in `hooks`; the package itself in `__init__`."""
+    """Return the room of a module: `hooks` for `airflow_bda.hooks.bda`, `__init__` for the package itself."""
     _, _, rest = module.partition(".")
     return rest.partition(".")[0] or "__init__"
 

@@ -3,7 +3,7 @@ Ask an advisory database about every pin in constraints/. `make audit` runs this
 
     .venv/bin/python tools/audit.py [ROW ...]
 
-A database that cannot be reached, or that knows nothing of a package, is a failure and not a clean list: a registry
+A database that cannot be reached, or that has no data on a package, is a failure and not a clean list: a registry
 beside PyPI often offers no advisories.
 """
 

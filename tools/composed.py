@@ -23,7 +23,7 @@ _MEBIBYTES = {"B": 2**-20, "KiB": 2**-10, "MiB": 1.0, "GiB": 2.0**10}
 
 
 class StackError(Exception):
-    """The stack did not do what it should; the text says what and, where it is known, how to mend it."""
+    """The stack did not do what it should; the text says what and, where it is known, how to correct it."""
 
 
 class ComposedStack:
@@ -114,7 +114,7 @@ class ComposedStack:
 
 
 def free_port() -> int:
-    """Find a port of this machine that nobody listens on."""
+    """Find a free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,5 +1,5 @@
 """
-Write the pins in constraints/ anew. For maintainers; `make` only reads them.
+Write the pins in constraints/ again. For maintainers; `make` only reads them.
 
     .venv/bin/python tools/lock.py                    after a change of the dependencies in pyproject.toml
     .venv/bin/python tools/lock.py --upgrade newest   for newer versions
@@ -56,7 +56,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     names = ["build", *TOOLS, *(row.name for row in (*ROWS, NEXT))]
-    parser = argparse.ArgumentParser(description="Write the pins in constraints/ anew.")
+    parser = argparse.ArgumentParser(description="Write the pins in constraints/ again.")
     parser.add_argument("rows", nargs="*", default=names, metavar="ROW", help=f"which: {', '.join(names)} (all)")
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that fit")
     parser.add_argument("--mwaa", type=Path, metavar="FOLDER", help="MWAA's constraint files")

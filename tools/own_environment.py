@@ -24,7 +24,7 @@ def make(name: str) -> Path:
         _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(environment))
         python = str(environment / "bin" / "python")
         _uv("pip", "install", "--quiet", "--python", python, "--require-hashes", "--requirements", str(pins))
-        # Written last, so that what was interrupted is made anew.
+        # Written last, so that what was interrupted is made again.
         made_from.write_text(pins.read_text())
     return environment / "bin"
 

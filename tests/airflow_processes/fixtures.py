@@ -92,7 +92,7 @@ class Service:
         return self.jobs
 
     def wait_for_polls(self, job: JobView, more_than: int = 0) -> None:
-        """Wait until somebody has asked for a job's status."""
+        """Wait until a job's status was asked for."""
         eventually(
             lambda: any(other.polls > more_than for other in self.jobs if other.job_id == job.job_id),
             what=f"{job.invocation_arn} is asked for",
@@ -116,7 +116,7 @@ class _Listener:
         self._do(job)
 
     def job_ended(self, job: Job) -> None:
-        """Nobody asks."""
+        """No status is asked for."""
 
 
 @pytest.fixture(scope="session")

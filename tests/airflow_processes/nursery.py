@@ -154,7 +154,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Serve until nobody asks any more."""
+    """Serve until there are no more requests."""
     for module in IMPORTED_BY_MANY:
         with suppress(ModuleNotFoundError):
             importlib.import_module(module)

@@ -76,7 +76,7 @@ class Start:
             self.kill_with_worker()
 
     def kill_with_worker(self) -> None:
-        """Kill also what watches over the task, so that nobody is left to report its end."""
+        """Kill also what watches the task, so that its end is not reported."""
         kill([*_alive(self.parent_pid), *_alive(self.pid)])
 
 
@@ -363,7 +363,7 @@ def decoded(value: Any) -> Any:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
+    """Return a free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

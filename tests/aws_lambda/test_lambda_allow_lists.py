@@ -224,7 +224,7 @@ def test_what_no_list_names_is_refused(lists, changes, key):
         ),
     ],
 )
-def test_what_is_listed_or_nobodys_to_forbid_is_allowed(lists, changes):
+def test_what_is_listed_or_needs_no_list_is_allowed(lists, changes):
     lists.check(request(**changes), account="123456789012")
 
 

@@ -149,7 +149,7 @@ _SHARED = {"deadline": None, "suppress_health_check": list(HealthCheck), "databa
 
 
 @pytest.fixture(autouse=True)
-def _nobody_is_called(monkeypatch):
+def _no_call_is_made(monkeypatch):
     """Refuse every call: what an event is, is decided before."""
     from botocore.exceptions import ClientError
 

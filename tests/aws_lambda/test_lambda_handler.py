@@ -207,7 +207,7 @@ def test_megabytes_in_an_event_are_no_megabytes_of_answer_or_log(more, event, co
 
 
 def test_members_of_others_are_left_alone(event, context):
-    """Callers' events may hold more than ours; what is odd is told beside the answer."""
+    """Callers' events may hold more members than ours; suspicious ones are named in the answer."""
     answer = handle({**event, "correlationId": 7}, context)
 
     assert answer["statusCode"] == 200
@@ -263,7 +263,7 @@ def test_a_job_that_is_not_there(context, bda_emulator):
 
 
 @pytest.mark.usefixtures("no_second_try")
-def test_an_endpoint_that_nobody_answers_at(event, context, monkeypatch):
+def test_an_unreachable_endpoint(event, context, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
 
     assert handle(event, context)["statusCode"] == 500

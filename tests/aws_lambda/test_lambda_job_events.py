@@ -1,4 +1,4 @@
-"""What the function that hears of jobs writes and gives back."""
+"""What the function for job events writes and returns."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def scale(request):
     return request.param
 
 
-def kill_somebody(airflow, run, killed):
+def kill_a_process(airflow, run, killed):
     """Kill who runs the batch now: the task's process, or the triggerer."""
     (instance,) = run.instances()
     if instance.state == "deferred":
@@ -74,7 +74,7 @@ def test_every_document_has_one_job_that_succeeded(airflow, service, scale):
         time.sleep(rng.uniform(0.5, 6))
         if len(victims) == scale.kills // 2:
             service.faults.add("throttling", share=0.9, times=50)
-        if victim := kill_somebody(airflow, run, killed):
+        if victim := kill_a_process(airflow, run, killed):
             victims.append(victim)
     eventually(
         lambda: run.instances()[0].state == "success",

@@ -98,7 +98,7 @@ class TestATriggererIsKilled:
         assert_all_is_well(run, service, scale.waits, scale.patience)
         assert_no_try_was_lost(run)
 
-    def test_while_nobody_else_is_there_and_the_next_one_finds_jobs_that_have_ended(self, airflow, service, scale):
+    def test_without_another_triggerer_and_the_next_one_finds_jobs_that_have_ended(self, airflow, service, scale):
         run = start_waits(airflow, service, scale.waits, scale.patience)
         airflow.kill_triggerers()
         service.let_jobs_go()

@@ -34,7 +34,7 @@ SAMPLES = resources.files("airflow_bda.emulator") / "samples"
 
 
 class Reader:
-    """Somebody who runs a page's blocks, one after the other."""
+    """A reader who runs a page's blocks, one after the other."""
 
     def __init__(self, page, *, request, emulator, folder, dags_folder, document):
         self.page = page

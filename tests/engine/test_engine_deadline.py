@@ -57,7 +57,7 @@ async def test_a_deadline_that_has_passed_ends_the_wait_after_one_look_at_a_runn
 
 
 @simulated
-async def test_a_deadline_that_has_passed_gives_up_when_nobody_answers():
+async def test_a_deadline_that_has_passed_gives_up_without_an_answer():
     service = Service(fault=lambda _: EndpointConnectionError(endpoint_url="https://nowhere"))
     outcome = await service.wait(deadline=EPOCH - timedelta(hours=1), has_worked=True)
     assert outcome.timed_out

@@ -143,7 +143,7 @@ def test_a_pace_rises_only_while_answers_are_ends_and_more_is_due():
     pace = SeekingPace(100.0)
     for _ in range(1000):
         pace.answered(is_end=False, is_late=True)
-    assert pace.rate(0.0) == 10.0, "looks in vain buy no speed, and slow nothing down"
+    assert pace.rate(0.0) == 10.0, "looks without a finding do not change the pace"
     for _ in range(1000):
         pace.answered(is_end=True, is_late=False)
     assert pace.rate(0.0) == 10.0, "nothing is late"

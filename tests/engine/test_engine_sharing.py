@@ -204,7 +204,7 @@ async def test_a_wait_that_arrives_while_the_client_closes_gets_a_new_one():
 
 
 @simulated
-async def test_an_error_while_closing_is_logged_and_fails_nobody(caplog):
+async def test_an_error_while_closing_is_logged_and_fails_no_wait(caplog):
     service = Service()
 
     async def open_source():
@@ -236,7 +236,7 @@ async def test_lines_are_logged_in_the_context_of_their_own_wait():
 
 
 @simulated
-async def test_requests_run_in_nobodys_context_and_openings_in_their_waits():
+async def test_requests_run_in_an_empty_context_and_openings_in_their_waits():
     trigger = contextvars.ContextVar("trigger", default="nobody")
     seen = []
     service = Service(fault=lambda _: seen.append(trigger.get()))
@@ -252,7 +252,7 @@ async def test_requests_run_in_nobodys_context_and_openings_in_their_waits():
 
 
 @simulated
-async def test_a_log_callback_that_fails_disturbs_nobody():
+async def test_a_log_callback_that_fails_does_not_affect_waits():
     service = Service()
     other = asyncio.create_task(service.wait("b"))
 
@@ -322,7 +322,7 @@ async def test_a_client_opened_for_another_identity_is_never_asked():
 
 
 @simulated
-async def test_a_connection_that_is_somebody_else_each_time_does_not_spin():
+async def test_a_connection_with_another_identity_each_time_does_not_spin():
     service = Service(length=0.0)
     openings = []
 

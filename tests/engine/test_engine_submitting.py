@@ -1,4 +1,4 @@
-"""Submitting: patient with what passes, plain about what does not, and never for longer than it was given."""
+"""Submitting: retries on transient errors, other errors at once, and never longer than allowed."""
 
 from __future__ import annotations
 

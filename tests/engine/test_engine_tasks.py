@@ -82,7 +82,7 @@ def test_a_killed_wait_is_cancelled_and_cleans_up(killed_soon, within_a_loop):
 
 
 def test_a_killed_wait_leaves_a_call_that_hangs(killed_soon):
-    """A socket that nobody answers blocks its thread for minutes; neither the task nor the process waits for it."""
+    """A socket without an answer blocks its thread for minutes; neither the task nor the process waits for it."""
     released = threading.Event()
     began = time.monotonic()
     with pytest.raises(KilledError):
@@ -94,7 +94,7 @@ def test_a_killed_wait_leaves_a_call_that_hangs(killed_soon):
 
 @pytest.mark.parametrize("where", ["callback", "task"])
 def test_a_kill_while_the_loop_is_busy_is_not_taken_for_the_loops_own(where):
-    """Asyncio logs what a callback raises and goes on; a task keeps what it raised for whoever awaits it."""
+    """Asyncio logs what a callback raises and goes on; a task keeps what it raised for its awaiter."""
 
     def kill(signal_number, frame):
         raise KilledError

@@ -1,4 +1,4 @@
-"""What the service, the network and the credentials may do during a wait, and what becomes of the wait."""
+"""What the service, the network and the credentials may do during a wait, and how the wait ends."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_a_storm_of_throttling_loses_no_wait_and_slows_the_whole_poller():
 
 
 @simulated
-async def test_an_endpoint_that_is_gone_for_half_a_minute_fails_nobody():
+async def test_an_endpoint_that_is_gone_for_half_a_minute_fails_no_wait():
     service = Service(length=50.0, fault=between(10, 40, UNREACHABLE))
     outcomes = await asyncio.gather(*(service.wait(n) for n in range(50)))
     assert all(outcome.state.status_text == "Success" for outcome in outcomes)

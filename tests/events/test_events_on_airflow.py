@@ -111,7 +111,7 @@ def test_results_are_collected_when_a_job_ends(airflow, emulator, sample_pdf):
     assert found[job.job_id]["document"] == document
     assert "A-17" in [value for _, value in found[job.job_id]["fields"]]
     assert emulator.calls.get("GetDataAutomationStatus", 0) == 0
-    # Both deliveries are gone, and what nobody can read is not.
+    # Both deliveries are gone; the message that cannot be read is not.
     eventually(lambda: messages(emulator) == 1, what="the queue is empty but for what is no event")
 
 

@@ -1,4 +1,4 @@
-"""BdaJobEventTrigger: what fires, what is deleted when, and that neither odd messages nor AWS's troubles stop it."""
+"""BdaJobEventTrigger: what fires, what is deleted when, and that neither bad messages nor errors of AWS stop it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_bda.triggers import BdaJobEventTrigger, bda_events
 
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/bda-events"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/"
-# As version 0.1.0 wrote them: what is stored in somebody's database must load for ever.
+# As version 0.1.0 wrote them: what is stored in a database must load for ever.
 STORED = [
     {"sqs_queue_url": URL, "statuses": ["ClientError", "ServiceError", "Success"], "aws_conn_id": "aws_default"},
     {
@@ -208,7 +208,7 @@ BAD = [
 
 @only_airflow_3
 class TestTrouble:
-    async def test_bad_messages_go_to_the_dead_letters_and_stop_nobody(self, bda_emulator, log):
+    async def test_bad_messages_go_to_the_dead_letters_and_stop_no_watcher(self, bda_emulator, log):
         queue = Queue(bda_emulator, visibility_seconds=1, receives=2)
         for text in BAD:
             queue.send_text(text)
@@ -244,7 +244,7 @@ class TestTrouble:
         await until(lambda: watcher.payloads)
         await watcher.stop()
 
-    async def test_a_poll_ends_before_the_clients_patience(self, queue, log):
+    async def test_a_poll_ends_before_the_clients_time_out(self, queue, log):
         watcher = ByItself(BdaJobEventTrigger(sqs_queue_url=queue.url, botocore_config={"read_timeout": 2}))
         await asyncio.sleep(3)
         queue.send("job")
@@ -263,7 +263,7 @@ def trusted(**changes):
 
 @only_airflow_3
 class TestTrust:
-    """Whoever may send to the queue can write anything into a message."""
+    """Every sender to the queue can write anything into a message."""
 
     URL = "https://sqs.us-east-1.amazonaws.com/123456789012/bda-events"
 

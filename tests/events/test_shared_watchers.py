@@ -174,7 +174,7 @@ async def test_no_more_is_taken_than_can_be_stored_in_time(queue, triggerer, mon
     assert len(set(triggerer.events)) == len(triggerer.events) == 25
 
 
-async def test_trouble_with_the_queue_stops_nobody(queue, triggerer, log):
+async def test_trouble_with_the_queue_stops_no_watcher(queue, triggerer, log):
     gone = queue.url
     # Short polls: moto ends none early because its queue has gone.
     triggerer.watch(BdaJobEventTrigger(sqs_queue_url=gone, botocore_config={"read_timeout": 4}))

@@ -1,4 +1,4 @@
-"""Waits that start together look their connection up once, and nobody gets another's answer."""
+"""Waits that start together look their connection up once, and none gets another's answer."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def test_a_failure_is_told_to_those_who_waited_for_it_and_not_kept():
     assert await shared_look_up("x", look_up) == "me"
 
 
-async def test_a_caller_that_is_cancelled_ends_nobody_elses():
+async def test_cancelling_one_caller_does_not_affect_others():
     look_up = LookUp()
     first, second = (asyncio.create_task(shared_look_up("x", look_up)) for _ in range(2))
     await asyncio.sleep(0)

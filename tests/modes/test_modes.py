@@ -160,7 +160,7 @@ def test_skipping_is_the_same_in_every_mode(run, outcome, option, expected, mode
 
 @pytest.mark.parametrize("mode", ["deferrable_sensor", "deferrable"])
 def test_a_task_is_to_be_resumed_with_the_try_that_deferred(run, mode):
-    """By this a try that Airflow 3.0 resumes with the event of another one knows, and waits anew."""
+    """By this a try that Airflow 3.0 resumes with the event of another one is recognized, and waits again."""
     deferred = {name: how for name, how in modes_table.deferrals.items() if name.split("-")[1] == mode}
 
     assert len(deferred) >= len(OUTCOMES) // 2, "some jobs may have ended before their task could defer"

@@ -115,21 +115,21 @@ def by_trigger():
 
 @pytest.mark.parametrize("way", [by_poke, by_trigger])
 @pytest.mark.parametrize("odd", ODD)
-def test_what_comes_in_between_fails_no_healthy_job(serve, odd, way):
+def test_a_passing_error_fails_no_healthy_job(serve, odd, way):
     serve(RUNNING, ODD[odd], ODD[odd])
 
     assert way() == URI
 
 
 @pytest.mark.parametrize("odd", FOREIGN)
-def test_what_is_none_of_bdas_is_not_its_refusal_from_the_first_look_on(serve, odd):
+def test_an_answer_from_something_else_is_not_taken_as_a_refusal(serve, odd):
     serve(FOREIGN[odd], FOREIGN[odd])
 
     assert by_poke() == URI
 
 
 @pytest.mark.parametrize("odd", [*CREDENTIALS, "a proxy's page with 403", "null"])
-def test_a_triggerer_that_has_just_started_is_patient(serve, odd):
+def test_a_triggerer_that_has_just_started_keeps_waiting(serve, odd):
     """The connection worked before it was started again."""
     serve(ODD[odd], ODD[odd])
 

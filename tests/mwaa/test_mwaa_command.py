@@ -38,7 +38,7 @@ def test_it_tells_machines_too(command, tmp_path, wheel_file, capsys):
     assert "--no-index" not in (tmp_path / told["requirements"]).read_text()
 
 
-def test_it_does_not_replace_what_is_somebody_elses(command, tmp_path, capsys):
+def test_it_does_not_replace_other_files(command, tmp_path, capsys):
     """Neither file is written when one cannot be."""
     (tmp_path / "mwaa").mkdir()
     (tmp_path / "mwaa" / "requirements.txt").write_text("pandas\n")

@@ -24,7 +24,7 @@ def test_a_given_wheel_is_taken_as_it_is(wheel_file):
 
 
 def test_an_installed_package_becomes_the_wheel_that_it_was(installed, wheel_file, tmp_path):
-    """What the installer added is left out: scripts, compiled files, and where somebody had the wheel from."""
+    """What the installer added is left out: scripts, compiled files, and where the wheel came from."""
     wheel = rebuild_wheel(installed)
 
     rebuilt = tmp_path / "rebuilt.whl"

@@ -40,7 +40,7 @@ with DAG("{dag_id}", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timez
 
 @pytest.fixture
 def tested(airflow_db, bda_emulator):
-    """Test a DAG of a body for one date, each time anew."""
+    """Test a DAG of a body for one date, in a new run each time."""
     EMULATOR.configure(EmulatorSettings(created_seconds=0, in_progress_seconds=0.1), processor=PlainProcessor())
     bda_emulator.upload(b"a document", "a.pdf", bucket="inputs")
     bda_emulator.make_bucket("outputs")

@@ -83,7 +83,7 @@ class TestAWorkerIsKilled:
         assert run.xcoms("output_metadata_uri") == [service.jobs[0].output_metadata_uri]
 
     def test_with_all_that_watches_over_it(self, airflow, service):
-        """Nobody reports the end of the try: the scheduler notices that nothing is heard of it any more."""
+        """The end of the try is not reported: the scheduler notices that its heartbeats stop."""
         service.upload("a.pdf")
         service.hold_jobs()
         run = airflow.trigger("blocks", key="a.pdf")

@@ -156,7 +156,7 @@ def test_nothing_but_a_service_failure_is_followed_by_a_job(task, status):
     assert task.next_try().invocation_arn == task.next_try().invocation_arn
 
 
-def test_a_job_that_nobody_can_ask_for_is_followed(task, monkeypatch):
+def test_a_job_whose_state_is_not_known_is_followed(task, monkeypatch):
     task.service.status = JobStatus.SERVICE_ERROR
     first = task.next_try()
     monkeypatch.setattr(task.service, "last_state", lambda arn: None)

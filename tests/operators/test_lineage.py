@@ -124,7 +124,7 @@ def context():
 
 @pytest.fixture(autouse=True)
 def _no_network(request, monkeypatch):
-    """Facets are asked for after a task's end: whoever opens a socket there waits on nobody's account."""
+    """Facets are asked for after a task's end: a socket there would delay the end of the task."""
     if "bda_emulator" in request.fixturenames:
         return
 

@@ -64,7 +64,7 @@ def emulator(bda_server):  # noqa: F811  the fixture
 
 
 class Reviewer:
-    """Somebody who answers over the REST API."""
+    """A person who answers over the REST API."""
 
     def __init__(self, airflow):
         self._url = airflow.url

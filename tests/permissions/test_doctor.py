@@ -253,7 +253,7 @@ def test_a_key_that_is_not_there_is_a_fault(guarded, subject):
     assert "does not exist" in said(report, Level.FAULT)["KMS key"].text
 
 
-def test_keys_are_asked_about_that_nobody_named(guarded, subject, policy):
+def test_keys_that_were_not_named_are_asked_about(guarded, subject, policy):
     """An alias stands for a key, and the buckets tell theirs: without the keys' permissions jobs would fail."""
     guarded.kms.create_alias(AliasName="alias/docs", TargetKeyId=guarded.keys["job"])
     policy["Statement"] = [each for each in policy["Statement"] if "kms:Decrypt" not in each["Action"]]
@@ -304,7 +304,7 @@ QUOTAS = {
 
 
 def quotas_told(bda_emulator, *, own=QUOTAS, default=None, rate=None, jobs_at_once=None):
-    """Look at quotas, against botocore's model of Service Quotas: moto knows those of one service, not this one's."""
+    """Look at quotas, against botocore's model of Service Quotas: moto has those of one other service."""
     client = bda_emulator.client("service-quotas")
     subject = Subject(input_uri="s3://in/a.mp3", jobs_at_once=jobs_at_once)
     scene = Scene({"service-quotas": client}.__getitem__, subject, "us-east-1", "123456789012", "arn", rate)
@@ -367,7 +367,7 @@ def test_more_jobs_at_once_than_a_quota_allows_are_told(bda_emulator, jobs_at_on
 
 
 def test_the_policy_of_doctor_lets_it_see_everything(guarded, subject, policy, project):
-    """What is left is what moto does not know, and what nobody can look at."""
+    """What is left is what moto does not have, and what cannot be looked at."""
     looks = doctor_policy(plan_workload(**guarded.workload | {"project_arn": project}))
     report = run_preflight(guarded.hook(policy, looks), subject)
 
@@ -464,7 +464,7 @@ def test_an_answer_that_is_a_web_page_is_told_in_one_line(bda_emulator):
     assert refusal.http_status == 502
 
 
-def test_an_endpoint_that_nobody_answers_at_is_no_matter_of_credentials(bda_emulator, monkeypatch):
+def test_an_unreachable_endpoint_is_not_reported_as_bad_credentials(bda_emulator, monkeypatch):
     from airflow_bda.hooks import BdaHook
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")

@@ -75,7 +75,7 @@ def test_without_a_policy_nothing_goes(guarded):
 
 @pytest.mark.parametrize("removed", REMOVALS)
 def test_whatever_is_taken_away_is_missed_by_name(guarded, removed):
-    """The flow fails for want of it, and the error says what to allow: IAM can be asked."""
+    """The flow fails without it, and the error says what to allow: IAM can be asked."""
     policy = caller_policy(plan_workload(**guarded.workload))
     values, fewer = next((values, fewer) for name, values, fewer in removals(policy) if name == removed)
 

@@ -14,7 +14,7 @@ from airflow_bda.service.errors import BdaPermissionError
 from airflow_bda.service.lambda_interface import Answer
 
 NAME = "airflow-bda"
-# What the function does without: its log is Lambda's to write, and nobody but a diagnosis lists buckets.
+# What the function does without: Lambda writes its log, and only a diagnosis lists buckets.
 BESIDE_THE_FLOW = {"WriteFunctionLog", "TellMissingFromForbidden"}
 
 

@@ -1,4 +1,4 @@
-"""No secret travels: planted everywhere it may stand, looked for everywhere that somebody reads."""
+"""No secret travels: planted in every place that may hold one, looked for in every place that is read."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def said(caplog):
 
 @settings(max_examples=8, **_SHARED)
 @given(secrets=st.lists(SECRETS, min_size=5, max_size=5, unique=True))
-def test_a_job_from_start_to_end_tells_nobody(  # noqa: PLR0917  fixtures
+def test_a_job_from_start_to_end_shows_no_secret(  # noqa: PLR0917  fixtures
     secrets, bda_emulator, sample_pdf, said, capsys, monkeypatch
 ):
     planted = Planted(secrets)

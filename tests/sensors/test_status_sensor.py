@@ -289,7 +289,7 @@ def test_no_links_are_taken_from_a_task_with_another_job(waiting_after_invoke):
     assert {value for (task, _), value in xcoms.items() if task == "wait"} == {""}
 
 
-def test_links_that_cannot_be_read_keep_nobody_from_waiting(waiting_after_invoke):
+def test_links_that_cannot_be_read_do_not_stop_the_wait(waiting_after_invoke):
     waiting, _ = waiting_after_invoke
     without_xcoms = {"ti": SimpleNamespace(try_number=1, map_index=-1)}
 

@@ -51,7 +51,7 @@ def test_pages_of_objects_and_folders():
     )
 
 
-def test_a_key_is_quoted_so_that_nobody_reads_it_otherwise():
+def test_a_key_is_quoted_so_that_it_has_one_reading():
     key = "in//ä + b#c?d&e=f%20.pdf"
 
     url = object_url(S3Uri("bucket", key), region="us-east-1", partition="aws")

@@ -75,7 +75,7 @@ def test_the_ends_of_a_job_have_a_remedy_of_their_own(error_class):
 
 
 def test_a_fact_that_is_learned_later_is_told():
-    """The poller knows the job only; the task knows its document too."""
+    """The poller has the job only; the task has its document too."""
     error = errors.BdaClientError("It failed.", invocation_arn=ARN).about(input_s3_uri="s3://bucket/a.pdf")
     assert type(error) is errors.BdaClientError
     assert error.input_s3_uri == "s3://bucket/a.pdf"

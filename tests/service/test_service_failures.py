@@ -128,7 +128,7 @@ def test_a_closed_port_is_unreachable():
 
 
 def test_only_what_waiting_mends_is_passing():
-    """NOT_FOUND passes right after an invoke only, which the waiter knows."""
+    """NOT_FOUND is transient right after an invoke only, which the wait decides."""
     assert {kind for kind in Failure if kind.is_passing} == {Failure.BUSY, Failure.EXPIRED, Failure.UNREACHABLE}
 
 
@@ -188,7 +188,7 @@ def test_a_page_is_not_quoted_whole():
 
 
 @pytest.mark.parametrize("error", [AttributeError("x"), RecursionError("x"), ValueError("x"), OverflowError("x")])
-def test_what_botocore_stumbles_over_is_no_answer(error):
+def test_what_botocore_cannot_read_is_not_an_answer(error):
     with pytest.raises(UnexpectedAnswerError) as caught, reading_answers():
         raise error
     assert classify(caught.value) is Failure.UNREACHABLE

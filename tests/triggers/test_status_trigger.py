@@ -20,7 +20,7 @@ from airflow_bda.triggers.bda import check_storable
 
 ARN = "arn:aws:bedrock:eu-west-1:123456789012:data-automation-invocation/4e360000-1111-2222-3333-444455556666"
 PROJECT = "arn:aws:bedrock:us-east-1:aws:data-automation-project/public-default"
-# As version 0.1.0 wrote them: what is stored in somebody's database must load for ever.
+# As version 0.1.0 wrote them: what is stored in a database must load for ever.
 STORED = [
     {"invocation_arn": ARN, "deadline": "2026-11-23T10:00:00+00:00", "aws_conn_id": "aws_default"},
     {

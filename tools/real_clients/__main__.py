@@ -1,7 +1,7 @@
 """
 Run public client code of BDA against the emulator: python tools/real_clients --help.
 
-Nothing of it comes with the project: whoever runs this fetches it, and names where it is. Each client runs in a process
+None of it is part of the project: fetch it first, and pass where it is. Each client runs in a process
 of its own, led to an emulator on this machine by the environment variables that AWS's SDKs read. What is not named is
 not run, and the table says so; what ran and failed makes the exit status 1.
 """

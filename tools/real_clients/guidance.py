@@ -77,7 +77,7 @@ def invoke_function(folder):
 
 
 def jobs():
-    """List the jobs that the emulator knows."""
+    """List the jobs of the emulator."""
     with urlopen(f"{os.environ['AWS_ENDPOINT_URL']}/_bda/jobs") as answer:  # noqa: S310  the emulator's
         return [job["invocation_arn"] for job in json.load(answer)["jobs"]]
 
