@@ -44,8 +44,8 @@ COMMANDS = (
     Command("results", "airflow_bda.commands.jobs", "show what a job found"),
     Command("report", "airflow_bda.commands.jobs", "show what jobs found as one HTML page"),
     Command("project", "airflow_bda.commands.project", "make projects and blueprints follow files"),
-    Command("doctor", "airflow_bda.commands.permissions", "find what would make jobs fail, before the first of them"),
-    Command("policy", "airflow_bda.commands.permissions", "print the policies that let jobs run, filled in"),
+    Command("doctor", "airflow_bda.commands.doctor", "find what would make jobs fail, before the first of them"),
+    Command("policy", "airflow_bda.commands.doctor", "print the policies that let jobs run, filled in"),
     Command("lambda", "airflow_bda.aws_lambda.package", "make what runs the same jobs from AWS Lambda"),
     Command("mwaa", "airflow_bda.mwaa", "make the two files that put this package on Amazon MWAA"),
 )

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.commands import connection
+from airflow_bda.commands import options
 from airflow_bda.commands.jobs import add_request_arguments, request_members
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     source.add_argument(
         "--input",
         dest="prefix",
-        type=connection.s3_uri,
+        type=options.s3_uri,
         metavar="URI",
         help="every document under s3://bucket/prefix",
     )
@@ -52,7 +52,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     batch.add_argument(
         "--output",
         dest="output_s3_uri",
-        type=connection.s3_uri,
+        type=options.s3_uri,
         required=True,
         metavar="URI",
         help="where results go, s3://bucket/prefix",
@@ -67,7 +67,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     batch.add_argument("--batch-id", metavar="NAME", help="the batch's name (default: made of what is asked for)")
     batch.add_argument(
         "--max-wait",
-        type=connection.seconds,
+        type=options.seconds,
         default=timedelta(days=1),
         metavar="SECONDS",
         help="how long at most (a day)",
@@ -75,7 +75,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     request = parser.add_argument_group("the request of each document")
     add_request_arguments(request)
     parser.add_argument("--json", action="store_true", help="print the whole manifest as JSON")
-    connection.add_arguments(parser)
+    options.add_arguments(parser)
 
 
 def run(args: Namespace) -> int:
@@ -88,7 +88,7 @@ def run(args: Namespace) -> int:
     from airflow_bda.operators.bda_batch import check_manifest, job_arguments
 
     source = _source(args)
-    with connection.hook_of(args) as hook:
+    with options.hook_of(args) as hook:
         job = job_arguments(hook, request_members(args, _JOB_ARGUMENTS))
         asked = json.dumps([source.to_json(), job], sort_keys=True)
         batch_id = args.batch_id or f"command-{hashlib.sha256(asked.encode()).hexdigest()[:12]}"

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
-from airflow_bda.commands import connection
+from airflow_bda.commands import options
 from airflow_bda.service.arns import check_invocation_arn, region_of
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.results.rows import FIELDS, SEGMENTS
@@ -57,7 +57,7 @@ def add_invoke_arguments(parser: ArgumentParser) -> None:
     request.add_argument(
         "--input",
         dest="input_s3_uri",
-        type=connection.s3_uri,
+        type=options.s3_uri,
         required=True,
         metavar="URI",
         help="the document, s3://bucket/key",
@@ -65,7 +65,7 @@ def add_invoke_arguments(parser: ArgumentParser) -> None:
     request.add_argument(
         "--output",
         dest="output_s3_uri",
-        type=connection.s3_uri,
+        type=options.s3_uri,
         required=True,
         metavar="URI",
         help="where results go, s3://bucket/prefix",
@@ -76,13 +76,13 @@ def add_invoke_arguments(parser: ArgumentParser) -> None:
     waiting.add_argument("--wait", action="store_true", help="wait for the end, and print the results' URI as well")
     waiting.add_argument(
         "--max-wait",
-        type=connection.seconds,
+        type=options.seconds,
         default=timedelta(days=1),
         metavar="SECONDS",
         help="how long at most (a day)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    connection.add_arguments(parser)
+    options.add_arguments(parser)
 
 
 def add_request_arguments(request: _ArgumentGroup) -> None:
@@ -104,7 +104,7 @@ def add_request_arguments(request: _ArgumentGroup) -> None:
     request.add_argument(
         "--tag",
         dest="tags",
-        type=connection.pair,
+        type=options.pair,
         action="append",
         metavar="KEY=VALUE",
         help="a tag; may be repeated",
@@ -122,13 +122,13 @@ def run_invoke(args: Namespace) -> int:
 
     :raises BdaError: where that fails, or the job does.
     """
-    with connection.hook_of(args) as hook:
+    with options.hook_of(args) as hook:
         arn = hook.invoke(hook.build_request(**request_members(args, _REQUEST_MEMBERS)))
     if not args.wait:
         _print_facts({"invocation_arn": arn}, as_json=args.json)
         return 0
     sys.stderr.write(f"Started {arn}; waiting for its end.\n")
-    with connection.hook_of(args) as hook:
+    with options.hook_of(args) as hook:
         metadata_uri = hook.wait(arn, max_wait=args.max_wait)
     _print_facts({"invocation_arn": arn, "output_metadata_uri": metadata_uri}, as_json=args.json)
     return 0
@@ -143,7 +143,7 @@ def add_status_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument("invocation_arn", metavar="ARN", help="the invocation, as `airflow-bda invoke` prints it")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    connection.add_arguments(parser)
+    options.add_arguments(parser)
 
 
 def run_status(args: Namespace) -> int:
@@ -154,7 +154,7 @@ def run_status(args: Namespace) -> int:
     """
     check_invocation_arn(args.invocation_arn)
     take_region_of([args.invocation_arn], args)
-    with connection.hook_of(args) as hook:
+    with options.hook_of(args) as hook:
         state = hook.get_status(args.invocation_arn)
     # What is known of the job, with the status as the service writes it.
     known = {**asdict(state), "status": state.status_text}
@@ -173,7 +173,7 @@ def add_results_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument(
         "jobs",
-        type=connection.job,
+        type=options.job,
         metavar="JOB",
         nargs="+",
         help="a job: its job_metadata.json, s3://..., or its invocation ARN",
@@ -187,7 +187,7 @@ def add_results_arguments(parser: ArgumentParser) -> None:
         "--table", choices=(FIELDS, SEGMENTS), default=FIELDS, help="which table: fields (default) or segments"
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="write the table to a file instead of standard output")
-    connection.add_arguments(parser)
+    options.add_arguments(parser)
 
 
 def run_results(args: Namespace) -> int:
@@ -202,7 +202,7 @@ def run_results(args: Namespace) -> int:
     out = sys.stdout
     with ExitStack() as stack:
         table = open_table(args.table, args.form, _file(args, stack, out)) if args.form else None
-        hook = stack.enter_context(connection.hook_of(args))
+        hook = stack.enter_context(options.hook_of(args))
         for job in args.jobs:
             result = hook.get_results(find_metadata_uri(hook, job))
             if table:
@@ -281,7 +281,7 @@ def add_report_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument(
         "jobs",
-        type=connection.job,
+        type=options.job,
         nargs="+",
         metavar="JOB",
         help="a job: its job_metadata.json, s3://..., or its invocation ARN",
@@ -291,7 +291,7 @@ def add_report_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--compare",
-        type=connection.job,
+        type=options.job,
         metavar="JOB",
         help="an earlier run on the same document, to compare with; one job only",
     )
@@ -304,7 +304,7 @@ def add_report_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--most-pages", type=int, default=200, metavar="N", help="pictures of a document, at most (%(default)s)"
     )
-    connection.add_arguments(parser)
+    options.add_arguments(parser)
 
 
 def run_report(args: Namespace) -> int:
@@ -320,7 +320,7 @@ def run_report(args: Namespace) -> int:
         sys.stderr.write("airflow-bda report: --compare takes one job; pass one JOB\n")
         return 2
     take_region_of([*args.jobs, *filter(None, [args.compare])], args)
-    with connection.hook_of(args) as hook:
+    with options.hook_of(args) as hook:
         jobs = (_reported(hook, job, number, args) for number, job in enumerate(args.jobs, start=1))
         write_report(args.output, jobs, title=args.title, sure=args.sure, low=args.low)
     sys.stdout.write(f"{args.output}\n")

@@ -7,7 +7,7 @@ import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airflow_bda.commands import connection
+from airflow_bda.commands import options
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -39,13 +39,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     apply.add_argument("--no-versions", action="store_true", help="keep no version of a LIVE schema that changes")
     apply.add_argument(
         "--max-wait",
-        type=connection.seconds,
+        type=options.seconds,
         default=timedelta(minutes=10),
         metavar="SECONDS",
         help="how long to wait for the projects, at most (600)",
     )
     apply.add_argument("--json", action="store_true", help="print JSON")
-    connection.add_arguments(apply)
+    options.add_arguments(apply)
 
 
 def run(args: Namespace) -> int:
@@ -60,7 +60,7 @@ def run(args: Namespace) -> int:
     files = read_files(args.files)
     # The hook's context sends what is printed to standard error; ARNs go where it went before.
     out = sys.stdout
-    with connection.hook_of(args) as hook:
+    with options.hook_of(args) as hook:
         plan = hook.plan_files(files, stage=args.stage, with_versions=not args.no_versions)
         for line in plan.lines():
             sys.stderr.write(f"{line}\n")

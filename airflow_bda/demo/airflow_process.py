@@ -192,7 +192,7 @@ class AirflowProcess:
             raise AirflowFailedError(f"Airflow ended with status {status}")
 
     def _start_runner(self) -> None:
-        self._start("airflow_bda.demo.runner", str(self._workplace.dag_file))
+        self._start("airflow_bda.demo.airflow_runner", str(self._workplace.dag_file))
 
     def _start(self, module: str, *arguments: str) -> subprocess.Popen[str]:
         self._process = subprocess.Popen(  # noqa: S603  our own command

@@ -58,7 +58,7 @@ def run(args: Namespace) -> int:
         try:
             # The emulator itself is imported later, while Airflow loads.
             _import_libraries()
-            from airflow_bda.demo.session import run_demo
+            from airflow_bda.demo.demo_run import run_demo
 
             stack.enter_context(workplace.occupied())
             return run_demo(files, workplace)

@@ -88,8 +88,8 @@ class BdaHook(AsyncAwsHook):
 
     def preflight(self, subject: Subject) -> Report:
         """Look at everything that jobs will need; what is missing is in the report, and nothing is raised."""
+        from airflow_bda.access.preflight.checks import run_preflight
         from airflow_bda.access.preflight.findings import Connection
-        from airflow_bda.access.preflight.runner import run_preflight
 
         connection = Connection(
             client=self.client_of,

@@ -13,9 +13,9 @@ from botocore.stub import Stubber
 from airflow_bda.access.denial import find_missing
 from airflow_bda.access.permissions import Permission
 from airflow_bda.access.policies import PolicyOptions, caller_policy, doctor_policy, input_bucket_policy
-from airflow_bda.access.preflight.account import check_quotas
+from airflow_bda.access.preflight.account_checks import check_quotas
+from airflow_bda.access.preflight.checks import check_clock, check_project, check_versions
 from airflow_bda.access.preflight.findings import Level, Scene, Subject
-from airflow_bda.access.preflight.runner import check_clock, check_project, check_versions
 from airflow_bda.access.workload import plan_workload
 from airflow_bda.cli import main
 

@@ -181,7 +181,7 @@ def test_a_wildcard_in_a_key_is_told_of(capsys):
 def test_an_endpoint_that_refuses_is_told_of_at_once(capsys, monkeypatch):
     from argparse import Namespace
 
-    from airflow_bda.commands.connection import hook_of
+    from airflow_bda.commands.options import hook_of
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", "")
     args = Namespace(conn_id=None, profile=None, region="us-east-1", endpoint_url="http://127.0.0.1:9")

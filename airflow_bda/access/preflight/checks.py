@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, NoRegionError
 from packaging.requirements import Requirement
 
-from airflow_bda.access.preflight.account import (
+from airflow_bda.access.preflight.account_checks import (
     check_bucket_policies,
     check_input,
     check_key,

@@ -7,7 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.commands import connection
+from airflow_bda.commands import options
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace, _ArgumentGroup
@@ -97,7 +97,7 @@ def run_policy(args: Namespace) -> int:
     """
     from airflow_bda.access.policies import POLICIES, PolicyOptions, explain
 
-    options = PolicyOptions(principal=args.principal, function=args.function, is_batch=args.batch)
+    policy_options = PolicyOptions(principal=args.principal, function=args.function, is_batch=args.batch)
     if args.batch and args.kind != "caller":
         sys.stderr.write(f"airflow-bda policy: --batch is for the caller's policy; the kind is {args.kind}.\n")
         return 2
@@ -106,7 +106,7 @@ def run_policy(args: Namespace) -> int:
             return _print_policy_of_projects(args)
         check_uris(args, are_needed=True)
         workload = _workload(args)
-        document = POLICIES[args.kind](workload, options)
+        document = POLICIES[args.kind](workload, policy_options)
     except ValueError as error:
         sys.stderr.write(f"airflow-bda policy: {error}\n")
         return 2
@@ -115,7 +115,7 @@ def run_policy(args: Namespace) -> int:
             sys.stderr.write(f"note: {option} is {uri!r}: in a policy * and ? match anything, not themselves\n")
     if args.explain:
         sys.stderr.write(_STAGES_SHARE if args.stage else "")
-    _print(document, explain(args.kind, workload, options) if args.explain else ())
+    _print(document, explain(args.kind, workload, policy_options) if args.explain else ())
     return 0
 
 
@@ -166,7 +166,7 @@ def add_doctor_arguments(parser: ArgumentParser) -> None:
         help="how many jobs may be open at once, such as the slots of their pool, to compare with the quotas",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    connection.add_arguments(parser)
+    options.add_arguments(parser)
 
 
 def run_doctor(args: Namespace) -> int:
@@ -175,7 +175,7 @@ def run_doctor(args: Namespace) -> int:
 
     :return: 0, or 1 where jobs would fail, or 2 for URIs that are not valid.
     """
-    with connection.hook_of(args) as hook:
+    with options.hook_of(args) as hook:
         try:
             check_uris(args)
             subject = _subject(args)

@@ -1,4 +1,4 @@
-"""The hook that a command works through, the options that choose it, and the types of arguments that commands share."""
+"""The options that commands share: how AWS is reached, and types of arguments; and the hook that they choose."""
 
 from __future__ import annotations
 
