@@ -2,8 +2,10 @@
 ### A person looks at what the service is unsure of
 
 `process` runs one document's job, `tables` writes its fields as a table, and `review` puts those with a low confidence
-into one form, each with its value, confidence and page. Answer it under *Required actions*, in the run or in Airflow's
-menu. The table then has the corrected values, with who reviewed them and when; `value_read` is what the service read.
+into one form, each with its value, confidence and page. The link *BDA report* of `tables` leads to the pages.
+
+Answer the form under *Required Actions*, in the run or in Airflow's menu. The table then has the corrected values, with
+who reviewed them and when; `value_read` is what the service read.
 
 The values in the form are the document's, and Airflow keeps them in its database.
 
@@ -71,6 +73,7 @@ def bda_human_review() -> None:
         task_id="tables",
         metadata_uris=process.output["output_metadata_uri"],
         output_s3_uri="{{ params.output_s3_uri }}/tables",
+        report=True,
     )
     # The emulator is surer of the sample than the service would be of a scan.
     BdaReviewOperator(task_id="review", tables=tables.output, below=0.9)

@@ -1,9 +1,9 @@
 """
 ### The whole, every night
 
-`process` runs a job for every new document of the day's folder, `tables` writes what was found as two tables, and
-`review` asks a person about the values that the service is unsure of (on Airflow 3.1 and later). What fails is told by
-`tell`: the document and the reason first.
+`process` runs a job for every new document of the day's folder. `tables` writes what was found as two tables, and a
+page that shows the documents (the link *BDA report*). `review` asks a person about the values with a low confidence,
+on Airflow 3.1 and later. What fails is told by `tell`: the document and the reason first.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ with DAG(
         deferrable=True,
     )
     tables = BdaResultsOperator(
-        task_id="tables", metadata_uris=batch.output, output_s3_uri="s3://bda-output/inbox/tables", format="parquet"
+        task_id="tables", metadata_uris=batch.output, output_s3_uri="s3://bda-output/inbox/tables", report=True
     )
     if BdaReviewOperator.is_available:
         BdaReviewOperator(task_id="review", tables=tables.output, below=0.9)

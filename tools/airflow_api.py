@@ -55,10 +55,25 @@ class AirflowApi:
         found = self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
         return {instance["task_id"]: str(instance["state"]) for instance in found}
 
+    def form(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+        """Read the form that a task asks a person to fill in."""
+        return dict(self.get(_form_of(dag_id, run_id, task_id)))
+
+    def answer_form(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Answer a task's form with its first option, and every field as it stands."""
+        form = self.form(dag_id, run_id, task_id)
+        values = {name: field["value"] for name, field in form["params"].items()}
+        answer = {"chosen_options": form["options"][:1], "params_input": values}
+        self._ask("PATCH", f"/api/v2{_form_of(dag_id, run_id, task_id)}", json=answer)
+
     def _ask(self, method: str, path: str, **options: Any) -> Any:
         answer = self._session.request(method, f"{self._base_url}{path}", timeout=_ANSWER_SECONDS, **options)
         answer.raise_for_status()
         return answer.json()
+
+
+def _form_of(dag_id: str, run_id: str, task_id: str) -> str:
+    return f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
 
 
 def eventually(

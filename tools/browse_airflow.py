@@ -1,7 +1,9 @@
 """
 Look at a running Airflow in headless Chromium, as a user does, and keep pictures of it.
 
-    .venvs/browser/bin/python tools/browse_airflow.py URL FOLDER DAG RUN TASK
+    .venvs/browser/bin/python tools/browse_airflow.py URL FOLDER DAG RUN TASK [--form]
+
+With `--form` it looks at the form in which the task asks a person, and at nothing else.
 
 The password is read from AIRFLOW_ADMIN_PASSWORD. Each page must show what it is for, or the status is 1.
 """
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 120
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 OUTPUT_LINK = "BDA output folder"
-CONSOLE = "https://us-east-1.console.aws.amazon.com/s3/"
+EMULATORS_JOBS = "/_bda/jobs/"
 
 
 class Visit:
@@ -75,13 +77,21 @@ class Visit:
         self._leave_dialog()
 
     def look_at_task(self, dag_id: str, run_id: str, task_id: str) -> str:
-        """See the details of a task in a run, with its link into the AWS console, and give that link."""
+        """See the details of a task in a run, with its link to the emulator's page of the job, and give that link."""
         self._driver.get(f"{self._base_url}/dags/{dag_id}/runs/{run_id}/tasks/{task_id}/details")
         link = self._see(By.XPATH, f'//a[contains(., "{OUTPUT_LINK}")]').get_attribute("href") or ""
         self._keep("task")
-        if not link.startswith(CONSOLE):
-            raise AssertionError(f"{OUTPUT_LINK} leads to {link!r}, which is not the console's S3")
+        if EMULATORS_JOBS not in link:
+            raise AssertionError(f"{OUTPUT_LINK} leads to {link!r}, which is no page of the emulator's")
         return link
+
+    def look_at_form(self, dag_id: str, run_id: str, task_id: str, *texts: str) -> None:
+        """See the form in which a task asks a person."""
+        self._driver.get(f"{self._base_url}/dags/{dag_id}/runs/{run_id}/tasks/{task_id}/required_actions")
+        for text in texts:
+            self._see_text(text)
+        self._see(By.XPATH, '//button[contains(., "Save")]')
+        self._keep("form")
 
     def look_at_templates(self, dag_id: str, run_id: str, task_id: str, *values: str) -> None:
         """See what the task's templates were rendered to."""
@@ -121,11 +131,14 @@ class Visit:
 
 def main() -> int:
     """Visit each page once."""
-    base_url, folder, dag_id, run_id, task_id = sys.argv[1:]
+    base_url, folder, dag_id, run_id, task_id, *options = sys.argv[1:]
     driver = _chromium()
     try:
         visit = Visit(driver, base_url, Path(folder))
         visit.log_in("admin", os.environ["AIRFLOW_ADMIN_PASSWORD"])
+        if options == ["--form"]:
+            visit.look_at_form(dag_id, run_id, task_id, "Review", "VendorName", "Confidence 0.83")
+            return 0
         visit.look_at_grid(dag_id, run_id, task_id)
         visit.read_docs("One document in one task")
         visit.open_params_form("Document", "Results", "Project")

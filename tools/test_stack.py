@@ -39,6 +39,7 @@ SLOW_JOB_SECONDS = 120
 INVOICE_NUMBER = "TR-2026-0417"
 WAITING_DAG, WAITING_TASK = "bda_wait_in_one_task", "process"
 EVENT_DAG = "bda_on_event"
+INBOX_DAG = "bda_inbox"
 
 
 class StackTest:
@@ -111,14 +112,21 @@ class StackTest:
         return [run["dag_run_id"] for run in runs]
 
     def _end_well(self, dag_id: str, run_id: str) -> None:
-        state = self._eventually(
-            lambda: found if (found := self._api.state(dag_id, run_id)) in ENDED else None,
-            what=f"{dag_id} has ended",
-        )
+        state = self._eventually(lambda: self._ended(dag_id, run_id), what=f"{dag_id} has ended")
         tasks = self._api.tasks(dag_id, run_id)
         _tell(f"{dag_id}: {state} ({', '.join(f'{name} {ended}' for name, ended in tasks.items())})")
         if state != "success":
             raise StackError(f"{dag_id}, run {run_id}, has failed")
+
+    def _ended(self, dag_id: str, run_id: str) -> str | None:
+        """Give the state of a run that has ended; where a task of it waits for a person, be that person."""
+        for task_id, state in self._api.tasks(dag_id, run_id).items():
+            if state == "awaiting_input":
+                if dag_id == INBOX_DAG:
+                    self._browse(dag_id, run_id, task_id, "--form")
+                self._api.answer_form(dag_id, run_id, task_id)
+        state = self._api.state(dag_id, run_id)
+        return state if state in ENDED else None
 
     def _check_results(self) -> None:
         """Each job's results are in S3, and the events' DAG has collected the fields of its job."""
@@ -155,10 +163,14 @@ class StackTest:
         return self._api.tasks(WAITING_DAG, run_id)[WAITING_TASK] == "deferred"
 
     def _look_around(self, run_id: str) -> None:
+        self._browse(WAITING_DAG, run_id, WAITING_TASK)
+
+    def _browse(self, *what: str) -> None:
+        """Look at pages of the UI, and keep pictures of them."""
         programs = own_environment.make("browser")
         script = [str(programs / "python"), str(ROOT / "tools" / "browse_airflow.py")]
         ended = subprocess.run(
-            [*script, self._airflow_url, str(KEPT), WAITING_DAG, run_id, WAITING_TASK],
+            [*script, self._airflow_url, str(KEPT), *what],
             env={**os.environ, "AIRFLOW_ADMIN_PASSWORD": self._password},
             check=False,
         )
