@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,12 +112,16 @@ class EmulatorForTests:
             key = key or Path(content).name
             content = Path(content).read_bytes()
         self.make_bucket(bucket)
-        self.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
+        self._s3.put_object(Bucket=bucket, Key=key, Body=content)
         return f"s3://{bucket}/{key}"
+
+    @cached_property
+    def _s3(self) -> Any:
+        return self.client("s3")
 
     def make_bucket(self, bucket: str = DEFAULT_BUCKET) -> str:
         """Make a bucket unless it is there, and return its S3 URI."""
-        s3 = self.client("s3")
+        s3 = self._s3
         if bucket not in {known["Name"] for known in s3.list_buckets()["Buckets"]}:
             s3.create_bucket(Bucket=bucket)
         return f"s3://{bucket}"
