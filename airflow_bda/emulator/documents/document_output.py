@@ -17,18 +17,21 @@ from __future__ import annotations
 import csv
 import io
 import re
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
+from itertools import accumulate
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.emulator.documents.contract import PLACEHOLDER, DocumentOptions
+from airflow_bda.emulator.documents.reading.input_limits import STEP_CLOCK
 from airflow_bda.emulator.documents.reading.layout import Box, Run, bounding_box, stable_id
 from airflow_bda.service.formats import Modality
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from airflow_bda.emulator.documents.reading.layout import Page, Table
 
@@ -124,8 +127,8 @@ def elements_of(page: Page, usual: float, *, title_seen: bool) -> Iterator[TextE
     :param usual: the usual height of a line in the whole document.
     :param title_seen: whether a page before has the document's title.
     """
-    tables = [TableElement(table) for table in page.tables]
-    lines = [line for line in page.lines if not any(table.box.contains(line.box) for table in tables)]
+    tables = sorted(map(TableElement, page.tables), key=lambda table: table.box.top)
+    lines = list(_lines_outside(tables, page.lines))
     found: list[TextElement | TableElement] = [*_text_elements(page, lines, usual), *tables]
     for element in sorted(found, key=lambda element: element.box.top):
         if isinstance(element, TextElement) and element.sub_type == TITLE:
@@ -133,6 +136,22 @@ def elements_of(page: Page, usual: float, *, title_seen: bool) -> Iterator[TextE
             title_seen = True
         else:
             yield element
+
+
+def _lines_outside(tables: Sequence[TableElement], lines: Iterable[Run]) -> Iterator[Run]:
+    """
+    Leave out the lines that stand in a table; a page may have thousands of both.
+
+    :param tables: from the top down.
+    """
+    tops = [table.box.top for table in tables]
+    lowest = list(accumulate((table.box.bottom for table in tables), max))
+    for line in lines:
+        at = bisect_right(tops, line.box.middle) - 1
+        while at >= 0 and lowest[at] >= line.box.middle and not tables[at].box.contains(line.box):
+            at -= 1
+        if at < 0 or lowest[at] < line.box.middle:
+            yield line
 
 
 def _text_elements(page: Page, lines: Sequence[Run], usual: float) -> Iterator[TextElement]:
@@ -251,10 +270,18 @@ class DocumentResult:
         usual = usual_height(self.pages)
         title_seen = False
         for page in self.pages:
+            STEP_CLOCK.restart()
             found = list(elements_of(page, usual, title_seen=title_seen))
             title_seen = title_seen or any(isinstance(each, TextElement) and each.sub_type == TITLE for each in found)
             placed.extend((page, element) for element in found)
         return placed
+
+    @cached_property
+    def _elements_of_page(self) -> dict[int, list[Element]]:
+        elements: dict[int, list[Element]] = {page.index: [] for page in self.pages}
+        for page, element in self._placed:
+            elements[page.index].append(element)
+        return elements
 
     def _metadata(self) -> dict[str, Any]:
         return {
@@ -287,7 +314,7 @@ class DocumentResult:
         return document
 
     def _page(self, page: Page) -> dict[str, Any]:
-        elements = [element for at, element in self._placed if at is page]
+        elements = self._elements_of_page[page.index]
         entry: dict[str, Any] = {"id": stable_id(self.source.key, "page", page.index), "page_index": page.index}
         for element in elements:
             if isinstance(element, TextElement) and element.sub_type == PAGE_NUMBER:

@@ -10,10 +10,10 @@ from making_inputs import EVERYTHING, INVOICE, PAYSLIP, RECEIPT, request
 from airflow_bda.emulator.documents import InputError, Processor
 from airflow_bda.emulator.documents.contract import OutputOptions
 from airflow_bda.emulator.documents.custom_output import document_custom_result
-from airflow_bda.emulator.documents.document_output import DocumentResult, Source
+from airflow_bda.emulator.documents.document_output import DocumentResult, Source, TableElement, _lines_outside
 from airflow_bda.emulator.documents.fields.catalogue import Catalogue
 from airflow_bda.emulator.documents.fields.matching import Candidates, match_segments
-from airflow_bda.emulator.documents.reading.layout import Box, Page, Word, lines_of
+from airflow_bda.emulator.documents.reading.layout import Box, Page, Run, Table, Word, lines_of
 
 SAMPLES = resources.files("airflow_bda.emulator") / "samples"
 PROCESSOR = Processor()
@@ -70,3 +70,13 @@ def test_no_arrangement_of_words_breaks_the_extraction(page):
     if segment.match:
         custom = document_custom_result(segment.match, segment.pages)
         assert 0 <= custom["matched_blueprint"]["confidence"] <= 1
+
+
+@settings(deadline=None)
+@given(st.lists(BOXES, max_size=8), st.lists(BOXES, max_size=8))
+def test_lines_in_tables_are_left_out_however_the_tables_lie(tables, lines):
+    placed = sorted((TableElement(Table((("a",),), box)) for box in tables), key=lambda table: table.box.top)
+    runs = [Run((Word("a", box),)) for box in lines]
+
+    expected = [run for run in runs if not any(table.box.contains(run.box) for table in placed)]
+    assert list(_lines_outside(placed, runs)) == expected

@@ -5,6 +5,7 @@ import signal
 import socket
 import zipfile
 import zlib
+from dataclasses import replace
 
 import docx
 import pytest
@@ -15,6 +16,7 @@ from airflow_bda.emulator.documents import InputError, Processor, reader_process
 from airflow_bda.emulator.documents.pipeline import Work
 from airflow_bda.emulator.documents.reader_process import ReaderPool
 from airflow_bda.emulator.documents.reading import input_limits
+from airflow_bda.emulator.documents.reading.docx import read_docx
 from airflow_bda.emulator.documents.reading.input_limits import format_of
 
 PAGE = [(50, 60, "A report", 20)]
@@ -70,6 +72,30 @@ def test_a_page_that_draws_too_much_is_refused(data):
     assert "Page 1 draws more than the 100,000 characters and paths" in refused(data)
 
 
+def nested_forms(depth):
+    """Make a page of forms that draw the next one twice, and the last one nothing."""
+    forms = [
+        b"<</Type/XObject/Subtype/Form/BBox[0 0 9 9]/Resources<</XObject<</X %d 0 R>>>>/Length 11>>"
+        b"stream\n/X Do /X Do\nendstream" % (number + 6)
+        for number in range(depth)
+    ]
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R/Resources<</XObject<</X 5 0 R>>>>>>",
+        b"<</Length 5>>stream\n/X Do\nendstream",
+        *forms,
+        b"<</Type/XObject/Subtype/Form/BBox[0 0 9 9]/Length 0>>stream\n\nendstream",
+    ]
+    file = b"%PDF-1.4\n" + b"".join(b"%d 0 obj\n%b\nendobj\n" % (at, each) for at, each in enumerate(objects, 1))
+    return file + b"trailer<</Size %d/Root 1 0 R>>\n%%%%EOF" % (len(objects) + 1)
+
+
+def test_forms_that_double_are_refused():
+    assert "Page 1 draws more than the 10,000 forms" in refused(nested_forms(30))
+    assert Processor().process(request(nested_forms(5))).assets
+
+
 def word_file(body):
     file = io.BytesIO()
     docx.Document().save(file)
@@ -94,6 +120,32 @@ def test_a_docx_of_very_many_words_is_refused():
     assert "Page 1 has 60,000 words" in refused(word_file(words))
 
 
+def test_a_docx_is_refused_at_the_first_word_too_many(monkeypatch):
+    monkeypatch.setattr(input_limits, "MAX_PAGE_WORDS", 10)
+
+    with pytest.raises(InputError, match="Page 1 has 11 words; the emulator reads 10"):
+        read_docx(word_file(b"<w:p><w:r><w:t>a</w:t></w:r></w:p>" * 50), input_limits.ASYNC_DOCUMENT)
+
+
+def test_a_docx_is_refused_at_the_first_page_too_many():
+    limits = replace(input_limits.ASYNC_DOCUMENT, max_pages=2)
+    page = b'<w:p><w:r><w:br w:type="page"/><w:t>a</w:t></w:r></w:p>'
+
+    assert len(read_docx(word_file(page * 2), limits).pages) == 2
+    with pytest.raises(InputError, match="The DOCX has more than 2 pages"):
+        read_docx(word_file(page * 3), limits)
+
+
+@pytest.mark.parametrize("body", [b"<w:p/>", b"<w:p><w:r><w:t>a</w:t></w:r></w:p>"], ids=["empty", "of a word"])
+def test_the_steps_of_a_docx_are_short(body, monkeypatch):
+    """A step has a time limit, and a DOCX of many paragraphs need not say where its pages end."""
+    steps = []
+    monkeypatch.setattr(input_limits.StepClock, "restart", lambda _: steps.append(None))
+    read_docx(word_file(body * 5_500), input_limits.ASYNC_DOCUMENT)
+
+    assert len(steps) == 6
+
+
 def test_a_picture_beyond_any_decoder_is_refused_by_its_size():
     file = io.BytesIO()
     Image.new("1", (20_000, 20_000)).save(file, "PNG")
@@ -110,7 +162,7 @@ def pool():
 
 @pytest.mark.parametrize(
     ("number", "reason"),
-    [(signal.SIGPROF, "took more than 60 s"), (signal.SIGKILL, "or broke the reader"), (signal.SIGSEGV, "or broke")],
+    [(signal.SIGPROF, "took more than 20 s"), (signal.SIGKILL, "or broke the reader"), (signal.SIGSEGV, "or broke")],
 )
 def test_a_reader_that_dies_says_why_and_the_next_one_reads(pool, number, reason):
     pool.warm_up()

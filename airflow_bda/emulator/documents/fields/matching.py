@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 from airflow_bda.emulator.documents.fields.grid import Finding, Findings, Grid, find_rows
 from airflow_bda.emulator.documents.fields.labels import LabelIndex, normalise, words_of_name
 from airflow_bda.emulator.documents.fields.values import Kind, kind_of, read_value
+from airflow_bda.emulator.documents.reading.input_limits import STEP_CLOCK
 from airflow_bda.emulator.documents.reading.layout import Run
 
 if TYPE_CHECKING:
@@ -332,6 +333,7 @@ class _Trial:
     def _found(self) -> list[tuple[list[Candidate], dict[Rows, tuple[Mapping[Field, Finding], ...]]]]:
         found = []
         for grid in self._grids:
+            STEP_CLOCK.restart()
             tables = {rows: find_rows(grid, self._scalars, index) for rows, index in self._columns.items()}
             taken = frozenset(place for table in tables.values() for place in table.places)
             rows = {each: table.rows for each, table in tables.items()}

@@ -37,13 +37,15 @@ MAX_DOCX_UNPACKED_BYTES = 200_000_000
 MAX_DOCX_ELEMENTS = 1_000_000
 # Characters and paths of a page of a PDF; one of a newspaper has 30,000.
 MAX_PAGE_DRAWINGS = 100_000
+# Forms of a page of a PDF, each time that one is drawn: a logo, a stamp, a symbol of a map.
+MAX_PAGE_FORMS = 10_000
 # A page of a newspaper has 5,000.
 MAX_PAGE_WORDS = 50_000
 MAX_WORDS = 2_000_000
 # What a process that reads may take: its libraries and models need a quarter of it.
 MAX_MEMORY_BYTES = 2_000_000_000
 # The longest step, which is one page with OCR, takes a few. Processor time: a busy machine changes nothing.
-MAX_CPU_SECONDS = 60
+MAX_CPU_SECONDS = 20
 MAX_CPU_SECONDS_OF_FILE = 3_600
 
 
@@ -308,7 +310,7 @@ class StepClock:
 
     def restart(self) -> None:
         """
-        Begin another step: a page, or the search for fields.
+        Begin another step: the reading of a page, its OCR, or the search for the fields of a page.
 
         :raises InputError: when the steps took :data:`MAX_CPU_SECONDS_OF_FILE` together.
         """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.emulator.documents.reading.images import has_ocr, read_words
@@ -15,6 +16,7 @@ from airflow_bda.emulator.documents.reading.input_limits import (
     INVALID_INPUT,
     LIMIT_EXCEEDED,
     MAX_PAGE_DRAWINGS,
+    MAX_PAGE_FORMS,
     MAX_PDF_SIDE_POINTS,
     PASSWORD_PROTECTED,
     POINTS_PER_INCH,
@@ -92,32 +94,33 @@ def _check_content(page: Any) -> None:
     """
     Refuse a page that draws too much, before pdfplumber keeps a kilobyte for each character and path of it.
 
-    Its length does not tell: a form that is drawn again and again is written once.
+    Its length does not show it: a form that is drawn again and again is written once, and forms that draw each other
+    twice double at each level, whether they draw anything else or not.
     """
     from pdfminer.pdfdevice import PDFDevice
     from pdfminer.pdfinterp import PDFPageInterpreter, PDFResourceManager
 
-    drawn = 0
+    drawn: Counter[str] = Counter()
 
-    def count(number: int) -> None:
-        nonlocal drawn
-        drawn += number
-        if drawn > MAX_PAGE_DRAWINGS:
-            raise InputError(
-                LIMIT_EXCEEDED,
-                f"Page {page.page_number} draws more than the {MAX_PAGE_DRAWINGS:,} characters and paths that the"
-                " emulator reads.",
-            )
+    def count(what: str, number: int, most: int) -> None:
+        drawn[what] += number
+        if drawn[what] > most:
+            message = f"Page {page.page_number} draws more than the {most:,} {what} that the emulator reads."
+            raise InputError(LIMIT_EXCEEDED, message)
 
-    class Counter(PDFDevice):
+    class Counting(PDFDevice):
         def render_string(self, _state: Any, parts: Any, *_: Any) -> None:
-            count(sum(len(part) for part in parts if isinstance(part, bytes)))
+            letters = sum(len(part) for part in parts if isinstance(part, bytes))
+            count("characters and paths", letters, MAX_PAGE_DRAWINGS)
 
         def paint_path(self, *_: Any) -> None:
-            count(1)
+            count("characters and paths", 1, MAX_PAGE_DRAWINGS)
+
+        def begin_figure(self, *_: Any) -> None:
+            count("forms", 1, MAX_PAGE_FORMS)
 
     resources = PDFResourceManager()
-    PDFPageInterpreter(resources, Counter(resources)).process_page(page.page_obj)
+    PDFPageInterpreter(resources, Counting(resources)).process_page(page.page_obj)
 
 
 def _read_page(page: Any, data: bytes) -> Page:
@@ -132,6 +135,7 @@ def _read_page(page: Any, data: bytes) -> Page:
     scanned = not words
     tables: tuple[Table, ...] = ()
     if scanned:
+        STEP_CLOCK.restart()
         # A page with nothing on it need not be drawn to know that nothing is written there.
         words = read_words(_draw(data, index)) if page.objects and has_ocr() else ()
     elif len(page.edges) <= _MOST_EDGES:
