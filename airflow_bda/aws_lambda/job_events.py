@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_bda.aws_lambda.telemetry import Metric, Telemetry
 from airflow_bda.service import json_reading
 from airflow_bda.service.errors import BdaError
-from airflow_bda.service.events import JobEvent, parse_records
+from airflow_bda.service.events import SOURCE, JobEvent, parse_records
 from airflow_bda.service.statuses import JobStatus
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def handle(event: Any, context: Context) -> dict[str, Any]:
     if any(record.get("eventSource") == "aws:sqs" for record in records):
         unread = [record.get("messageId") for record in records if not _could_note(record, telemetry)]
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in unread]}
-    read = parse_records(event if isinstance(event, Mapping) else {})
+    read = [_of_bda(one) for one in parse_records(event if isinstance(event, Mapping) else {})]
     noted = [one for one in read if _is_noted(one, telemetry)]
     if not noted:
         raise next((one for one in read if isinstance(one, BdaError)), BdaError("The event is not a job event."))
@@ -55,11 +55,21 @@ def _could_note(record: Mapping[str, Any], telemetry: Telemetry) -> bool:
         (read,) = parse_records(record)
     except BdaError as error:
         read = error
-    return _is_noted(read, telemetry, messageId=record.get("messageId"))
+    return _is_noted(_of_bda(read), telemetry, messageId=record.get("messageId"))
+
+
+def _of_bda(read: JobEvent | BdaError) -> JobEvent | BdaError:
+    """Return an error in the place of an event that another service sent, such as S3's "Object Created"."""
+    if isinstance(read, BdaError) or read.source == SOURCE:
+        return read
+    return BdaError(
+        f"The event {read.detail_type!r} is from {read.source!r}, and this function takes note of BDA's events.",
+        remedy=f"Let the rule match the source {SOURCE!r}. What starts jobs is airflow_bda.aws_lambda.handler.handle.",
+    )
 
 
 def _is_noted(read: JobEvent | BdaError, telemetry: Telemetry, **facts: Any) -> bool:
-    """Log one record; one that cannot be read, or is about another account, fails alone."""
+    """Log one record; one that cannot be read, is not BDA's, or is about another account, fails alone."""
     if isinstance(read, JobEvent) and telemetry.is_own(read.account, read.region):
         _note(read, telemetry)
         return True

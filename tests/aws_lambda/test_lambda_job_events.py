@@ -81,3 +81,13 @@ def test_what_is_no_event_counts_as_failed(nonsense, context):
     """Lambda repeats it, and hands it to the dead-letter queue in the end."""
     with pytest.raises(BdaError):
         handle(nonsense, context)
+
+
+def test_an_event_of_s3_is_refused_with_the_way_out(context):
+    created = {"source": "aws.s3", "detail-type": "Object Created", "account": "123456789012", "region": "us-east-1"}
+    created["detail"] = {"bucket": {"name": "in-bucket"}, "object": {"key": "a.pdf"}}
+
+    with pytest.raises(BdaError, match=r"'Object Created' is from 'aws.s3'.*\n.*'aws.bedrock'.*aws_lambda\.handler"):
+        handle(created, context)
+    records = [message(json.dumps(created), "a"), message(json.dumps(event()), "b")]
+    assert handle({"Records": records}, context) == {"batchItemFailures": [{"itemIdentifier": "a"}]}

@@ -163,7 +163,7 @@ def test_a_function_that_is_not_there(make):
     ("code", "error", "said"),
     [
         ("def handle(event, context): raise ValueError('on purpose')", BdaConnectionError, "on purpose"),
-        ("def handle(event, context): return 'hello'", BdaError, "no statusCode"),
+        ("def handle(event, context): return 'hello'", BdaError, "without a statusCode"),
         ("def handle(event, context): return {'statusCode': 200, 'body': '{}'}", BdaError, "invocationArn"),
         ("def handle(event, context): return {'statusCode': 429, 'body': '{}'}", BdaConnectionError, "429"),
         ("def handle(event, context): return {'statusCode': 418, 'body': '{}'}", BdaError, "418"),
