@@ -103,11 +103,20 @@ class TaskModel:
         self.try_number, self.max_tries = 0, self.retries
         self.store: dict[str, str] = {}
         self.xcoms: dict[str, Any] = {}
+        self.is_cleared = False
         self._new_trace()
 
-    def next_try(self) -> None:
+    def next_try(self, *, again: bool = False) -> bool:
+        """
+        Begin a try; return whether it is another one.
+
+        :param again: whether Airflow starts the same try again, as a queue that delivers twice makes it do.
+        """
+        if again and not self.is_cleared:
+            return False
         self.try_number += 1
-        self.xcoms = {}
+        self.xcoms, self.is_cleared = {}, False
+        return True
 
     @property
     def may_retry(self) -> bool:
@@ -116,6 +125,7 @@ class TaskModel:
     def clear(self, *, run_has_ended: bool) -> None:
         """Clear the task, which has ended or is deferred."""
         self.max_tries = self.try_number + self.retries
+        self.is_cleared = True
         self._new_trace()
         self.run.clear(has_ended=run_has_ended)
         if self.run.version >= (3, 4) and self.rng.random() < 0.5:
@@ -125,6 +135,7 @@ class TaskModel:
     def clear_running(self) -> None:
         """Clear the task while it runs: Airflow ends its process, and tries it again."""
         self.run.clear(has_ended=False)
+        self.is_cleared = True
         self._new_trace()
 
     def _new_trace(self) -> None:

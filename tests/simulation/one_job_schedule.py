@@ -82,8 +82,7 @@ class OneTask:
 
     async def one_try(self, *, is_same: bool) -> Any:
         """Run a try; return the job's ARN, the error that it failed with, or that it was killed."""
-        if not is_same:
-            self.task.next_try()
+        self.task.next_try(again=is_same)
         process = self.process("worker")
         self.life.tries += 1
         self.schedule.tell(f"{self.uri}, try {self.task.try_number} in {process.name}")

@@ -160,12 +160,16 @@ class Schedule:
             self.tell(f"{process.name} is killed at step {process.steps}")
             with suppress(BaseException):
                 task.result()
+            self.after_a_kill()
             return KILLED
         try:
             return task.result()
         except BdaError as error:
             self.tell(f"{process.name}: {type(error).__name__}: {error}")
             return error
+
+    def after_a_kill(self) -> None:
+        """Do what makes it hard for the next process to take up what the killed one did."""
 
     def meddle(self, process: Process) -> None:
         """Do what users do while a process runs."""
