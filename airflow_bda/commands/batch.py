@@ -134,7 +134,7 @@ async def _attempt(order: Any, world: Any) -> Any:
     last = found.state.round
     key = uuid.uuid4().hex
     is_interrupted = last is not None and not last.is_finished
-    run = last.run_started if last is not None and is_interrupted and not order.force else key
+    run = last.run_started if last is not None and is_interrupted and not order.force else world.now().isoformat()
     return Attempt(owner="command", life=str(run), key=key, run_started=run, run_clears=0)
 
 

@@ -83,11 +83,12 @@ class HookStore:
         self._client = client
         self._has_versions: dict[str, bool] = {}
 
-    async def get(self, uri: str) -> tuple[bytes, str] | None:
-        """Return an object and its ETag; None where there is none."""
+    async def get(self, uri: str, *, most_bytes: int | None = None) -> tuple[bytes, str] | None:
+        """Return an object, or its first bytes, and its ETag; None where there is none."""
         place = S3Uri.parse(uri)
+        some = {"Range": f"bytes=0-{most_bytes - 1}"} if most_bytes else {}
         try:
-            response = await self._client.call("get_object", Bucket=place.bucket, Key=place.key)
+            response = await self._client.call("get_object", Bucket=place.bucket, Key=place.key, **some)
         except ClientError as error:
             if error_code(error) in _ABSENT_CODES:
                 return None

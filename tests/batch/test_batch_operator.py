@@ -9,6 +9,8 @@ import pytest
 from conftest import BUCKET, INBOX, OUTPUT, Batch
 
 from airflow_bda._compat import AirflowFailException, AirflowSkipException
+from airflow_bda.engine.batch.session import Attempt
+from airflow_bda.engine.batch.state import Round
 from airflow_bda.exceptions import BdaClientError, BdaRequestError, BdaServiceError, BdaTimeoutError
 from airflow_bda.operators import BdaBatchOperator
 from airflow_bda.triggers import BdaBatchTrigger
@@ -28,6 +30,7 @@ ROW = {
     "error",
     "output",
     "seconds",
+    "pages",
     "jobs",
     "round",
     "again",
@@ -311,6 +314,31 @@ class TestAgain:
 
         with pytest.raises(BdaRequestError, match=r"is being run by another DAG run"):
             Batch(batch.emulator, "manual__2").next_try(batch_id="inbox")
+
+
+@pytest.mark.parametrize(
+    ("started", "is_outdated"),
+    [
+        ("2026-03-01T12:00:00+00:00", True),
+        ("2026-03-01T12:30:00+00:00", False),
+        ("2026-03-01T13:00:00+00:00", False),
+        ("7", False),
+        (None, False),
+    ],
+)
+def test_an_attempt_of_before_a_clear_leaves_the_batch_alone(started, is_outdated):
+    """A process that stood still while Airflow gave it up, and the run was started anew, must not start it over."""
+    last = Round(2, "2026-03-02T12:30:00+00:00", "task", "life", "try", run_started="2026-03-01T12:30:00+00:00")
+
+    assert Attempt("task", "other life", "other try", started, 0).is_outdated(last) == is_outdated
+
+
+def test_on_airflow_2_a_run_that_was_made_anew_has_a_larger_key():
+    last = Round(2, "2026-03-02T12:30:00+00:00", "task", "life", "try", run_started="8")
+
+    assert Attempt("task", "other life", "other try", "7").is_outdated(last)
+    assert not Attempt("task", "other life", "other try", "10").is_outdated(last)
+    assert not Attempt("another task", "other life", "other try", "7").is_outdated(last)
 
 
 def ledger_of_one_that_runs(batch):

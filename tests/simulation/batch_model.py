@@ -281,9 +281,10 @@ class ModelStore:
 
     process: Process
 
-    async def get(self, uri: str) -> tuple[bytes, str] | None:
+    async def get(self, uri: str, *, most_bytes: int | None = None) -> tuple[bytes, str] | None:
         model = self.process.model
-        return await self.process.step(lambda: model.objects.get(uri))
+        found = await self.process.step(lambda: model.objects.get(uri))
+        return found and (found[0][:most_bytes], found[1])
 
     async def put(self, uri: str, body: bytes, *, if_absent: bool = False, if_etag: str | None = None) -> str:
         model = self.process.model

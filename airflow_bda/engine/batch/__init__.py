@@ -41,6 +41,7 @@ Everything that a batch knows is in S3, under ``<output>/_batch/<batch_id>/``:
     ``error``      the failure's message
     ``output``     the URI of ``job_metadata.json``
     ``seconds``    how long the job took, in seconds
+    ``pages``      how many pages the document has, where its standard output says so
     ``jobs``       how many jobs the document has had in this batch; 0 for one that was never submitted
     ``round``      in which round of the batch it ended
     ``again``      who takes a failed document up again: ``retry`` (any later round) or ``clear`` (a cleared task)

@@ -87,7 +87,8 @@ def new_row(document: Document, status: str, *, jobs: int = 0, round_number: int
     """
     Return a document's row, with every member that a row has.
 
-    :param known: ``arn``, ``error_type``, ``error``, ``output``, ``seconds`` and ``again``, where there are any.
+    :param known: ``arn``, ``error_type``, ``error``, ``output``, ``seconds``, ``pages`` and ``again``, where there are
+        any.
     """
     error = known.get("error")
     return {
@@ -100,6 +101,7 @@ def new_row(document: Document, status: str, *, jobs: int = 0, round_number: int
         "error": error[:_LONGEST_ERROR] if error else None,
         "output": known.get("output"),
         "seconds": known.get("seconds"),
+        "pages": known.get("pages"),
         "jobs": jobs,
         "round": round_number,
         "again": known.get("again"),
@@ -110,5 +112,6 @@ def skipped_row(planned: PlannedDocument, round_number: int) -> Row | None:
     """Return the row of a document that an earlier batch finished; None for any other."""
     if planned.finished is None:
         return None
-    known = {name: planned.finished[name] for name in ("arn", "output", "seconds")}
+    # An index that an earlier release wrote has no pages.
+    known: dict[str, Any] = {name: planned.finished.get(name) for name in ("arn", "output", "seconds", "pages")}
     return new_row(planned.document, SKIPPED, round_number=round_number, **known)

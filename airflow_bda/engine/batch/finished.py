@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PART_SIZE = 1000
 _CURRENT = "current.json"
 # What is kept of a row; a skipped document's row is made of it.
-_KEPT = ("input", "etag", "version", "arn", "output", "seconds")
+_KEPT = ("input", "etag", "version", "arn", "output", "seconds", "pages")
 
 
 class FinishedIndex:
@@ -110,7 +110,7 @@ async def _merge(old: AsyncIterator[Row], new: AsyncIterator[Row]) -> AsyncItera
             yield kept
             kept = await anext(old, None)
             continue
-        yield {name: added[name] for name in _KEPT}
+        yield {name: added.get(name) for name in _KEPT}
         if kept is not None and kept["input"] == added["input"]:
             kept = await anext(old, None)
         added = await _next_finished(new)

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.engine.batch.documents import FAILED, NOT_STARTED, RUNNING, STATUSES, new_row, skipped_row
+from airflow_bda.engine.batch.documents import FAILED, NOT_STARTED, RUNNING, SKIPPED, STATUSES, new_row, skipped_row
 from airflow_bda.engine.batch.planning import read_part
 from airflow_bda.engine.batch.state import PART_SIZE
 from airflow_bda.engine.batch.store import UPLOAD_PART_BYTES, ConflictError, patiently, to_line
@@ -163,3 +163,20 @@ def _manifest(ledger: Ledger, tally: _Tally) -> dict[str, Any]:
         "again": {name: tally.again[name] for name in ("retry", "clear")},
         "started_at": state.began_at,
     }
+
+
+def progress_line(counts: Counter[str], total: int, in_flight: int, rate: float) -> str:
+    """
+    Return the line that tells how far a batch has come.
+
+    :param rate: how many documents end in a second.
+    """
+    done = sum(counts.values())
+    left = ""
+    if rate > 0 and total > done:
+        hours, minutes = divmod(round((total - done) / rate / 60), 60)
+        left = f", about {hours} h {minutes} min left" if hours else f", about {max(1, minutes)} min left"
+    return (
+        f"{done} of {total} documents done ({counts[FAILED]} failed, {counts[SKIPPED]} skipped), "
+        f"{in_flight} in flight, {rate * 60:.1f} a minute{left}."
+    )

@@ -13,19 +13,18 @@ from airflow_bda.engine.batch.documents import (
     BY_RETRY,
     FAILED,
     SKIPPED,
-    SUCCEEDED,
     Document,
     new_row,
     skipped_row,
 )
-from airflow_bda.engine.batch.likely_end import LikelyEnd, LikelySchedule, LikelyWait
+from airflow_bda.engine.batch.following import Follower
+from airflow_bda.engine.batch.pages import PageCounter
 from airflow_bda.engine.batch.planning import read_part
+from airflow_bda.engine.batch.reporting import progress_line
 from airflow_bda.engine.batch.starting import Ready, RefusedError, Starter, look_up
 from airflow_bda.engine.batch.state import PART_SIZE
 from airflow_bda.engine.batch.throttle import Gate, shared_turns
-from airflow_bda.engine.waiting import wait_for_job
-from airflow_bda.service.errors import BdaError, BdaRequestError, BdaServiceError
-from airflow_bda.service.statuses import JobStatus
+from airflow_bda.service.errors import BdaError, BdaRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from airflow_bda.engine.batch.ledger import Ledger
     from airflow_bda.engine.batch.starting import Jobs
     from airflow_bda.engine.batch.state import Progress
-    from airflow_bda.service.statuses import JobOutcome
 
 # Documents whose requests are ready when a place becomes free. Their intents share one write to the ledger.
 _READY = 50
@@ -91,7 +89,8 @@ class Runner:
             max_in_flight,
             tell,
         )
-        self._likely = LikelyEnd(jobs.limits)
+        pages = PageCounter(ledger.folder.store)
+        self._follower = Follower(jobs, self._gate, pages, self._deadline, now)
         self._ready: asyncio.Queue[Ready] = asyncio.Queue(min(_READY, max_in_flight))
         self._parts: dict[int, _OpenPart] = {}
         self._room = asyncio.Event()
@@ -297,62 +296,15 @@ class Runner:
                 self._starting.pop(asyncio.current_task(), None)  # type: ignore[arg-type]  # this runs in one
             else:
                 is_probe = False
-            await self._follow(ready, is_probe=is_probe)
+            known = await self._follower.follow(ready, is_probe=is_probe)
+            if known is not None:
+                self._end(ready, self._row(ready, jobs=ready.generation + 1, **known))
         except RefusedError as refused:
             self._end(ready, self._row(ready, FAILED, jobs=ready.generation, **refused.known))
         finally:
             self.in_flight -= 1
             self._gate.leave_place()
             self._ready.task_done()
-
-    async def _follow(self, ready: Ready, *, is_probe: bool) -> None:
-        """Wait for a job's end, and settle its document. A job that goes on at the deadline stays open."""
-        age = max(0.0, (self._now() - ready.submitted_at).total_seconds()) if ready.submitted_at else 0.0
-        try:
-            if not age:
-                await self._likely.wait_for_scouts()
-            outcome = await wait_for_job(self._wait(ready, age))
-        except asyncio.CancelledError:
-            if is_probe:
-                self._gate.probe_abandoned()
-            raise
-        if outcome.timed_out:
-            if is_probe:
-                self._gate.probe_abandoned()
-            return
-        self._gate.ended(in_service_error=isinstance(outcome.error, BdaServiceError))
-        self._conclude(ready, outcome)
-
-    def _wait(self, ready: Ready, age: float) -> LikelyWait:
-        return LikelyWait(
-            invocation_arn=str(ready.arn),
-            deadline=self._deadline,
-            connection=self._jobs.connection,
-            limits=self._jobs.limits,
-            submitted_at=ready.submitted_at,
-            wall_clock=self._now,
-            likely=LikelySchedule(self._likely, age),
-        )
-
-    def _conclude(self, ready: Ready, outcome: JobOutcome) -> None:
-        state, error = outcome.state, outcome.error
-        if error is not None and (state is None or not state.status.is_terminal):
-            # The job's end was not seen. If the service does not know the job, that is this document's matter alone.
-            if not isinstance(error, BdaRequestError):
-                raise error
-            known: dict[str, Any] = {"error_type": error.error_type, "error": str(error), "again": BY_CLEAR}
-            self._end(ready, self._row(ready, FAILED, jobs=ready.generation + 1, **known))
-            return
-        assert state is not None, "a job without an error has a state"  # noqa: S101
-        seconds = _length(outcome, ready, self._now())
-        self._likely.learn(seconds)
-        if error is None:
-            known = {"output": outcome.output_metadata_uri}
-        else:
-            by = BY_RETRY if state.status is JobStatus.SERVICE_ERROR else BY_CLEAR
-            known = {"error_type": error.error_type or str(state.status), "error": error.error_message, "again": by}
-        status = SUCCEEDED if error is None else FAILED
-        self._end(ready, self._row(ready, status, jobs=ready.generation + 1, seconds=round(seconds, 1), **known))
 
     def _row(self, ready: Ready, status: str, *, jobs: int, **known: Any) -> Row:
         return new_row(ready.document, status, jobs=jobs, round_number=self._round.number, arn=ready.arn, **known)
@@ -369,20 +321,8 @@ class Runner:
             if done_before is None:
                 done_before = self.counts[SKIPPED]
             rate = max(0.0, done - done_before) / (loop.time() - began_at)
-            self._tell(_progress_line(self.counts, self._state.documents, self.in_flight, rate))
+            self._tell(progress_line(self.counts, self._state.documents, self.in_flight, rate))
             pause = min(pause * 1.5, _LONGEST_REPORT_SECONDS)
-
-
-def _progress_line(counts: Counter[str], total: int, in_flight: int, rate: float) -> str:
-    done = sum(counts.values())
-    left = ""
-    if rate > 0 and total > done:
-        hours, minutes = divmod(round((total - done) / rate / 60), 60)
-        left = f", about {hours} h {minutes} min left" if hours else f", about {max(1, minutes)} min left"
-    return (
-        f"{done} of {total} documents done ({counts[FAILED]} failed, {counts[SKIPPED]} skipped), "
-        f"{in_flight} in flight, {rate * 60:.1f} a minute{left}."
-    )
 
 
 def _as_begun(planned: PlannedDocument, progress: Progress) -> Ready:
@@ -395,11 +335,3 @@ def _as_begun(planned: PlannedDocument, progress: Progress) -> Ready:
 def _intent(ready: Ready) -> dict[str, Any]:
     version = {"version": ready.document.version} if ready.document.version else {}
     return {"t": "start", "i": ready.index, "g": ready.generation, "etag": ready.document.etag, **version}
-
-
-def _length(outcome: JobOutcome, ready: Ready, now: datetime) -> float:
-    """Return how long a job took, in seconds: as the service says, else until its end was seen."""
-    state = outcome.state
-    if state is not None and state.completed_at is not None and state.submitted_at is not None:
-        return (state.completed_at - state.submitted_at).total_seconds()
-    return (now - ready.submitted_at).total_seconds() if ready.submitted_at else 0.0

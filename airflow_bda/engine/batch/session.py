@@ -23,6 +23,7 @@ import hashlib
 import json
 import uuid
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,6 @@ from airflow_bda.service.errors import BdaError, BdaRequestError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from datetime import datetime
 
     from airflow_bda.engine.batch.documents import Row
     from airflow_bda.engine.batch.planning import Source
@@ -59,7 +59,8 @@ class Attempt:
     :param owner: names the task in its DAG run.
     :param life: names the task's life; a clear changes it.
     :param key: names the try.
-    :param run_started: when the run started, which a clear of the whole run changes too; None where it is not known.
+    :param run_started: when the run started, in ISO 8601, which a clear of the whole run changes too; on Airflow 2 the
+        run's key in the database; None where neither is known.
     :param run_clears: how often the run was cleared; None where Airflow does not tell.
     """
 
@@ -80,6 +81,17 @@ class Attempt:
         if last.run_started == self.run_started or self.run_clears is None or last.run_clears is None:
             return True
         return self.run_clears > last.run_clears
+
+    def is_outdated(self, last: Round) -> bool:
+        """
+        Whether the last round belongs to a later start of the same DAG run.
+
+        Then Airflow gave this attempt up long ago, and its process stood still meanwhile. Taken for a run that was made
+        anew, it would start the batch over.
+        """
+        mine, lasts = _place_in_time(self.run_started), _place_in_time(last.run_started)
+        # A batch may have begun on Airflow 2, and go on after an upgrade.
+        return last.owner == self.owner and type(mine) is type(lasts) and mine < lasts
 
 
 @dataclass(frozen=True)
@@ -152,8 +164,19 @@ async def begin(order: Order, attempt: Attempt, world: World) -> Ledger:
     return ledger
 
 
+def _place_in_time(run_started: str | None) -> Any:
+    """Return what orders the starts of a run: its key on Airflow 2, which grows, or its time."""
+    text = run_started or ""
+    try:
+        return int(text) if text.isdigit() else datetime.fromisoformat(text)
+    except ValueError:
+        return ""
+
+
 def _check_free(order: Order, attempt: Attempt, state: State, silence: float | None) -> None:
     last = state.round
+    if last is not None and attempt.is_outdated(last):
+        raise BatchMovedOnError("A later try of the task has the batch.")
     is_anothers = last is not None and last.owner != attempt.owner and not last.is_finished
     if is_anothers and silence is not None and silence < SILENCE_SECONDS:
         raise BdaRequestError(

@@ -47,8 +47,12 @@ class Upload(Protocol):
 class Store(Protocol):
     """S3, as a batch needs it. Every method raises what its client raises; nothing is tried again here."""
 
-    async def get(self, uri: str) -> tuple[bytes, str] | None:
-        """Return an object and its ETag; None where there is none."""
+    async def get(self, uri: str, *, most_bytes: int | None = None) -> tuple[bytes, str] | None:
+        """
+        Return an object and its ETag; None where there is none.
+
+        :param most_bytes: read no more than its first bytes.
+        """
 
     async def put(self, uri: str, body: bytes, *, if_absent: bool = False, if_etag: str | None = None) -> str:
         """
