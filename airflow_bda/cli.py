@@ -91,17 +91,15 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     # The options above take no values, so the first word is the command.
     asked_for = next((argument for argument in arguments if not argument.startswith("-")), None)
     for command in COMMANDS:
-        own = commands.add_parser(command.name, help=command.summary, description=_sentence(command.summary))
+        own = commands.add_parser(
+            command.name, help=command.summary, description=f"{command.summary[0].upper()}{command.summary[1:]}."
+        )
         if command.name == asked_for:
             own_functions = vars(import_module(command.module))
             add_arguments = own_functions.get(f"add_{command.name}_arguments") or own_functions["add_arguments"]
             add_arguments(own)
             own.set_defaults(run=own_functions.get(f"run_{command.name}") or own_functions["run"])
     return parser
-
-
-def _sentence(summary: str) -> str:
-    return f"{summary[0].upper()}{summary[1:]}."
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from airflow_bda.commands import options
 from airflow_bda.service.arns import check_invocation_arn, region_of
@@ -201,7 +201,10 @@ def run_results(args: Namespace) -> int:
     # The hook's context sends what is printed to standard error; rows go where it went before.
     out = sys.stdout
     with ExitStack() as stack:
-        table = open_table(args.table, args.form, _file(args, stack, out)) if args.form else None
+        table = None
+        if args.form:
+            file = stack.enter_context(Path(args.output).open("wb")) if args.output else out.buffer
+            table = open_table(args.table, args.form, file)
         hook = stack.enter_context(options.hook_of(args))
         for job in args.jobs:
             result = hook.get_results(find_metadata_uri(hook, job))
@@ -250,10 +253,6 @@ def find_metadata_uri(hook: BdaHook, job: str) -> str:
         why = f": {state.error_message}" if state.error_message else ""
         raise BdaRequestError(f"The job has no results: its status is {state.status_text}{why}.", invocation_arn=job)
     return state.output_metadata_uri
-
-
-def _file(args: Namespace, stack: ExitStack, out: TextIO) -> IO[bytes]:
-    return stack.enter_context(Path(args.output).open("wb")) if args.output else out.buffer
 
 
 def _print_result(result: JobResult, out: TextIO, *, as_json: bool) -> None:

@@ -38,7 +38,13 @@ def build_report(jobs: Iterable[ReportedJob], *, title: str | None = None, sure:
     documents = data["documents"]
     if title is None:
         title = documents[0]["name"] if len(documents) == 1 else f"{len(documents)} documents"
-    return build_page(title, data)
+    return Template(_asset("report.html")).substitute(
+        title=escape(title),
+        policy=content_security_policy(),
+        style=_asset("report.css"),
+        script=_asset("report.js"),
+        data=_json(data),
+    )
 
 
 def write_report(
@@ -54,22 +60,6 @@ def write_report(
     part = file.with_name(f"{file.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(file)
-
-
-def build_page(title: str, data: Mapping[str, Any]) -> str:
-    """
-    Return the page as text.
-
-    :param title: shown as the heading and in the browser's tab.
-    :param data: of :func:`airflow_bda.report.data.report_data`.
-    """
-    return Template(_asset("report.html")).substitute(
-        title=escape(title),
-        policy=content_security_policy(),
-        style=_asset("report.css"),
-        script=_asset("report.js"),
-        data=_json(data),
-    )
 
 
 @cache

@@ -29,7 +29,7 @@ from airflow_bda.access.preflight.findings import Report, Scene, fault, hint, ok
 from airflow_bda.service.arns import PROFILE_OF_REGION, derive_profile_arn
 from airflow_bda.service.aws_errors import Failure, Refusal, answer_or_refusal
 from airflow_bda.service.errors import BdaRequestError
-from airflow_bda.service.model import INVOKE, UPGRADE, botocore_version, service_model
+from airflow_bda.service.model import CONTROL_SERVICE, INVOKE, UPGRADE, botocore_version, service_model
 from airflow_bda.service.request.request import build_request, request_warnings
 
 if TYPE_CHECKING:
@@ -196,7 +196,6 @@ def check_clock(answer: Mapping[str, Any]) -> Iterator[Check]:
         yield ok("clock", text)
 
 
-_CONTROL = "bedrock-data-automation"
 _COMPLETED, _FAILED, _ASYNC, _LIVE = "COMPLETED", "FAILED", "ASYNC", "LIVE"
 _SAMPLE_DOCUMENT = "sample.pdf"
 
@@ -277,7 +276,9 @@ def check_project(scene: Scene) -> Iterator[Check]:
         return
     stage = subject.stage or _LIVE
     found = answer_or_refusal(
-        lambda: scene.client(_CONTROL).get_data_automation_project(projectArn=subject.project_arn, projectStage=stage)
+        lambda: scene.client(CONTROL_SERVICE).get_data_automation_project(
+            projectArn=subject.project_arn, projectStage=stage
+        )
     )
     if isinstance(found, Refusal):
         yield _not_seen("project", f"{subject.project_arn} in stage {stage}", "bedrock:GetDataAutomationProject", found)
@@ -305,7 +306,7 @@ def _judge_project(project: dict[str, Any], stage: str) -> Check:
 def check_blueprints(scene: Scene) -> Iterator[Check]:
     """Look each blueprint up."""
     for arn in scene.subject.blueprint_arns:
-        found = answer_or_refusal(lambda arn=arn: scene.client(_CONTROL).get_blueprint(blueprintArn=arn))  # type: ignore[misc]
+        found = answer_or_refusal(lambda arn=arn: scene.client(CONTROL_SERVICE).get_blueprint(blueprintArn=arn))  # type: ignore[misc]
         if isinstance(found, Refusal):
             yield _not_seen("blueprint", arn, "bedrock:GetBlueprint", found)
         else:
