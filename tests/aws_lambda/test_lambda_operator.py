@@ -149,7 +149,7 @@ def test_what_bda_refuses_has_its_own_class(make):
 
 def test_a_request_that_bda_itself_refuses_is_not_retried(make):
     with pytest.raises(BdaRequestError) as refused:
-        Run(make(blueprints=[INVOICE.replace("invoice", "nothing-such")])).next_try()
+        Run(make(blueprints=["arn:aws:bedrock:us-east-1:123456789012:blueprint/0123456789ab"])).next_try()
     assert isinstance(refused.value, AirflowFailException)
     assert refused.value.error_type == "ValidationException"
 
