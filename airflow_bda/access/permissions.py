@@ -92,10 +92,10 @@ def function_permissions(workload: Workload) -> tuple[Permission, ...]:
     return (*_bedrock(workload), *_storage(workload), *_keys(workload))
 
 
-def look_permissions(workload: Workload) -> tuple[Permission, ...]:
-    """Return what `airflow-bda doctor` needs beyond the caller's own permissions, to look and to change nothing."""
+def doctor_permissions(workload: Workload) -> tuple[Permission, ...]:
+    """Return what `airflow-bda doctor` needs beyond the caller's own permissions, all of them read-only."""
     account = f"arn:{workload.partition}"
-    what_is_looked_up = [arn for arn in (workload.project_arn, *workload.blueprint_arns) if arn]
+    read = [arn for arn in (workload.project_arn, *workload.blueprint_arns) if arn]
     lookups = [
         Permission(
             "AskIamWhatIsMissing",
@@ -112,17 +112,17 @@ def look_permissions(workload: Workload) -> tuple[Permission, ...]:
             wildcard="these actions take no resource",
         ),
         Permission(
-            "LookAtBuckets",
+            "ReadBucketSettings",
             ("s3:GetBucketPolicy", "s3:GetEncryptionConfiguration", LIST),
             buckets(workload),
-            "The buckets' policies, keys and regions are looked at.",
+            "The buckets' policies, keys and regions are checked.",
         ),
     ]
-    if what_is_looked_up:
+    if read:
         actions = ("bedrock:GetBlueprint", "bedrock:GetDataAutomationProject")
-        lookups.append(Permission("LookAtProject", actions, tuple(what_is_looked_up), "Their states are looked at."))
+        lookups.append(Permission("ReadProject", actions, tuple(read), "Their states are checked."))
     if workload.key_arns:
-        lookups.append(Permission("LookAtKeys", ("kms:DescribeKey",), workload.key_arns, "Their states are looked at."))
+        lookups.append(Permission("ReadKeys", ("kms:DescribeKey",), workload.key_arns, "Their states are checked."))
     return tuple(lookups)
 
 

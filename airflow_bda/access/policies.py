@@ -20,9 +20,9 @@ from airflow_bda.access.permissions import (
     batch_permissions,
     bucket_arn,
     caller_permissions,
+    doctor_permissions,
     function_permissions,
     input_objects,
-    look_permissions,
     output_objects,
     project_permissions,
     via_service,
@@ -69,8 +69,8 @@ def lambda_policy(workload: Workload, options: PolicyOptions | None = None) -> D
 
 
 def doctor_policy(workload: Workload, _options: PolicyOptions | None = None) -> Document:
-    """Return the policy of an identity that looks at a setup with `airflow-bda doctor`, beside the caller's own."""
-    return _document(map(_statement, look_permissions(workload)))
+    """Return the policy of an identity that runs `airflow-bda doctor`, beside the caller's own."""
+    return _document(map(_statement, doctor_permissions(workload)))
 
 
 def project_policy(place: Place, kms_key_arn: str | None = None) -> Document:
@@ -152,7 +152,7 @@ def explain(kind: str, workload: Workload, options: PolicyOptions) -> tuple[str,
     if kind == "lambda":
         permissions = (*function_permissions(workload), _function_log(workload, options))
     else:
-        permissions = look_permissions(workload) if kind == "doctor" else _of_caller(workload, options)
+        permissions = doctor_permissions(workload) if kind == "doctor" else _of_caller(workload, options)
     return explain_permissions(permissions)
 
 

@@ -63,7 +63,7 @@ def check_input(scene: Scene) -> Iterator[Check]:
             "Allow s3:GetObject on it, kms:Decrypt on its bucket's key, and s3:ListBucket to tell the two apart.",
         )
     else:
-        yield hint("input", f"{uri} could not be looked at: {found.text}")
+        yield hint("input", f"{uri} could not be checked: {found.text}")
 
 
 def _check_prefix(scene: Scene, uri: S3Uri) -> Iterator[Check]:
@@ -194,10 +194,8 @@ def check_key(scene: Scene) -> Iterator[Check]:
         yield fault("KMS key", f"{key} does not exist.", "Correct its ARN, id or alias, or create it.")
         return
     if isinstance(found, Refusal):
-        # With kms:ViaService in the policy, a direct look is denied.
-        yield hint(
-            "KMS key", f"{key} could not be looked at: {found.text}", "Allow kms:DescribeKey to have it checked."
-        )
+        # With kms:ViaService in the policy, a direct call is denied.
+        yield hint("KMS key", f"{key} could not be checked: {found.text}", "Allow kms:DescribeKey to have it checked.")
         return
     facts = found["KeyMetadata"]
     if facts.get("KeyState") != _ENABLED:
@@ -230,7 +228,7 @@ def check_permissions(scene: Scene) -> Iterator[Check]:
     if not subject.input_uri or not subject.output_uri:
         yield hint(
             "permissions",
-            "they were not looked at: they are about an input and an output.",
+            "they were not checked: an input and an output are needed.",
             "Name both, and the project or the blueprints (--input, --output, --project, --blueprint).",
         )
         return
@@ -256,7 +254,7 @@ def check_permissions(scene: Scene) -> Iterator[Check]:
             output_key=subject.output_key,
         )
     except ValueError as error:
-        yield hint("permissions", f"they could not be looked at: {error}")
+        yield hint("permissions", f"they could not be checked: {error}")
         return
     yield from _ask_iam(scene, with_keys_of_buckets(workload, scene.client("s3")))
 

@@ -203,7 +203,7 @@ _SAMPLE_DOCUMENT = "sample.pdf"
 def check_regions(scene: Scene) -> Iterator[Check]:
     """Compare the regions in the ARNs with the one that is called: the service answers for its own only."""
     for name, arn in _arns(scene.subject):
-        # What is no ARN, the request's check or the look-up says.
+        # What is not an ARN is found by the request's check or by the lookup.
         _, _, _, region, *_ = [*arn.split(":"), "", "", "", ""]
         if region and region != scene.region:
             yield fault(
@@ -317,5 +317,5 @@ def _not_seen(name: str, what: str, action: str, refusal: Refusal) -> Check:
     if refusal.is_absence:
         return fault(name, f"{what} does not exist.", "Correct the ARN or the stage, or create it.")
     if refusal.is_denial:
-        return hint(name, f"{what} could not be looked at.", f"Allow {action} to have it checked.")
-    return hint(name, f"{what} could not be looked at: {refusal.text}")
+        return hint(name, f"{what} could not be checked.", f"Allow {action} to have it checked.")
+    return hint(name, f"{what} could not be checked: {refusal.text}")

@@ -1,4 +1,4 @@
-"""What a preflight is about, what its checks look through, and what they find."""
+"""The subject of a preflight, the connection that its checks use, and their findings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Level(str, Enum):
 @dataclass(frozen=True)
 class Check:
     """
-    One thing that was looked at.
+    One finding of a check.
 
     :param name: the subject, in a word or two.
     :param text: what was found.
@@ -143,7 +143,7 @@ class Connection:
 @dataclass(frozen=True)
 class Scene:
     """
-    What the checks look through, once the caller is known.
+    The connection that the checks use, once the caller is known.
 
     :param client: as :class:`Connection` has it.
     :param account: twelve digits.
