@@ -20,7 +20,7 @@ author = "the airflow-provider-bda authors"
 project_copyright = f"{author}, Apache-2.0"
 release = version = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "docstrings", "generated"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "docstrings", "generated", "searchable"]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 # So that [text](#heading) links work as they do on a code host.
@@ -35,6 +35,7 @@ python_maximum_signature_line_length = 88
 html_theme = "furo"
 html_title = f"airflow-provider-bda {release}"
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
 html_css_files = ["manual.css"]
 html_show_sphinx = False
 html_copy_source = False
