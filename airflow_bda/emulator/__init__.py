@@ -1,7 +1,7 @@
 """
-BDA on a laptop: a moto backend, a server, a pytest fixture. Import it and ``mock_aws`` knows BDA.
+BDA on one machine: a moto backend, a server, a pytest fixture. Importing it adds BDA to ``mock_aws``.
 
-Importing it costs next to nothing: moto itself is loaded by whoever asks for a name below, or for ``mock_aws``.
+Importing it is cheap: moto itself is loaded with the first of the names below, or with ``mock_aws``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 The fixture ``bda_emulator``: BDA, S3 and the rest of AWS on this machine, for the tests of one's own DAGs.
 
-Every pytest run of whoever has this package imports this module: it imports nothing until a test asks for the fixture.
+Every pytest run where this package is installed imports this module: it loads nothing until a test uses the fixture.
 """
 
 from __future__ import annotations

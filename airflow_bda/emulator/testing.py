@@ -1,4 +1,4 @@
-"""What the fixture ``bda_emulator`` gives to a test."""
+"""What the fixture ``bda_emulator`` returns: the emulator as a test uses it."""
 
 from __future__ import annotations
 

@@ -372,5 +372,5 @@ def test_bytes_that_are_not_base64_are_refused(steered_emulator):
 
 def test_members_of_tomorrow_are_read_past(steered_emulator):
     arn = "arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/00000000-0000-0000-0000-000000000000"
-    body = json.dumps({"invocationArn": arn, "aMemberOfTomorrow": 1}).encode()
+    body = json.dumps({"invocationArn": arn, "unknownMember": 1}).encode()
     assert send(steered_emulator, "GetDataAutomationStatus", body)[1]["__type"] == "ResourceNotFoundException"

@@ -2,7 +2,7 @@
 From an event of a service to the targets of moto's EventBridge rules.
 
 moto keeps the buses, rules and patterns. It is not asked to deliver, because what it delivers to a queue lacks the
-account, it knows no Lambda targets, and it does not mind that a rule is disabled.
+account, it has no Lambda targets, and it delivers for disabled rules too.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _send_to_target(rule: Rule, target: Mapping[str, Any], event: Mapping[str, A
             motos: Any = {**event, "time": unix_time(), "ingestion-time": unix_time()}
             alone.send_to_targets(motos)
     except Exception:
-        # As in AWS: what becomes of one target is neither the job's nor the other targets' concern.
+        # As in AWS: a target that fails affects neither the job nor the other targets.
         logger.exception("Rule %s could not deliver an event to %s", rule.name, target.get("Arn"))
 
 

@@ -72,7 +72,7 @@ class Place:
 @dataclass(frozen=True)
 class Caller:
     """
-    An identity.
+    The user, the session of a role or the account that makes a call.
 
     :param policies: the documents of its policies; None for the account itself, which may do all.
     :param role: the role of a session, which policies name beside the session itself.
@@ -113,7 +113,7 @@ def caller_of(headers: Mapping[str, str], place: Place) -> Caller:
         if session.access_key_id == key:
             name = session.role_arn.rpartition("/")[2]
             arn = f"arn:{place.partition}:sts::{place.account}:assumed-role/{name}/{session.session_name}"
-            # moto lets anybody act in a role that was never made; there such a role has no policies.
+            # moto lets every caller assume a role that was never made; there such a role has no policies.
             role = next((role for role in iam.roles.values() if role.name == name), None)
             return Caller(arn, tuple(_policies(role)) if role else (), session.role_arn)
     return Caller(f"arn:{place.partition}:iam::{place.account}:root")

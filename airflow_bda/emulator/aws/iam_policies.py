@@ -1,5 +1,5 @@
 """
-What policies say to a call: those of an identity, of a bucket and of a KMS key, and which keys a call uses.
+Decide whether policies allow a call: those of an identity, of a bucket and of a KMS key, and which keys a call uses.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html, and for buckets of other
 accounts https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html; for
@@ -30,7 +30,7 @@ _CHINA, _CHINESE_SUFFIX, _SUFFIX = "aws-cn", "amazonaws.com.cn", "amazonaws.com"
 
 
 class Decision(str, Enum):
-    """The outcome, as ``SimulatePrincipalPolicy`` words it."""
+    """The outcome, in the words of ``SimulatePrincipalPolicy``."""
 
     ALLOWED = "allowed"
     EXPLICIT_DENY = "explicitDeny"
@@ -40,7 +40,7 @@ class Decision(str, Enum):
 @dataclass(frozen=True)
 class Question:
     """
-    A call, as policies see it.
+    A call that policies allow or deny.
 
     :param context: the values of condition keys, as in ``{"kms:ViaService": "s3.us-east-1.amazonaws.com"}``.
     """
@@ -95,7 +95,7 @@ def _conditions_hold(conditions: Mapping[str, Mapping[str, Any]], context: Mappi
 def _condition_holds(name: str, actual: str | None, expected: list[Any]) -> bool:
     base = name.removesuffix("IfExists")
     if base not in _OPERATORS:
-        raise NotImplementedError(f"The emulator's IAM does not know the condition operator {name!r}.")
+        raise NotImplementedError(f"The emulator's IAM does not support the condition operator {name!r}.")
     compare, is_negated = _OPERATORS[base]
     if actual is None:
         return is_negated or base != name
@@ -130,7 +130,7 @@ class _Word(Enum):
 
     NOTHING = 0
     DENIED = 1
-    # Its account is let in, which leaves the rest to that account's own policies.
+    # Its account is allowed, which leaves the rest to that account's own policies.
     LEFT_TO_ITS_ACCOUNT = 2
     ALLOWED = 3
 
@@ -166,7 +166,7 @@ def may_use_key(caller: Caller, question: Question) -> bool:
 
 
 def service_may_use_bucket(service: str, question: Question, bucket: str, place: Place) -> bool:
-    """Whether a bucket's policy lets a service in."""
+    """Whether a bucket's policy allows a service."""
     policy = _policy_of_bucket(bucket, place_of_bucket(bucket, place))
     return decide([_naming(policy, "Service", {service})], question) is Decision.ALLOWED
 
@@ -191,7 +191,7 @@ def _naming(policy: Document | None, kind: str, names: Iterable[str]) -> Documen
 
 def _principals(statement: Any, kind: str) -> set[str]:
     if "Principal" not in statement:
-        raise NotImplementedError("The emulator's IAM does not know NotPrincipal.")
+        raise NotImplementedError("The emulator's IAM does not support NotPrincipal.")
     principal = statement["Principal"]
     found = ("*" if kind == "AWS" else []) if principal == "*" else principal.get(kind, [])
     return {found} if isinstance(found, str) else set(found)

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Each is a Python process with boto3 in it, so a laptop has room for some dozens.
+# Each is a Python process with boto3 in it, so one machine has memory for some dozens.
 MOST_AT_ONCE = 32
 MOST_WARM_OF_A_FUNCTION = 4
 # https://docs.aws.amazon.com/lambda/latest/dg/python-package.html#python-package-dependencies: the AWS SDK and what it
@@ -72,7 +72,7 @@ class MissingLibraryError(Exception):
 
 
 class TooManyInvocationsError(Exception):
-    """More invocations at once than a laptop should have; Lambda has such a limit too."""
+    """More invocations at once than the emulator runs; Lambda has such a limit too."""
 
 
 class FunctionRunner:
@@ -199,7 +199,7 @@ def _source(name: str) -> Path:
 
 
 class Runner(Protocol):
-    """Runs functions (:class:`~airflow_bda.emulator.aws.lambda_functions.FunctionRunner`), or says why it cannot."""
+    """Runs functions (:class:`~airflow_bda.emulator.aws.lambda_functions.FunctionRunner`), or returns why it cannot."""
 
     def invoke(self, configuration: FunctionConfiguration, invocation: Invocation) -> InvocationResult:
         """Run a function once."""
@@ -207,7 +207,7 @@ class Runner(Protocol):
 
 class Refusal:
     """
-    Runs nothing.
+    Runs no function: each invocation fails with the reason.
 
     :param reason: why.
     """
@@ -246,7 +246,7 @@ def uninstall(runner: Runner) -> None:
 def _invoke(
     function: LambdaFunction, body: str | bytes, request_headers: Mapping[str, str], response_headers: dict[str, str]
 ) -> bytes:
-    """Stand for moto's own method, by its signature."""
+    """Replace moto's own method, with its signature."""
     headers = {name.lower(): value for name, value in dict(request_headers).items()}
     event = body.encode() if isinstance(body, str) else body or b""
     context = headers.get("x-amz-client-context")
@@ -271,7 +271,7 @@ def _run(runner: Runner, function: LambdaFunction, invocation: Invocation) -> In
         result = runner.invoke(_configuration(function), invocation)
     except TooManyInvocationsError as error:
         raise LambdaClientError("TooManyRequestsException", str(error)) from error
-    # Whoever asks for the log right after the answer must find it.
+    # Before the answer: a caller may read the log right after it.
     function.logs_backend.ensure_log_group(function.logs_group_name)
     function.save_logs(result.log)
     if result.is_error:

@@ -39,7 +39,7 @@ _NEXT = "/2018-06-01/runtime/invocation/next"
 _ACCEPTED = b'{"status":"OK"}\n'
 # How long closing may take; the server looks that often whether it should end.
 _CLOSING_SECONDS = 0.05
-# Lambda gives a function ten seconds to import what it needs; a laptop that is busy may be slower than that.
+# Lambda gives a function ten seconds to import what it needs; a busy machine may be slower than that.
 INITIALISATION_SECONDS = 60
 _CHILD = Path(__file__).with_name("lambda_child.py")
 _INITIALISATION = "init"
@@ -112,7 +112,7 @@ class Taken:
 @dataclass(frozen=True)
 class Answered:
     """
-    The process has answered, or has told why it cannot begin.
+    The process has answered, or has sent an error because it cannot begin.
 
     :param request_id: ``init`` where it could not begin.
     """
@@ -156,7 +156,7 @@ class RuntimeApi:
         self._server.server_close()
 
     def headers(self, invocation: Invocation) -> dict[str, str]:
-        """Return what is told about an invocation beside its event; its time runs from now on."""
+        """Return the headers that describe an invocation; its time-out counts from now on."""
         deadline = time.time() + self.configuration.timeout_seconds
         headers = {
             "Content-Type": "application/json",
@@ -173,7 +173,7 @@ class _Server(ThreadingTCPServer):
     daemon_threads = True
 
     def handle_error(self, *_: Any) -> None:
-        """Say nothing: processes are ended in the midst of their calls."""
+        """Log nothing: processes are ended during their calls."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -188,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
         if invocation is None:
             self.close_connection = True
             return
-        # Told first: the answer may come before this thread goes on.
+        # Before the answer is sent: the process may reply before this thread goes on.
         self.runtime_api.told.put(Taken(invocation.request_id))
         self._send(200, invocation.payload, self.runtime_api.headers(invocation))
 
@@ -209,12 +209,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @dataclass(frozen=True)
 class _Ended:
-    """The process is no more."""
+    """The process has ended."""
 
     status: int
 
@@ -267,7 +267,7 @@ class ExecutionEnvironment:
             if told.request_id == _INITIALISATION:
                 self._kill()
         else:
-            # A process that was cut off in the midst of its work cannot serve another invocation.
+            # A process that was stopped during its work cannot serve another invocation.
             self._kill()
             payload, is_error = _failure(invocation, told, self.configuration.timeout_seconds), True
         return InvocationResult(payload, is_error, self._new_log(invocation, seconds))

@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 OPTIMIZATION = "blueprint-optimization-invocation"
 RESULTS_FILE = "optimization_results.json"
-# No quota is published: this keeps a laptop's memory within bounds.
+# No quota is published: this bounds the emulator's memory.
 MOST_OPTIMIZATIONS = 1000
 _WORD = re.compile(r"\w+")
 CREATED, IN_PROGRESS, COMPLETED, CLIENT_ERROR = "Created", "InProgress", "Completed", "ClientError"
@@ -73,7 +73,7 @@ class Optimization:
         return self.arn
 
     def fail(self, status: JobStatus, error_type: str, error_message: str) -> None:
-        """End it; the status last, so that whoever sees it sees the rest too."""
+        """End it; the status last, so that a caller who sees it sees the rest too."""
         self.error_type, self.error_message = error_type, error_message
         self.status = status
 

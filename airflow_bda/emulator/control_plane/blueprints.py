@@ -90,7 +90,7 @@ class CustomBlueprint:
         }
 
     def summary(self, stage: str, version: str | None = None) -> dict[str, Any]:
-        """Return what a listing tells of it."""
+        """Return its entry in a listing."""
         return {
             "blueprintArn": self.arn,
             "blueprintName": self.name,

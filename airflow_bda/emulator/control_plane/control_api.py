@@ -54,7 +54,7 @@ class BdaControlBackend(BaseBackend):
         return sys.modules[__name__]
 
     def reset(self) -> None:
-        """Forget everything, as moto's reset does; what runs in the background ends without a trace."""
+        """Forget everything, as moto's reset does; what runs in the background ends and writes nothing."""
         self.resources.cancelled.set()
         super().reset()
 
@@ -173,7 +173,7 @@ class BdaControlResponse(ApiResponse):
         refuse_unless_allowed(caller, Question(f"bedrock:{call.operation}", resource))
 
     def work(self, backend: BdaControlBackend, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Do what was asked for."""
+        """Run the operation."""
         work = OPERATIONS.get(call.operation) or _WORK_WITHOUT_MODEL[call.operation]
         return work(backend, params)
 

@@ -27,7 +27,7 @@ ACTIVE, DELETING = "ACTIVE", "DELETING"
 IN_PROGRESS, COMPLETED, COMPLETED_WITH_ERRORS, FAILED = "IN_PROGRESS", "COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED"
 UPSERT, DELETE = "UPSERT", "DELETE"
 CONTROL_SERVICE = "bedrock-data-automation"
-# No quota of libraries or jobs is published: this keeps a laptop's memory within bounds.
+# No quota of libraries or jobs is published: this bounds the emulator's memory.
 MOST_LIBRARIES, MOST_JOBS, MOST_ENTITIES = 100, 1000, 10_000
 _RESULTS_FILE = "ingestion_results.json"
 
@@ -53,7 +53,7 @@ class Library:
     created_at: datetime = field(default_factory=_now)
 
     def summary(self) -> dict[str, Any]:
-        """Return what a listing tells of it."""
+        """Return its entry in a listing."""
         return {"libraryArn": self.arn, "libraryName": self.name, "creationTime": self.created_at.isoformat()}
 
     def to_api(self) -> dict[str, Any]:
@@ -83,13 +83,13 @@ class IngestionJob:
         return self.arn
 
     def end(self, status: str, **error: str) -> None:
-        """End it; the status last, so that whoever sees it sees the rest too."""
+        """End it; the status last, so that a caller who sees it sees the rest too."""
         self.error = error
         self.ended_at = _now()
         self.status = status
 
     def summary(self) -> dict[str, Any]:
-        """Return what a listing tells of it."""
+        """Return its entry in a listing."""
         return {
             "jobArn": self.arn,
             "jobStatus": self.status,

@@ -25,7 +25,7 @@ ASYNC, SYNC = "ASYNC", "SYNC"
 # https://docs.aws.amazon.com/bedrock/latest/userguide/bda-limits.html
 MOST_PROJECTS = 100
 MOST_BLUEPRINTS_OF_TYPE = {"DOCUMENT": 40, "IMAGE": 1, "AUDIO": 1, "VIDEO": 1}
-# What a request sets and an answer gives back as it was.
+# What a request sets and an answer returns unchanged.
 _CONFIGURATION = (
     "projectDescription",
     "standardOutputConfiguration",
@@ -52,7 +52,7 @@ class ProjectStage:
     @classmethod
     def of_request(cls, params: Mapping[str, Any], *, seconds: float) -> ProjectStage:
         """
-        Make a stage of what was asked for.
+        Make a stage of the members of a request.
 
         :param seconds: how long it is in progress.
         """
@@ -108,7 +108,7 @@ class Project:
         }
 
     def summary(self, stage: str) -> dict[str, Any]:
-        """Return what a listing tells of a stage."""
+        """Return the entry of a stage in a listing."""
         return {
             "projectArn": self.arn,
             "projectName": self.name,

@@ -34,7 +34,7 @@ class Resources:
         self.partition, self.region, self.account = partition, region, account
         self.emulator = emulator
         self.lock = RLock()
-        # Set when this state is thrown away: what still runs for it must leave no trace in the next one.
+        # Set when the emulator is reset: what still runs for this state must not write into the next one.
         self.cancelled = Event()
         self.storage = Storage(account, partition)
         self._tags: dict[str, dict[str, str]] = {}
@@ -68,12 +68,12 @@ class Resources:
                 del self._arn_of_token[key]
 
     def remember(self, kind: str, params: Mapping[str, Any], made: str) -> None:
-        """Keep what a client token stands for."""
+        """Keep the ARN, or version, that a client token made."""
         if token := params.get("clientToken"):
             self._arn_of_token[kind, token] = made
 
     def made_before(self, kind: str, params: Mapping[str, Any]) -> str | None:
-        """Return what a client token stands for; None where it is new."""
+        """Return the ARN, or version, that a client token made; None where it is new."""
         return self._arn_of_token.get((kind, params.get("clientToken", "")))
 
     # -- operations
@@ -89,7 +89,7 @@ class Resources:
             return {}
 
     def untag_resource(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Take tags away."""
+        """Remove tags."""
         with self.lock:
             tags = self._tags_of(params["resourceARN"])
             for key in params["tagKeys"]:
@@ -135,7 +135,7 @@ class Resources:
     @staticmethod
     def parse_uri(uri: str) -> S3Uri:
         """
-        Take a URI apart.
+        Parse a URI.
 
         :raises ApiError: ValidationException where it is none.
         """

@@ -89,7 +89,7 @@ def model_of(service: str) -> ServiceModel:
 
 
 class ApiResponse(BaseResponse):
-    """One request to one of the two APIs. A subclass knows the wire and the operations."""
+    """One request to one of the two APIs. A subclass has the protocol and the operations."""
 
     service: ClassVar[str]
     content_type: ClassVar[str]
@@ -100,7 +100,7 @@ class ApiResponse(BaseResponse):
         super().__init__(service_name=self.service)
 
     def call_action(self) -> Answer:
-        """Answer the request that moto has taken apart."""
+        """Answer the request that moto has parsed."""
         try:
             call = self.find_call()
             answer, spoilers = self._perform(call)
@@ -113,7 +113,7 @@ class ApiResponse(BaseResponse):
             return self.send_error(api_errors.internal_error(f"{type(error).__name__}: {error}"))
         return self._send_spoilt(call, answer, spoilers)
 
-    # -- what a subclass knows
+    # -- what a subclass implements
 
     def find_call(self) -> Call:
         """
@@ -135,12 +135,12 @@ class ApiResponse(BaseResponse):
         """
         Check that the caller may make the call.
 
-        :raises ApiError: when he may not.
+        :raises ApiError: when it may not.
         """
         raise NotImplementedError
 
     def work(self, backend: Any, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Do what was asked for, and return the answer's members."""
+        """Run the operation, and return the answer's members."""
         raise NotImplementedError
 
     def send_error(self, error: ApiError) -> Answer:
@@ -195,14 +195,14 @@ class ApiResponse(BaseResponse):
         if FaultKind.LOST_ANSWER in kinds:
             self._drop_connection()
         if FaultKind.UNKNOWN_MEMBERS in kinds:
-            answer = answer | {"aMemberOfTomorrow": {"operation": call.operation, "values": [1, None, "two"]}}
+            answer = answer | {"unknownMember": {"operation": call.operation, "values": [1, None, "two"]}}
         for fault in spoilers:
             if fault.kind is FaultKind.UNKNOWN_STATUS and "status" in answer:
                 answer = answer | {"status": fault.status or "Pondering"}
         http_status = int(call.model.http.get("responseCode", 200)) if call.model else 200
         status, headers, body = self.send(http_status, answer)
         if FaultKind.NOT_JSON in kinds:
-            return status, headers | {"Content-Type": "text/html"}, "<html><body>A proxy was here.</body></html>"
+            return status, headers | {"Content-Type": "text/html"}, "<html><body>502 Bad Gateway</body></html>"
         return status, headers, body
 
     def send(self, http_status: int, document: Mapping[str, Any], **headers: str) -> Answer:

@@ -103,7 +103,7 @@ _ERROR_OF_FAULT: Mapping[FaultKind, Callable[[], ApiError]] = {
 
 def error_of_fault(kind: FaultKind, message: str | None = None) -> ApiError:
     """
-    Return the error that a fault of calls stands for.
+    Return the error of a fault of calls.
 
     :param message: None for the error's own text.
     """
@@ -175,7 +175,7 @@ def check_profile(text: str, *, region: str, account: str) -> None:
 
 def parse_arn(text: str, message: str) -> Arn:
     """
-    Take an ARN apart.
+    Parse an ARN.
 
     :raises ApiError: a ValidationException with *message* where it is none of Bedrock's.
     """

@@ -6,7 +6,7 @@ service stands where it is used, with its source.
 
 Choices that are no values:
 
-- A client token is looked up before S3 is looked at: an invocation is given back although its input is gone by now.
+- A client token is looked up before S3 is looked at: an invocation is returned even if its input was deleted since.
 - Project and blueprints in one request: the request's blueprints win.
 - Blueprints without a project: standard output is written all the same. On the real service it may be missing.
 - A job that fails writes nothing, and its status has no ``outputConfiguration``.
@@ -31,7 +31,7 @@ UNLISTED_REGIONS_TAKE_ANY_PROFILE = True
 UNKNOWN_PROJECT_MESSAGE = "The provided DataAutomationProject ARN is invalid."
 
 # A project of the caller's own that was never made here is taken for one, with all the custom blueprints of the
-# emulator's folder, unless the setting unknown_projects refuses it. Of AWS's managed projects it knows these two.
+# emulator's folder, unless the setting unknown_projects refuses it. Of AWS's managed projects it has these two.
 PUBLIC_PROJECTS = frozenset({"public-default", "public-rag-default"})
 
 # A blueprint that is not there. See UNKNOWN_PROJECT_MESSAGE.
@@ -67,9 +67,9 @@ INVOKE_CHECKS_THE_INVOCATION = True
 # What such a job is called while its id is not known; policies have a wildcard there.
 INVOCATION_BEFORE_IT_IS = "00000000-0000-0000-0000-000000000000"
 
-# With IAM enforced, for a bucket of another account: its policy must let in the caller, in whose name BDA works, and
+# With IAM enforced, for a bucket of another account: its policy must allow the caller, in whose name BDA works, and
 # BDA's service principal too, for the account in aws:SourceAccount. Which of the two the service looks at is not known;
-# what has both works either way. Within one account nobody asks for the principal.
+# what has both works either way. Within one account the principal is not checked.
 OTHER_ACCOUNTS_BUCKETS_NAME_BDA = True
 
 # Permissions are asked about before the request is looked at any further, S3's and KMS's with them; once, at the

@@ -35,7 +35,7 @@ DEFAULT_CONCURRENCY: Mapping[Modality, int] = MappingProxyType(
 DEFAULT_OPEN_JOBS = 1800
 # Of about 2 KB each.
 DEFAULT_KEPT_JOBS = 20_000
-# What becomes of projects that nobody made.
+# What is done with projects that were not made here.
 ACCEPT, REFUSE = "accept", "refuse"
 
 Item = TypeVar("Item")
@@ -44,7 +44,7 @@ Item = TypeVar("Item")
 @dataclass(frozen=True)
 class EmulatorSettings:
     """
-    The knobs of the emulator.
+    The settings of the emulator.
 
     :param created_seconds: how long a job stays ``Created`` at the least, in seconds.
     :param in_progress_seconds: how long a job stays ``InProgress`` at the least, in seconds. A job takes this long or
@@ -57,14 +57,14 @@ class EmulatorSettings:
     :param requests_per_second: the rate of each operation, by its name, above which calls are throttled, in one account
         and region. An operation that is left out has no limit.
     :param job_times: whether a status carries ``jobSubmissionTime``, ``jobCompletionTime`` and
-        ``jobDurationInSeconds``, which older releases of the service did not give.
+        ``jobDurationInSeconds``, which older releases of the service did not return.
     :param processing_threads: how many inputs are read at the same time, over all jobs.
     :param blueprints_dir: a folder with the JSON files of custom blueprints.
     :param answers_dir: a folder with canned results.
     :param enforce_iam: whether users and roles are held to their policies, by BDA and by S3; a key of neither is the
         account's own and may do all. See :mod:`airflow_bda.emulator.aws.iam_callers`.
-    :param unknown_projects: what becomes of a project of the caller's own that was never made here: ``accept`` takes it
-        for one with all custom blueprints, ``refuse`` answers as for any project that is not there.
+    :param unknown_projects: what is done with a project of the caller's own that was never made here: ``accept`` takes
+        it for one with all custom blueprints, ``refuse`` answers as for any project that does not exist.
     :param project_seconds: how long a project is ``IN_PROGRESS`` after it was created or updated, in seconds.
     """
 
@@ -108,7 +108,7 @@ class EmulatorSettings:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> EmulatorSettings:
         """
-        Read what :meth:`to_json` gave, or a part of it.
+        Read what :meth:`to_json` returned, or a part of it.
 
         :raises ValueError: for a setting or a modality that does not exist.
         """
@@ -150,7 +150,7 @@ class InputProcessor(Protocol):
 
 
 class JobListener(Protocol):
-    """What is told of jobs; EventBridge events will be sent from here."""
+    """What is called when jobs are created and when they have ended, to send events for one."""
 
     def job_created(self, job: Job) -> None:
         """Handle a job that was accepted."""
@@ -178,7 +178,7 @@ class Emulator:
         with self._lock:
             self.settings = settings or EmulatorSettings()
             if self.settings.enforce_iam:
-                # Here, because it changes moto, which is left alone where nobody asks for it.
+                # Here, because it changes moto, which stays as it is where this is not asked for.
                 from airflow_bda.emulator.aws.iam_callers import install
 
                 install(lambda: self.settings.enforce_iam)
@@ -209,7 +209,7 @@ EMULATOR = Emulator()
 
 class Lane(Generic[Item]):
     """
-    A queue with so many places at its head.
+    A queue whose items are worked on by a limited number of threads.
 
     Its threads are daemons, made when there is work and gone when there is none: a program may end with work open, and
     an idle emulator costs nothing.

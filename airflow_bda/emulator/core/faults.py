@@ -25,7 +25,7 @@ FAILED_STATUSES = ("ClientError", "ServiceError")
 
 
 class FaultKind(str, Enum):
-    """What goes wrong. Calls fail before their work, answers are spoilt after it, jobs and events go another way."""
+    """What goes wrong. Calls fail before their work, answers change after it, jobs and events take another course."""
 
     THROTTLING = "throttling"
     SERVER_ERROR = "server_error"
@@ -71,7 +71,7 @@ OF_EVENTS = frozenset(
 @dataclass(frozen=True)
 class Fault:
     """
-    One thing to go wrong.
+    One fault: what goes wrong, where and how often.
 
     :param kind: what. ``dropped_request`` closes the connection before any work is done, ``lost_answer`` after it;
         ``stuck_job`` leaves a job in ``Created``; ``late_visibility`` hides a new job from its first polls;
@@ -81,8 +81,8 @@ class Fault:
     :param times: how often it fires; None for without end.
     :param share: of the matching calls, jobs or events, which share it hits, from 0 to 1.
     :param seconds: for ``slow_job``, how much longer it takes, in seconds; for ``late_event``, how late it is sent.
-    :param status: for ``failed_job``, ``ClientError`` or ``ServiceError``; for ``unknown_status``, the word to give;
-        for events, which ones: ``Created``, ``Success``, ``ClientError`` or ``ServiceError``, and None for all.
+    :param status: for ``failed_job``, ``ClientError`` or ``ServiceError``; for ``unknown_status``, the status to
+        return; for events, which ones: ``Created``, ``Success``, ``ClientError`` or ``ServiceError``, and None for all.
     :param polls: for ``late_visibility``, how many polls find nothing.
     :param error_type: for ``failed_job``, the job's ``errorType``.
     :param error_message: for ``failed_job``, the job's ``errorMessage``; for errors of calls, their text.
@@ -168,7 +168,7 @@ class JobCourse:
     hidden_polls: int = 0
     end: str | None = None
     error_type: str = assumptions.FAULT_ERROR_TYPE
-    error_message: str = "This failure was asked for."
+    error_message: str = "This failure was injected by a fault."
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class EventCourse:
     How one event is to go.
 
     :param deliveries: how often it is sent.
-    :param delay_seconds: how long after what it tells of, in seconds.
+    :param delay_seconds: how long after the change that it reports, in seconds.
     :param is_held: whether it is kept until the job has ended.
     """
 
@@ -187,7 +187,7 @@ class EventCourse:
 
 
 class FaultPlan:
-    """The faults in force. Any thread may ask it and change it."""
+    """The faults in force. Any thread may read and change them."""
 
     def __init__(self) -> None:
         self._lock = RLock()
@@ -242,7 +242,7 @@ class FaultPlan:
         )
 
     def after_call(self, operation: str) -> list[Fault]:
-        """Return the faults that spoil the answer of this call, whose work is done."""
+        """Return the faults that change the answer of this call, whose work is done."""
         return self._fire(lambda fault: fault.kind in AFTER_WORK and fault.operation in {None, operation})
 
     def course_of_job(self, key: str) -> JobCourse:
@@ -253,7 +253,7 @@ class FaultPlan:
         return JobCourse(**course)
 
     def course_of_event(self, key: str, status: str) -> EventCourse:
-        """Settle how an event goes, by the key of its job's input and the status that it tells."""
+        """Settle how an event goes, by the key of its job's input and the status that it reports."""
         course: dict[str, Any] = {}
         kinds = OF_EVENTS if status == _FIRST_STATUS else OF_EVENTS - {FaultKind.REORDERED_EVENT}
         for fault in self._fire(

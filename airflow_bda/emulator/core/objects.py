@@ -63,9 +63,9 @@ class Storage:
 
     def write(self, uri: S3Uri, content: bytes, content_type: str = "application/json") -> None:
         """
-        Write one object; :meth:`announce` tells those who listen for it.
+        Write one object; :meth:`announce` sends its notifications.
 
-        :raises StorageError: when its bucket is gone.
+        :raises StorageError: when its bucket was deleted.
         """
         try:
             stored = self._backend.put_object(uri.bucket, uri.key, content, disable_notification=True)
@@ -85,7 +85,7 @@ class Storage:
             if stored is not None:
                 send_event(self._account, S3NotificationEvent.OBJECT_CREATED_PUT_EVENT, bucket, stored)
         except Exception:
-            # The object is there; who listens for it, and fails, is not its writer's concern.
+            # The object is stored; a receiver that fails must not make its writer fail.
             logger.exception("The notifications of %s failed", uri)
 
     def create_bucket(self, bucket: str, region: str) -> None:
@@ -102,7 +102,7 @@ class Storage:
             raise StorageError(f"The bucket {bucket!r} cannot be made: {error}") from error
 
     def keys(self, prefix: S3Uri) -> Iterator[str]:
-        """Return the keys under a prefix, in their order; none where the bucket is gone."""
+        """Return the keys under a prefix, in their order; none where the bucket was deleted."""
         bucket = self._backend.buckets.get(prefix.bucket)
         return iter(sorted(key for key in (bucket.keys if bucket else ()) if key.startswith(prefix.key)))
 

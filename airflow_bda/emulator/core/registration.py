@@ -1,9 +1,9 @@
 """
-How moto is told of BDA: an entry in its index of backends for each of the two APIs, and a name that the entry leads to.
+Register BDA with moto: an entry in its index of backends for each of the two APIs, and a module for the entry.
 
 moto has no place to register a backend from outside. ``mock_aws`` and the server both look a request's host up in
 ``moto.backend_index.backend_url_patterns`` and import ``moto.<name>``, from which they take ``<name>_backends``. (The
-server must also be told which host a request is for: a subclass in :mod:`airflow_bda.emulator.server.dispatch`.)
+server must also find out which host a request is for: a subclass in :mod:`airflow_bda.emulator.server.dispatch`.)
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _BACKENDS = (
 
 
 def register() -> None:
-    """Make moto know BDA: now where moto is loaded, else the moment that it is loaded."""
+    """Register BDA with moto: now where moto is loaded, else when it is loaded."""
     if f"moto.{BACKEND_NAME}" in sys.modules:
         return
     for backend_name, module, _ in _BACKENDS:
@@ -53,7 +53,7 @@ def register() -> None:
 
 
 def _alias(backend_name: str, module: str) -> ModuleType:
-    """Return a module that stands for our models under moto's own name, and loads them when it is first asked."""
+    """Return a module under moto's own name that loads our backends when they are first used."""
 
     def load_name(name: str) -> Any:
         return getattr(import_module(module), name)
@@ -71,10 +71,10 @@ def _add_entry(index: ModuleType) -> None:
 
 class _IndexWatcher(MetaPathFinder):
     """
-    Waits for the import of moto's index, adds our entry to it, and is gone.
+    Waits for the import of moto's index, adds our entries to it, and removes itself.
 
-    The pytest plugin is imported by every pytest run of whoever has this package, and lives in this package: loading
-    moto then and there would cost each of those runs half a second, and force moto on those who do not use it.
+    The pytest plugin is a part of this package, and every pytest run where the package is installed imports it: to load
+    moto there would cost each of those runs half a second, and fail where moto is not installed.
     """
 
     def find_spec(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _ENABLED, _DISABLED = "ENABLED", "DISABLED"
 
-# A field that the service's models would write has this text, so that nobody takes it for a summary.
+# A field that the service's models would write has this text, so that it is not taken for a summary.
 PLACEHOLDER = "[emulator placeholder: the service writes generated text here]"
 
 _IMAGE = frozenset({"TEXT_DETECTION", "IMAGE_SUMMARY"})
@@ -36,7 +36,7 @@ class MadeBlueprint:
 
     :param schema: the JSON that ``CreateBlueprint`` took.
     :param type: the modality that it is for.
-    :param version: the version that was asked for; None where a stage was.
+    :param version: the version that the request named; None where it named a stage.
     """
 
     arn: str
@@ -109,7 +109,7 @@ class SegmentOutput:
 
     :param standard: the content of ``standard_output/<n>/result.json``; None when there is none.
     :param custom: the content of ``custom_output/<n>/result.json``; None when no blueprint matched.
-    :param custom_status: ``MATCH``, ``NO_MATCH`` or ``FALLBACK``; None when no blueprint was asked for.
+    :param custom_status: ``MATCH``, ``NO_MATCH`` or ``FALLBACK``; None when the request named no blueprint.
     :param files: what stands in ``standard_output/<n>/assets/``, by its name there.
     """
 
@@ -129,7 +129,7 @@ class AssetOutput:
 @dataclass(frozen=True)
 class ProcessedInput:
     """
-    What became of one input object.
+    The results of one input object.
 
     :param notes: what the emulator left out that the service would have written; in no result file.
     """
@@ -197,7 +197,7 @@ class OutputOptions:
 
     :param splits_documents: whether several documents in one file become segments.
     :param disabled: modalities that the project does not process.
-    :param input_language: what ``dominant_asset_language`` says: the first language asked for, as nothing is heard.
+    :param input_language: what ``dominant_asset_language`` says: the first language asked for; no speech is recognised.
     """
 
     document: DocumentOptions = DocumentOptions()

@@ -50,7 +50,7 @@ def image_custom_result(match: Match) -> dict[str, Any]:
 
 
 def audio_custom_result(match: Match, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Build ``custom_output/0/result.json`` of a sound, which explains nothing."""
+    """Build ``custom_output/0/result.json`` of a sound, which has no explanations."""
     return {
         "metadata": {name: metadata[name] for name in _AUDIO_LANGUAGES},
         "matched_blueprint": _versioned(match),

@@ -222,7 +222,7 @@ def _process_media(work: Work, file_format: FileFormat) -> ProcessedInput:
 
 
 def _unread(work: Work, modality: Modality) -> Match | None:
-    """Return the blueprint made for a modality whose content nobody reads, nothing found; None where there is none."""
+    """Return the blueprint for a modality whose content is not read, with nothing found; None where there is none."""
     made = (each for each in work.blueprints if each.modality is modality)
     return next((Match(each, 1.0, Findings()) for each in made), None)
 

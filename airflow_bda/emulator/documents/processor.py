@@ -1,7 +1,7 @@
 """
 What the emulator asks of this room: the modality of an input, its results, and the blueprints that are known.
 
-Results may be canned: ``--answers DIR`` gives the results for a key instead of processing it. For the key
+Results may be canned: with ``--answers DIR``, the results for a key come from a file instead of the input. For the key
 ``scans/a.pdf`` the file ``DIR/scans/a.pdf.json`` is taken, else ``DIR/a.pdf.json``. It holds results::
 
     {"modality": "DOCUMENT",
@@ -124,7 +124,7 @@ class Processor:
     def __init__(self, *, blueprints_dir: Path | None = None, answers_dir: Path | None = None) -> None:
         self._catalogue = Catalogue.load(blueprints_dir)
         # What the log has: blueprints without a schema, and that sensitive data is not looked for.
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._answers = Answers(answers_dir) if answers_dir is not None else None
 
     def known_blueprint(self, arn: str) -> bool:
@@ -148,7 +148,7 @@ class Processor:
         """
         if self._answers and (canned := self._answers.modality(key)):
             return canned
-        # Whoever asks this will soon have the input processed.
+        # The caller will soon have the input processed.
         READERS.warm_up()
         file_format = format_of(data)
         if file_format is None:
@@ -186,22 +186,22 @@ class Processor:
                 next(iter(self._find_blueprints([fallback], made)), None) if fallback else None,
             )
         )
-        if NO_SENSITIVE_DATA in processed.notes and NO_SENSITIVE_DATA not in self._told:
-            self._told.add(NO_SENSITIVE_DATA)
+        if NO_SENSITIVE_DATA in processed.notes and NO_SENSITIVE_DATA not in self._logged:
+            self._logged.add(NO_SENSITIVE_DATA)
             _log.warning(NO_SENSITIVE_DATA)
         return processed
 
     def _find_blueprints(self, arns: Sequence[str], made: dict[str, Blueprint]) -> tuple[Blueprint, ...]:
         found = {arn: made.get(arn) or self._catalogue.find(arn) for arn in arns}
-        self._tell_of_missing_schemas(arn for arn, blueprint in found.items() if blueprint is None)
+        self._log_missing_schemas(arn for arn, blueprint in found.items() if blueprint is None)
         return tuple(blueprint for blueprint in found.values() if blueprint is not None)
 
-    def _tell_of_missing_schemas(self, arns: Iterable[str]) -> None:
+    def _log_missing_schemas(self, arns: Iterable[str]) -> None:
         """Log, once for each, the managed blueprints that the emulator has no schema of."""
-        managed = [each for arn in arns if (each := managed_blueprint(arn)) and each.name not in self._told]
+        managed = [each for arn in arns if (each := managed_blueprint(arn)) and each.name not in self._logged]
         if not managed:
             return
-        self._told.update(each.name for each in managed)
+        self._logged.update(each.name for each in managed)
         for unknown in (each.resource_id for each in managed if not each.is_public):
             alike = get_close_matches(unknown, MANAGED, n=1)
             hint = f" Is {alike[0]} meant?" if alike else ""

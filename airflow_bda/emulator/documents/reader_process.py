@@ -182,7 +182,7 @@ def _answer(work: Work) -> bytes:
     try:
         return pickle.dumps(process(work))
     except MemoryError:
-        # Whoever waits for the answer is told by the end of this process, which has no more use.
+        # The end of this process is the answer; it cannot be used again.
         sys.exit(1)
     except Exception as error:  # noqa: BLE001 - it is raised where the input came from
         return _picklable(error)

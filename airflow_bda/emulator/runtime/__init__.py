@@ -1,1 +1,1 @@
-"""BDA's runtime API on a laptop: jobs started, worked off, and asked for."""
+"""BDA's runtime API: invocations, their jobs, statuses and events."""

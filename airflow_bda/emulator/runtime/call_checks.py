@@ -143,7 +143,7 @@ class Extraction:
     :param blueprint_arns: the blueprints to apply.
     :param made: those of them, and of the fallbacks, that were made in the control plane.
     :param fallback_arns: the project's blueprints for documents that none of the others matches.
-    :param configuration: the members of the project's stage; None where there is no project or nobody made it here.
+    :param configuration: the members of the project's stage; None without a project that was made here.
     """
 
     project_arn: str | None = None
@@ -179,7 +179,7 @@ def look_up(params: Mapping[str, Any], control: BdaControlBackend, *, sync: bool
         if control.emulator.settings.unknown_projects == REFUSE:
             raise validation_error(assumptions.UNKNOWN_PROJECT_MESSAGE)
     elif sync and arn is not None and (project.type if project else ASYNC) != SYNC:
-        # A project of the caller's own that nobody made here is taken for whatever the call needs.
+        # A project of the caller's own that was not made here is taken for whatever the call needs.
         raise validation_error(assumptions.SYNC_PROJECT_TYPE_MESSAGE)
     stage = _ready_stage(params, project) if project else None
     extraction = _choose(params, arn, stage, control)
@@ -205,7 +205,7 @@ def _choose(
         return Extraction(project_arn, _arns(known), made, _arns(fallbacks), stage.configuration)
     if arn is None or arn.account == AWS_ACCOUNT:
         return Extraction(project_arn)
-    # Nobody made this project here: it has all the custom blueprints of the emulator's folder.
+    # This project was not made here: it has all the custom blueprints of the emulator's folder.
     listed = control.emulator.processor.blueprints(region=arn.region, account=arn.account)
     return Extraction(project_arn, tuple(each for each, _ in listed if Arn.parse(each).account != AWS_ACCOUNT))
 

@@ -79,7 +79,7 @@ class Job:
     :param modality: what the input turned out to be; None until it was read.
     :param notes: what the emulator left out of its results.
     :param polls: how often its status was asked for.
-    :param cancelled: set when the state that it belongs to is thrown away; all jobs of a book share it.
+    :param cancelled: set when the emulator is reset; all jobs of a book share it.
     """
 
     order: JobOrder
@@ -142,7 +142,7 @@ class JobBook:
 
     def add(self, order: JobOrder, tags: dict[str, str], *, limit: int, kept: int) -> tuple[Job, bool]:
         """
-        Take a job in, unless its client token already has one.
+        Add a job, unless its client token already has one.
 
         :param limit: how many jobs may be open at once.
         :param kept: how many ended jobs stay; the oldest of the others are forgotten, with their client tokens.

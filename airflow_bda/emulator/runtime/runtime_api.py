@@ -56,7 +56,7 @@ class BdaRuntimeBackend(BaseBackend):
         return sys.modules[__name__]
 
     def reset(self) -> None:
-        """Forget everything, as moto's reset does; running jobs end without a trace, and faults are lifted."""
+        """Forget everything, as moto's reset does; running jobs end and write nothing, and faults are removed."""
         self.book.cancelled.set()
         self.emulator.faults.clear()
         super().reset()
@@ -158,7 +158,7 @@ class BdaRuntimeBackend(BaseBackend):
         return {}
 
     def untag_resource(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Take tags from a job."""
+        """Remove tags from a job."""
         tags = self.book.get(params["resourceARN"]).tags
         for key in params["tagKeys"]:
             tags.pop(key, None)
@@ -276,7 +276,7 @@ class BdaRuntimeResponse(ApiResponse):
         check_access(caller, call.operation, params, place)
 
     def work(self, backend: BdaRuntimeBackend, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Do what was asked for."""
+        """Run the operation."""
         return OPERATIONS[call.operation](backend, params)
 
     def send_error(self, error: ApiError) -> Answer:

@@ -90,7 +90,7 @@ class WorkerPool:
         least = settings.in_progress_seconds + job.order.course.extra_seconds
         if job.cancelled.wait(max(0.0, least - (time.monotonic() - started))):
             return
-        # moto throws its state away under this lock: a job of the old state must not write into the new one.
+        # moto resets its state under this lock: a job of the old state must not write into the new one.
         with backend_lock:
             if job.cancelled.is_set():
                 return
@@ -172,7 +172,7 @@ def _finish(job: Job, files: OutputFiles | JobFailedError) -> tuple[S3Uri, ...]:
 
 class EventSender:
     """
-    Hears of jobs, and tells EventBridge.
+    Sends events about jobs to EventBridge; one of the emulator's listeners.
 
     :param faults: which events are lost, doubled or late.
     """
@@ -184,17 +184,17 @@ class EventSender:
 
     def job_created(self, job: Job) -> None:
         """Send the event of a job that was accepted."""
-        self._tell(job, JobStatus.CREATED)
+        self._report(job, JobStatus.CREATED)
 
     def job_ended(self, job: Job) -> None:
         """Send the event of a job that has ended, then that of its creation where a fault held it back."""
-        self._tell(job, job.status)
+        self._report(job, job.status)
         with self._lock:
             held = self._held.pop(job.arn, None)
         if held is not None:
             _send(held)
 
-    def _tell(self, job: Job, status: JobStatus) -> None:
+    def _report(self, job: Job, status: JobStatus) -> None:
         if not job.order.sends_events:
             return
         event = event_of(job, status)
@@ -208,7 +208,7 @@ class EventSender:
 
 
 def event_of(job: Job, status: JobStatus) -> dict[str, Any]:
-    """Return what is told of a job that has come to *status*."""
+    """Return the event about a job that has come to *status*."""
     order = job.order
     folder = job_folder(order.output_uri, order.arn.resource_id)
     duration = {}

@@ -44,7 +44,7 @@ _FUNCTIONS_DO_NOT_RUN = "Lambda functions are kept but not run (--run-functions 
 _IAM_ENFORCED = "users and roles are held to their policies, and to those of buckets and keys"
 _IAM_NOT_ENFORCED = "permissions are not checked (--enforce-iam has them checked)"
 _OPEN_TO_OTHERS = """\
-It listens on {host}: whoever can reach this machine can read and change all that it holds.
+It listens on {host}: everyone who can reach this machine can read and change all that it holds.
 """
 
 
@@ -57,7 +57,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--run-functions",
         action="store_const",
         const=True,
-        help="run Lambda functions though others can reach the emulator: whoever does can run programs as you",
+        help="run Lambda functions though others can reach the emulator: they can then run programs as your user",
     )
     listening.add_argument(
         "--allow-host",
@@ -167,7 +167,7 @@ def _apply(settings: EmulatorSettings, faults: Any) -> None:
     from airflow_bda.emulator.server.own_endpoints import set_faults
 
     EMULATOR.configure(settings)
-    # Blueprints that cannot be read should be told of now, not at the first job.
+    # Fail now for blueprints that cannot be read, not at the first job.
     EMULATOR.processor.blueprints()
     if faults is not None:
         set_faults(faults)

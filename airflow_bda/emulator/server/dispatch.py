@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
 _LOOPBACK_NAMES = frozenset({"localhost"})
-# What Docker Desktop calls this machine from within a container; nobody can register a name under .internal.
+# What Docker Desktop calls this machine from within a container; no one can register a name under .internal.
 _DOCKERS_NAME = "host.docker.internal"
 _READING = frozenset({"GET", "HEAD"})
 # Some clients send the whole address: AWS's guidance for multimodal data does. No browser does.
@@ -91,13 +91,13 @@ class Gate:
 
     @property
     def only_local(self) -> bool:
-        """Whether nobody but this machine can reach the server."""
+        """Whether only this machine can reach the server."""
         address = _address(self.host)
         return address.is_loopback if address is not None else self.host.lower() == "localhost"
 
     def refusal(self, environ: Mapping[str, Any]) -> str | None:
         """
-        Say why a request is refused; None for one that may pass.
+        Return why a request is refused; None for one that is allowed.
 
         :param environ: the request, as WSGI has it.
         """
@@ -120,8 +120,8 @@ class Gate:
         if name is None:
             return False
         if (address := _address(name)) is not None:
-            # No page can be given an address that is not its server's own, so one is no trick; but who listens on
-            # loopback only is called by a loopback address only.
+            # An address in a page's URL is always that of its server, so it needs no check; but a server that listens
+            # on loopback only is reached by a loopback address only.
             return address.is_loopback or not self.only_local
         return any(name == own or name.endswith(f".{own}") for own in self._names)
 
@@ -161,7 +161,7 @@ def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 class Dispatcher(DomainDispatcherApplication):
     """
-    moto's dispatcher, which also knows BDA, the emulator's own endpoints, and how to break a connection.
+    moto's dispatcher, with BDA, the emulator's own endpoints, and connections that faults close.
 
     :param control_app: what answers under ``/_bda/``.
     :param gate: decides which requests come in at all.
@@ -212,7 +212,7 @@ class Dispatcher(DomainDispatcherApplication):
 
 
 def _body(environ: WSGIEnvironment) -> str:
-    """Read the request's body, and leave it to be read again."""
+    """Read the request's body, and make it readable again."""
     try:
         size = min(int(environ.get("CONTENT_LENGTH") or 0), _MOST_TAG_BYTES)
     except ValueError:

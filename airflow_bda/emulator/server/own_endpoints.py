@@ -213,7 +213,7 @@ def _set_faults(request: Request) -> None:
 
 def set_faults(document: Any) -> None:
     """
-    Put the faults of a document in force, in the place of all others.
+    Replace all faults in force by those of a document.
 
     :param document: ``{"seed": 0, "faults": [{"kind": "throttling", "times": 3}, …]}``.
     :raises ValueError: when it is not such a document.

@@ -1,7 +1,7 @@
 """
 The emulator as a server: BDA beside moto's S3, STS, IAM, SQS, EventBridge and the rest, at one endpoint.
 
-Also how Airflow and AWS clients are told to go to it: a connection's JSON, and environment variables.
+Also what makes Airflow and AWS clients use it: the JSON of a connection, and environment variables.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ _BACKLOG = 512
 # The documents that the demo reads.
 SAMPLES = Path(__file__).parents[1] / "samples"
 _NO_FUNCTIONS = (
-    "Functions are not run: whoever reaches this emulator could run programs here. Start it with --run-functions if "
-    "that is meant to be."
+    "Functions are not run: everyone who can reach this emulator could run programs here. Start it with "
+    "--run-functions to allow that."
 )
 
 _TRACKED_BY_MOTO: Any = BaseModel.__new__
@@ -118,7 +118,7 @@ class EmulatorServer:
 
     Its jobs, buckets and faults are this process's: see :mod:`airflow_bda.emulator.core.emulator`.
 
-    :param host: where to listen; this machine alone unless told otherwise.
+    :param host: where to listen; by default for this machine only.
     :param port: 0 for any that is free.
     :param seed_buckets: what is in S3 from the start, and again after a reset.
     :param region: the region of those buckets.
@@ -157,7 +157,7 @@ class EmulatorServer:
 
     @property
     def only_local(self) -> bool:
-        """Whether nobody but this machine can reach it."""
+        """Whether only this machine can reach it."""
         return self._gate.only_local
 
     @property
@@ -241,7 +241,7 @@ class _QuietHandler(_MotoHandler):
     """A request handler that does not print a line for each poll."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing: ``/_bda/`` counts the calls."""
+        """Log nothing: ``/_bda/`` counts the calls."""
 
 
 def _let_go_of_deleted() -> None:

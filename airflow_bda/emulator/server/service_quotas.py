@@ -1,5 +1,5 @@
 """
-BDA's quotas in moto's Service Quotas, which knows those of VPC only: `airflow-bda doctor` reads them.
+BDA's quotas in moto's Service Quotas, which has those of VPC only: `airflow-bda doctor` reads them.
 
 The values are the emulator's own limits, which its settings decide. An operation without a rate limit has no quota.
 """
@@ -47,7 +47,7 @@ def quota_of(settings: EmulatorSettings, code: str) -> dict[str, Any] | None:
 
 def install_quotas(settings: Any) -> None:
     """
-    Teach moto the quotas; once more changes nothing.
+    Add the quotas to moto; calling it again changes nothing.
 
     :param settings: returns the emulator's settings as they are when it is asked.
     """

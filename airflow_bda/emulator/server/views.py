@@ -1,4 +1,4 @@
-"""What the emulator tells of itself: its jobs and how often each operation was called."""
+"""The state of the emulator as data: its jobs, their files and reports, and how often each operation was called."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class JobView:
     """
-    One job, as it stood when it was asked for.
+    One job, as it was when the view was made.
 
     :param job_id: the last part of its ARN, a UUID.
     :param status: as the API writes it.
@@ -65,7 +65,7 @@ class JobView:
 
     @classmethod
     def of(cls, job: Job) -> JobView:
-        """Look at a job."""
+        """Make a view of a job."""
         order = job.order
         return cls(
             job_id=order.arn.resource_id,
@@ -116,7 +116,7 @@ def call_counts() -> dict[str, int]:
 
 
 def operations() -> tuple[int, int]:
-    """Count the operations of both APIs: how many are answered here, and how many the installed botocore knows."""
+    """Count the operations of both APIs: how many are answered here, and how many the installed botocore has."""
     answered = known = 0
     for service, own in ((SERVICE, RUNTIME_OPERATIONS), (CONTROL_SERVICE, CONTROL_OPERATIONS)):
         names = set(model_of(service).operation_names)

@@ -85,7 +85,7 @@ class Blueprint:
     :param document_class: what ``document_class.type`` says.
     :param arn: the ARN that it was asked for by; empty in the catalogue.
     :param modality: what it is for; None where nothing says so, as for a file in the blueprints folder.
-    :param version: the version that was asked for; None where a stage was.
+    :param version: the version that the request named; None where it named a stage.
     """
 
     name: str

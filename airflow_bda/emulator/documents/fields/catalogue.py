@@ -8,7 +8,7 @@ Which blueprint an ARN names.
   schema.
 - A file ``bedrock-data-automation-public-<name>.json`` in the blueprints folder supplies the schema of a managed
   blueprint, listed here or not.
-- ``...:<account>:blueprint/<id>`` is the file in the blueprints folder whose name gives that id. A file name of 12 to
+- ``...:<account>:blueprint/<id>`` is the file in the blueprints folder whose name makes that id. A file name of 12 to
   36 letters, digits and hyphens is the id; another one is turned into an id, see :func:`blueprint_id`.
 """
 
@@ -42,8 +42,8 @@ _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9]+")
 _MAX_ID, _DIGEST = 36, 8
 
 # What AWS manages, by the last part of the id. The first block is named by ARN in public code or documentation. Of the
-# second, public sources hold only the names that ListBlueprints gives; in all known cases the id is that name in lower
-# case. `conversational-analytics` is in the documentation of audio blueprints.
+# second, public sources hold only the names that ListBlueprints returns; in all known cases the id is that name in
+# lower case. `conversational-analytics` is in the documentation of audio blueprints.
 _DOCUMENT_NAMES = (
     "Bank-Statement", "Birth-Certificate", "Form-1040", "Form-1040-Schedule-C", "Form-1098", "Form-1099-INT",
     "Form-1099-MISC", "Invoice", "Payslip", "Prescription-Label", "Property-Tax-Statement", "Receipt",
@@ -66,7 +66,7 @@ class ManagedBlueprint:
     """
     A blueprint that AWS manages.
 
-    :param name: as ListBlueprints gives it; of one that is not in :data:`MANAGED`, as its ARN ends.
+    :param name: as ListBlueprints returns it; of one that is not in :data:`MANAGED`, as its ARN ends.
     :param modality: the ``type`` of the blueprint.
     :param schema: the JSON of its schema; None where the emulator ships none.
     """
@@ -190,7 +190,7 @@ def _read_folder(folder: Path) -> dict[str, Blueprint]:
         key = path.stem if path.stem.startswith(MANAGED_PREFIX) else blueprint_id(path.stem)
         if key in files:
             raise BlueprintFileError(
-                f"The blueprint files {str(files[key])!r} and {str(path)!r} both give the id {key!r}; rename one."
+                f"The blueprint files {str(files[key])!r} and {str(path)!r} both make the id {key!r}; rename one."
             )
         files[key] = path
     names = {

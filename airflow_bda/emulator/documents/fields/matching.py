@@ -254,7 +254,7 @@ class Candidates:
     """
     The blueprints that documents may be matched with.
 
-    :param blueprints: what was asked for; nothing matches when it is empty.
+    :param blueprints: those of the request; nothing matches when there are none.
     :param fallback: what is applied where none fits.
     :param is_forced: whether the only blueprint is applied whether it fits or not.
     """

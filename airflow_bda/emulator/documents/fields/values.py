@@ -240,7 +240,7 @@ _PLAIN_TEXT = 0.95
 _LONG_TEXT = 0.7
 _MANY_WORDS = 8
 
-# What a text holds is told by the words of its field's name. The first row that has one of them decides.
+# The kind of a text follows from the words of its field's name. The first row that has one of them decides.
 _KINDS_BY_NAME = (
     (frozenset({"name", "method", "terms", "type", "status", "description", "title", "email"}), Kind.TEXT),
     (frozenset({"address"}), Kind.ADDRESS),

@@ -95,7 +95,7 @@ class _Sheet:
         self._row = 0
 
     def next(self) -> _Sheet:
-        """Begin the page behind this one."""
+        """Return an empty sheet for the next page."""
         return _Sheet(self._number + 1, self._words_before + self.words)
 
     def add_line(self, cells: list[tuple[int, str]], scale: float = 1.0) -> None:

@@ -218,7 +218,7 @@ def _opened(data: bytes) -> Iterator[Image]:
         try:
             opened = Image.open(io.BytesIO(data), formats=_DECODERS)
         except Image.DecompressionBombError as error:
-            # Pillow's own limit is above ours, and it tells of the size before anyone can look.
+            # Pillow's own limit is above ours, and it raises before the size can be read.
             raise InputError(LIMIT_EXCEEDED, f"The picture is too big to be decoded: {error}") from error
         with opened as image:
             _check_pixels(image)

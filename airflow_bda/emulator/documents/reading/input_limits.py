@@ -1,7 +1,7 @@
 """
 Which inputs are taken: their format, by their first bytes; their limits; and the words for what is wrong with one.
 
-A file's name is not believed. The formats and the numbers are those of
+A file's name is not looked at. The formats and the numbers are those of
 https://docs.aws.amazon.com/bedrock/latest/userguide/bda-limits.html. The emulator's own limits, below, keep a small
 file from taking much memory or time.
 """
@@ -262,7 +262,7 @@ def unreadable_means_input_error(kind: str) -> Iterator[None]:
     """
     Turn whatever a parser raises into an :class:`InputError`.
 
-    A file is hostile until it is read, and parsers raise what they like: KeyError, RecursionError, struct.error.
+    A file may be damaged or made to do harm, and parsers raise any error: KeyError, RecursionError, struct.error.
 
     :param kind: what the file should have been, for the message.
     """
