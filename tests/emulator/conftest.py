@@ -56,7 +56,7 @@ class SteeredProcessor:
         if request.data == b"bug":
             raise ZeroDivisionError("a bug of the processing")
         custom = {"matched_blueprint": {"arn": request.blueprint_arns[0]}} if request.blueprint_arns else None
-        segment = SegmentOutput({"text": request.data.decode()}, custom, "MATCH" if custom else None)
+        segment = SegmentOutput({"text": request.data.decode(errors="replace")}, custom, "MATCH" if custom else None)
         return ProcessedInput(self.modality_of(request.key, request.data), (AssetOutput((segment,)),))
 
     def known_blueprint(self, arn: str) -> bool:
