@@ -70,6 +70,7 @@ bench: setup ## Run the benchmarks and print `name value` lines beside their tab
 	@.venv/bin/python benchmarks/request_building.py
 	@.venv/bin/python benchmarks/batch.py
 	@.venv/bin/python benchmarks/results.py
+	@.venv/bin/python benchmarks/report.py
 
 audit: setup ## Ask the advisory database about every pinned dependency; needs the network; ROWS="newest build" picks some
 	@.venv/bin/python tools/audit.py $(ROWS)

@@ -13,13 +13,11 @@ from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.exceptions import BotoCoreError, NoRegionError
 
 from airflow_bda._compat import allow_in_xcoms
-from airflow_bda.access.denial import explain_denial
 from airflow_bda.engine.submitting import submit_in_this_thread
 from airflow_bda.engine.tasks import call_in_thread
 from airflow_bda.engine.waiting import StatusConnection, Wait, wait_for_job, wait_in_this_thread
 from airflow_bda.hooks import metrics
 from airflow_bda.hooks.connection import AsyncAwsHook
-from airflow_bda.hooks.results import read_result, read_result_async
 from airflow_bda.hooks.settings import deadline_after, in_seconds, seconds_of, wait_limits
 from airflow_bda.service.arns import PROFILE_OF_REGION, UnknownRegionError, derive_profile_arn
 from airflow_bda.service.aws_errors import CALL_FAILURES, Failure, call_error, classify, reading_answers
@@ -298,6 +296,8 @@ class BdaHook(AsyncAwsHook):
         """Return the error of a refused invoke, explained. For a missing permission it makes calls of its own."""
         cause = remedy = None
         if classify(error) is Failure.PERMISSION:
+            from airflow_bda.access.denial import explain_denial
+
             try:
                 cause, remedy = explain_denial(request, self.client_of)
             except Exception:  # an explanation that fails must not hide what it was to explain
@@ -449,6 +449,8 @@ class BdaHook(AsyncAwsHook):
         :param metadata_uri: the URI of ``job_metadata.json``, as :meth:`wait` and the sensor return it.
         :raises BdaError: when a file cannot be read, or is malformed; it names the URI.
         """
+        from airflow_bda.hooks.results import read_result
+
         try:
             return read_result(self.s3, metadata_uri)
         except CALL_FAILURES as error:
@@ -456,6 +458,8 @@ class BdaHook(AsyncAwsHook):
 
     async def get_results_async(self, metadata_uri: str) -> JobResult:
         """Read all that a job found; the async twin of :meth:`get_results`."""
+        from airflow_bda.hooks.results import read_result_async
+
         try:
             async with await self.async_client("s3") as s3:
                 return await read_result_async(s3, metadata_uri)
