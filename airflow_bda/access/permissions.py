@@ -51,9 +51,14 @@ class Permission:
     is_needed: bool = True
 
 
-def caller_permissions(workload: Workload) -> tuple[Permission, ...]:
-    """Return all that running a workload and reading its results takes."""
-    return (*function_permissions(workload), *_reading(workload))
+def caller_permissions(workload: Workload, *, is_batch: bool = False) -> tuple[Permission, ...]:
+    """
+    Return all that running a workload and reading its results takes.
+
+    :param is_batch: whether batches are run too.
+    """
+    single = (*function_permissions(workload), *_reading(workload))
+    return (*single, *batch_permissions(workload)) if is_batch else single
 
 
 def batch_permissions(workload: Workload) -> tuple[Permission, ...]:

@@ -17,7 +17,6 @@ from airflow_bda.access.permissions import (
     READ,
     WRITE,
     Permission,
-    batch_permissions,
     bucket_arn,
     caller_permissions,
     doctor_permissions,
@@ -55,12 +54,7 @@ class PolicyOptions:
 
 def caller_policy(workload: Workload, options: PolicyOptions | None = None) -> Document:
     """Return the policy of the identity that makes the calls: an Airflow worker's and triggerer's role."""
-    return _document(map(_statement, _of_caller(workload, options)))
-
-
-def _of_caller(workload: Workload, options: PolicyOptions | None) -> tuple[Permission, ...]:
-    single = caller_permissions(workload)
-    return (*single, *batch_permissions(workload)) if options and options.is_batch else single
+    return _document(map(_statement, caller_permissions(workload, is_batch=bool(options and options.is_batch))))
 
 
 def lambda_policy(workload: Workload, options: PolicyOptions | None = None) -> Document:
@@ -152,7 +146,9 @@ def explain(kind: str, workload: Workload, options: PolicyOptions) -> tuple[str,
     if kind == "lambda":
         permissions = (*function_permissions(workload), _function_log(workload, options))
     else:
-        permissions = doctor_permissions(workload) if kind == "doctor" else _of_caller(workload, options)
+        is_batch = bool(options and options.is_batch)
+        of_caller = caller_permissions(workload, is_batch=is_batch)
+        permissions = doctor_permissions(workload) if kind == "doctor" else of_caller
     return explain_permissions(permissions)
 
 

@@ -159,6 +159,7 @@ def add_doctor_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--write-probe", action="store_true", help="write an empty object below the output, and delete it again"
     )
+    parser.add_argument("--batch", action="store_true", help="look at what batches need, too (BdaBatchOperator)")
     job.add_argument(
         "--jobs-at-once",
         type=int,
@@ -205,5 +206,6 @@ def _subject(args: Namespace) -> Subject:
         input_key=args.input_kms_key,
         output_key=args.output_kms_key,
         write_probe=args.write_probe,
+        is_batch=args.batch,
         jobs_at_once=args.jobs_at_once,
     )

@@ -37,6 +37,8 @@ class BdaPreflightOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook])
     :param profile_arn: the data automation profile; None takes the region's own. (templated)
     :param kms_key_id: the KMS key that encrypts the jobs' data. (templated)
     :param write_probe: whether to write an empty object below *output_s3_uri* and delete it again; False by default.
+    :param is_batch: whether the jobs are those of a :class:`~airflow_bda.operators.BdaBatchOperator`, which needs more
+        permissions, and with *write_probe* a store that honours conditional writes; False by default.
     :param aws_conn_id: the Airflow connection with AWS credentials, ``aws_default`` by default. (templated)
     :param region_name: the AWS region; None takes the connection's. (templated)
     :param verify: whether, or with which bundle, TLS certificates are verified; None takes the connection's.
@@ -70,6 +72,7 @@ class BdaPreflightOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook])
         profile_arn: str | None = None,
         kms_key_id: str | None = None,
         write_probe: bool = False,
+        is_batch: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -81,6 +84,7 @@ class BdaPreflightOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook])
         self.profile_arn = profile_arn
         self.kms_key_id = kms_key_id
         self.write_probe = write_probe
+        self.is_batch = is_batch
 
     def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002  the signature is Airflow's
         """Look at everything, log it, and fail for what makes jobs fail."""
@@ -109,6 +113,7 @@ class BdaPreflightOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook])
                 profile_arn=self.profile_arn,
                 kms_key=self.kms_key_id,
                 write_probe=self.write_probe,
+                is_batch=self.is_batch,
             )
         except ValueError as error:
             raise BdaRequestFailException("The preflight has nothing to look at.", problems=[str(error)]) from error

@@ -192,6 +192,7 @@ class ModelHook:
     """The part of BdaHook that tasks call, above a modelled AWS."""
 
     conn_region_name = "us-east-1"
+    emulator_url = None
 
     def __init__(self, process: Process) -> None:
         self.process = process

@@ -139,6 +139,8 @@ def _probe(scene: Scene, uri: S3Uri) -> Iterator[Check]:
             f"Allow s3:PutObject on {uri}/*, and kms:GenerateDataKey on the bucket's key.",
         )
         return
+    if scene.subject.is_batch:
+        yield _check_conditions(scene, uri, key)
     # In a bucket with versions, deleting without one would leave the object, and a marker beside it.
     version = {"VersionId": written["VersionId"]} if "VersionId" in written else {}
     deleted = answer_or_refusal(lambda: scene.client("s3").delete_object(Bucket=uri.bucket, Key=key, **version))
@@ -150,6 +152,22 @@ def _probe(scene: Scene, uri: S3Uri) -> Iterator[Check]:
         )
     else:
         yield ok("write probe", f"an object was written below {uri} and deleted again")
+
+
+def _check_conditions(scene: Scene, uri: S3Uri, key: str) -> Check:
+    """Write the probe again on the condition that it is not there, which S3 refuses and some other stores do not."""
+    written = answer_or_refusal(
+        lambda: scene.client("s3").put_object(Bucket=uri.bucket, Key=key, Body=b"", IfNoneMatch="*")
+    )
+    if isinstance(written, Refusal) and written.code == "PreconditionFailed":
+        return ok("conditional writes", f"two runners cannot both own a batch below {uri}")
+    if isinstance(written, Refusal):
+        return hint("conditional writes", f"they could not be tried below {uri}: {written.text}")
+    return fault(
+        "conditional writes",
+        f"the store of {uri} ignores If-None-Match, so that two runners could both own a batch.",
+        "Use a store that honours conditional writes, as S3 does.",
+    )
 
 
 def check_bucket_policies(scene: Scene) -> Iterator[Check]:
@@ -260,32 +278,30 @@ def check_permissions(scene: Scene) -> Iterator[Check]:
 
 
 def _ask_iam(scene: Scene, workload: Workload) -> Iterator[Check]:
+    needed = caller_permissions(workload, is_batch=scene.subject.is_batch)
+    command = f"`airflow-bda policy caller{' --batch' if scene.subject.is_batch else ''}`"
     found = answer_or_refusal(
-        lambda: find_missing(
-            scene.client("iam"), scene.caller_arn, caller_permissions(workload), region=workload.region
-        )
+        lambda: find_missing(scene.client("iam"), scene.caller_arn, needed, region=workload.region)
     )
     if isinstance(found, Refusal) and found.is_absence:
         yield hint(
             "permissions",
             f"IAM does not know {scene.caller_arn}.",
-            "Compare its policies to what `airflow-bda policy caller` says.",
+            f"Compare its policies to what {command} says.",
         )
     elif isinstance(found, Refusal):
         yield hint(
             "permissions",
             f"IAM does not say what {scene.caller_arn} may do ({found.text}).",
             "Allow iam:SimulatePrincipalPolicy on the role (`airflow-bda policy doctor` prints that and the rest), or "
-            "compare it to what `airflow-bda policy caller` says.",
+            f"compare it to what {command} says.",
         )
     elif not found:
         yield ok("permissions", f"the policies of {scene.caller_arn} allow all that jobs do")
     else:
         for missing in found:
             level = fault if missing.is_needed else hint
-            yield level(
-                "permissions", f"{missing} is not allowed.", "`airflow-bda policy caller` prints the whole policy."
-            )
+            yield level("permissions", f"{missing} is not allowed.", f"{command} prints the whole policy.")
 
 
 def check_quotas(scene: Scene) -> Iterator[Check]:

@@ -92,6 +92,7 @@ class Subject:
     :param input_uri: a document, or all below a prefix that ends in a slash; None leaves it out, as it does below.
     :param stage: ``LIVE`` or ``DEVELOPMENT``.
     :param write_probe: whether an object may be written below the output's prefix, and deleted again.
+    :param is_batch: whether the jobs are those of batches, which also list, and keep files of their own in S3.
     :param jobs_at_once: how many jobs the setup may have open at once (the slots of its pool), where that is known.
     :raises ValueError: names the URI that is not valid.
     """
@@ -106,6 +107,7 @@ class Subject:
     input_key: str | None = None
     output_key: str | None = None
     write_probe: bool = False
+    is_batch: bool = False
     jobs_at_once: int | None = None
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.engine.batch.documents import SUCCEEDED
-from airflow_bda.engine.batch.store import ConflictError, patiently
+from airflow_bda.engine.batch.store import ConflictError, Replacing, patiently
 from airflow_bda.service.errors import BdaError
 
 if TYPE_CHECKING:
@@ -48,9 +48,12 @@ class FinishedIndex:
         Add what a batch finished.
 
         :param rows: reads the batch's rows, sorted by their URIs; called again when another batch was faster.
+        :raises BdaError: when the store cannot replace an object by its ETag.
         """
+        replacing = Replacing(self._folder.of(_CURRENT))
         while True:
             current, etag = await self._current()
+            replacing.tries(etag)
             written = await self._write(_merge(self._rows_of(current), rows()), before=current)
             condition: dict[str, Any] = {"if_etag": etag} if etag else {"if_absent": True}
             try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_bda.engine.batch.documents import FAILED, NOT_STARTED, RUNNING, SKIPPED, STATUSES, new_row, skipped_row
 from airflow_bda.engine.batch.planning import read_part
 from airflow_bda.engine.batch.state import PART_SIZE
-from airflow_bda.engine.batch.store import UPLOAD_PART_BYTES, ConflictError, patiently, to_line
+from airflow_bda.engine.batch.store import UPLOAD_PART_BYTES, ConflictError, Replacing, patiently, to_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -101,9 +101,12 @@ async def conclude(
     check, for however long, finds its successor's file in place of the one it knew, and leaves it.
 
     :raises TakenOverError: when another runner owns the batch now.
+    :raises BdaError: when the store cannot replace an object by its ETag.
     """
+    replacing = Replacing(ledger.folder.of(RESULTS))
     while True:
         before = {name: await _etag(ledger.folder, name) for name in (RESULTS, MANIFEST)}
+        replacing.tries(None if before[RESULTS] is None else (before[RESULTS], before[MANIFEST]))
         # Nothing may be pending, too: rows are told from what is written.
         await ledger.check_ownership()
         try:

@@ -22,12 +22,46 @@ _RETRY_FIRST_SECONDS = 0.5
 _RETRY_LONGEST_SECONDS = 30.0
 # An S3 that does not answer for so long is no storm any more; the task's retries take the batch up later.
 _PATIENCE_SECONDS = 900.0
+# Lost answers and writes under way explain one or two.
+_MOST_CONFLICTS_WITHOUT_CHANGE = 5
 # The least that S3 takes for a part of an upload that is not the last one, in bytes.
 UPLOAD_PART_BYTES = 5 * 1024 * 1024
 
 
 class ConflictError(Exception):
     """A conditional write came too late: somebody else wrote the object first."""
+
+
+class Replacing:
+    """
+    The tries to replace an object by its ETag, which end where they cannot succeed.
+
+    A conflict means that the object has changed. On a store that never finds an ETag to be the object's own (some make
+    up another one for each answer, or for encrypted objects), it never would have, and trying again would never end.
+
+    :param uri: for the error.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._last: object = None
+        self._in_vain = 0
+
+    def tries(self, etag: object) -> None:
+        """
+        Note a try to replace what has this ETag.
+
+        :raises BdaError: when several tries were refused though the object was the same all along.
+        """
+        self._in_vain = self._in_vain + 1 if etag is not None and etag == self._last else 0
+        self._last = etag
+        if self._in_vain >= _MOST_CONFLICTS_WITHOUT_CHANGE:
+            raise BdaError(
+                f"The object store refuses to replace {self._uri}: If-Match fails though the ETag is the one that it "
+                "gave.",
+                remedy="A batch needs a store whose ETags can be compared, as those of S3 can. What was done is kept: "
+                "the same batch goes on from its ledger.",
+            )
 
 
 class Upload(Protocol):
