@@ -107,13 +107,15 @@ def _texts(shape: Shape) -> st.SearchStrategy[str]:
 
 # -- values that break one bound
 
+_NOT_A_LIST = frozenset({"map", "string", "integer", "long", "float", "double", "boolean", "blob", "timestamp"})
+
 
 def broken(shape: Shape, value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Return, for each bound within a valid value, where it is and the value with that bound broken."""
     if shape.type_name == "structure":
         yield from _broken_structure(shape, value, path)
         return
-    yield f"{path}: type", ["x"] if shape.type_name in {"map", "string", "integer", "boolean", "blob"} else 7
+    yield f"{path}: type", ["x"] if shape.type_name in _NOT_A_LIST else 7
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
     if shape.type_name == "list":
         yield from ((f"{path}: too few", value[: low - 1]) for _ in range(bool(low)))
@@ -127,7 +129,7 @@ def broken(shape: Shape, value: Any, path: str = "") -> Iterator[tuple[str, Any]
         yield f"{path}: too few", {}
         yield from ((where, {changed: member}) for where, changed in _broken_text(shape.key, f"{path}.key"))
         yield from ((where, {key: changed}) for where, changed in _broken_text(shape.value, f"{path}.value"))
-    elif shape.type_name == "integer":
+    elif shape.type_name in {"integer", "long"}:
         yield from ((f"{path}: below", low - 1) for _ in range(low is not None))
         yield from ((f"{path}: above", high + 1) for _ in range(high is not None))
     elif shape.type_name == "string":

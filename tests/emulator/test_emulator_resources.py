@@ -11,6 +11,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
 
+from airflow_bda.emulator.control_plane.control_api import bedrockdataautomation_backends
 from airflow_bda.emulator.core.answering import model_of
 
 pytestmark = pytest.mark.skipif(
@@ -69,6 +70,17 @@ def wait_for(ask, *, give_up=30):
         assert time.monotonic() < end
         time.sleep(0.02)
     return answer
+
+
+def test_what_is_deleted_leaves_no_client_token(control):
+    token = "a" * 40
+    first = blueprint(control, clientToken=token)
+    assert blueprint(control, clientToken=token) == first
+    control.create_blueprint_version(blueprintArn=first, clientToken=token)
+    control.delete_blueprint(blueprintArn=first)
+
+    assert bedrockdataautomation_backends["123456789012"]["us-east-1"].resources._arn_of_token == {}
+    assert blueprint(control, clientToken=token) != first
 
 
 @pytest.mark.parametrize("arn", [MANAGED, WITHOUT_SCHEMA, UNLISTED])

@@ -15,8 +15,9 @@ from airflow_bda.emulator.documents.reading.input_limits import format_of
 from airflow_bda.service.formats import Modality
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+ASSET_ID = "0"
 _ENABLED, _DISABLED = "ENABLED", "DISABLED"
 
 # A field that the service's models would write has this text, so that it is not taken for a summary.
@@ -137,6 +138,43 @@ class ProcessedInput:
     modality: Modality
     assets: tuple[AssetOutput, ...]
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """
+    Where an input came from.
+
+    :param bucket: empty, as the key, for bytes that came in the call.
+    """
+
+    bucket: str
+    key: str
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The members of ``metadata`` that name it."""
+        return {"s3_bucket": self.bucket, "s3_key": self.key} if self.bucket else {}
+
+
+@dataclass(frozen=True)
+class AssetFiles:
+    """
+    The files beside a result.
+
+    :param folder: the URI of the job's folder.
+    :param picture_of: returns the picture of a page as a PNG; None where the format has none.
+    """
+
+    folder: str
+    segment: int
+    picture_of: Callable[[int], bytes] | None = None
+    content: dict[str, bytes] = field(default_factory=dict)
+
+    def add(self, name: str, content: bytes) -> str:
+        """Keep a file, and return its URI."""
+        self.content[name] = content
+        return f"{self.folder}/{ASSET_ID}/standard_output/{self.segment}/assets/{name}"
 
 
 @dataclass(frozen=True)

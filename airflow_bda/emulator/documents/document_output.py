@@ -25,7 +25,7 @@ from itertools import accumulate
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator.documents.contract import PLACEHOLDER, DocumentOptions
+from airflow_bda.emulator.documents.contract import ASSET_ID, PLACEHOLDER, AssetFiles, DocumentOptions, Source
 from airflow_bda.emulator.documents.reading.input_limits import STEP_CLOCK
 from airflow_bda.emulator.documents.reading.layout import Box, Run, bounding_box, stable_id
 from airflow_bda.service.formats import Modality
@@ -179,7 +179,6 @@ def _kind(line: Run, page: Page, usual: float, *, is_last: bool) -> str:
     return SECTION_HEADER if height >= _SECTION_RATIO * usual else PARAGRAPH
 
 
-ASSET_ID = "0"
 _CONFIDENCE_PLACES = 4
 # The service's lines all have about this confidence, whatever their words have.
 _LINE_CONFIDENCE = 0.01
@@ -192,43 +191,6 @@ NO_TEXT_MODELS = "Descriptions and summaries are placeholders: the emulator runs
 NO_GEOMETRY = "No boxes: the emulator does not lay a DOCX out. A page is what lies between two page breaks."
 
 Element = TextElement | TableElement
-
-
-@dataclass(frozen=True)
-class Source:
-    """
-    Where an input came from.
-
-    :param bucket: empty, as the key, for bytes that came in the call.
-    """
-
-    bucket: str
-    key: str
-
-    @property
-    def keys(self) -> dict[str, str]:
-        """The members of ``metadata`` that name it."""
-        return {"s3_bucket": self.bucket, "s3_key": self.key} if self.bucket else {}
-
-
-@dataclass(frozen=True)
-class AssetFiles:
-    """
-    The files beside a result.
-
-    :param folder: the URI of the job's folder.
-    :param picture_of: returns the picture of a page as a PNG; None where the format has none.
-    """
-
-    folder: str
-    segment: int
-    picture_of: Callable[[int], bytes] | None = None
-    content: dict[str, bytes] = field(default_factory=dict)
-
-    def add(self, name: str, content: bytes) -> str:
-        """Keep a file, and return its URI."""
-        self.content[name] = content
-        return f"{self.folder}/{ASSET_ID}/standard_output/{self.segment}/assets/{name}"
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.emulator.documents.contract import PLACEHOLDER, MediaOptions, OutputOptions
-from airflow_bda.emulator.documents.document_output import ASSET_ID, Source
+from airflow_bda.emulator.documents.contract import ASSET_ID, PLACEHOLDER, MediaOptions, OutputOptions, Source
 from airflow_bda.emulator.documents.reading.layout import bounding_box, corners, stable_id
 from airflow_bda.service.formats import Modality
 

@@ -7,11 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.emulator.documents.contract import (
+    AssetFiles,
     AssetOutput,
     OutputOptions,
     ProcessedInput,
     ProcessingRequest,
     SegmentOutput,
+    Source,
 )
 from airflow_bda.emulator.documents.custom_output import (
     audio_custom_result,
@@ -22,9 +24,7 @@ from airflow_bda.emulator.documents.custom_output import (
 from airflow_bda.emulator.documents.document_output import (
     NO_GEOMETRY,
     NO_TEXT_MODELS,
-    AssetFiles,
     DocumentResult,
-    Source,
 )
 from airflow_bda.emulator.documents.fields.grid import Findings
 from airflow_bda.emulator.documents.fields.matching import Candidates, Match, match_segments

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from making_inputs import EVERYTHING, INVOICE, PAYSLIP, RECEIPT, request
 
 from airflow_bda.emulator.documents import InputError, Processor
-from airflow_bda.emulator.documents.contract import OutputOptions
+from airflow_bda.emulator.documents.contract import OutputOptions, Source
 from airflow_bda.emulator.documents.custom_output import document_custom_result
-from airflow_bda.emulator.documents.document_output import DocumentResult, Source, TableElement, _lines_outside
+from airflow_bda.emulator.documents.document_output import DocumentResult, TableElement, _lines_outside
 from airflow_bda.emulator.documents.fields.catalogue import Catalogue
 from airflow_bda.emulator.documents.fields.matching import Candidates, match_segments
 from airflow_bda.emulator.documents.reading.layout import Box, Page, Run, Table, Word, lines_of
