@@ -26,6 +26,17 @@ _OPTIONS = {
         "example": "20",
         "default": "100",
     },
+    "job_events_queue": {
+        "description": (
+            "The URL or the ARN of an SQS queue that gets this account's job events from EventBridge. A triggerer "
+            "then looks at a job as soon as its event comes, and polls less. Empty: waits poll only. Give it a queue "
+            "that no AssetWatcher and no function reads.\n"
+        ),
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": "https://sqs.us-east-1.amazonaws.com/123456789012/bda-hints",
+        "default": "",
+    },
     "min_poll_interval": {
         "description": "The shortest pause between two looks at one job, in seconds.\n",
         "version_added": "0.1.0",

@@ -1,9 +1,13 @@
 """
-How late the end of a job is noticed, and with how many calls: ours beside fixed delays, in simulated time.
+How late the end of a job is noticed, and with how many calls, in simulated time.
 
+First each wait alone: ours beside fixed delays.
 Lengths are drawn between 5 seconds and 30 minutes, evenly on a logarithmic scale. Every wait is the engine's own, with
 the limits that this package ships; fixed delays go through the same engine, so that only the pauses differ. Lag is
 counted in shares of the job's length.
+
+Then more waits than the service answers at once (see `simulated_load.py`): how much later than an oracle ours notices
+ends with equal calls, and how soon it finds what an account allows.
 """
 
 from __future__ import annotations
@@ -15,8 +19,10 @@ import random
 import sys
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from statistics import mean
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -27,7 +33,11 @@ from airflow_bda.service.statuses import JobState
 
 # The tests' simulated clock.
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "engine"))
+from simulated_load import at_once, in_a_queue, in_order, oracle, run, spread, statistician
 from simulated_time import EPOCH, run_simulated, wall_clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 5.0, 1800.0
 BANDS = ((5, 15), (15, 60), (60, 300), (300, 900), (900, 1800))
@@ -120,10 +130,83 @@ def show(results: dict[str, list[Noticed]]) -> None:
     Console().print(table)
 
 
+# What documents take, in seconds: all of one kind; of all sizes; and one recording among two documents.
+LENGTHS: dict[str, Callable[[], float]] = {
+    "alike": lambda: random.lognormvariate(math.log(16), 0.1),
+    "mixed": lambda: random.lognormvariate(math.log(30), 0.6),
+    "two_kinds": lambda: random.lognormvariate(math.log(random.choice((16, 16, 90))), 0.2),
+}
+# Jobs are submitted at once, or at twice this rate; or BDA works on some at a time, and they end at 1.5 times it.
+SHORT_RATE = 10.0
+ARRIVALS = ("at_once", "spread", "queue")
+
+
+def measure_load(numbers: Sequence[int]) -> None:
+    """Print how late ends are noticed when requests are short, over what an oracle needs with equal calls."""
+    table = Table(title=f"mean lag in seconds at {SHORT_RATE:g} requests a second, all at equal calls")
+    for column in ("waits", "lengths", "arrive", "calls a job", "ours", "oracle", "statistician", "in order"):
+        table.add_column(column, justify="right")
+    over_oracle, over_statistician = {}, {}
+    for number, (name, length), arrival in product(numbers, LENGTHS.items(), ARRIVALS):
+        jobs = spread(number, length, number / SHORT_RATE / 2) if arrival == "spread" else at_once(number, length)
+        if arrival == "queue":
+            mean_length = mean(job.ends - job.starts for job in jobs)
+            jobs = in_a_queue(jobs, round(1.5 * SHORT_RATE * mean_length))
+        ours = run(jobs, most=SHORT_RATE)
+        calls = ours.account.calls
+        scene = f"{number}.{name}.{arrival}"
+        best = oracle(jobs, calls)
+        over_oracle[scene] = ours.mean_lag / best
+        known = "-"
+        if arrival != "queue":
+            lag = statistician(jobs, calls, length)
+            known = f"{lag:.1f}"
+            over_statistician[scene] = ours.mean_lag / lag
+        lags = [f"{ours.mean_lag:.1f}", f"{best:.1f}", known, f"{in_order(jobs, calls):.1f}"]
+        table.add_row(str(number), name, arrival, f"{len(calls) / number:.2f}", *lags)
+    Console().print(table)
+    for scene, ratio in over_oracle.items():
+        print(f"detection.load.{scene}.lag_over_oracle {ratio:.2f}")
+    for number in numbers:
+        ratios = [ratio for scene, ratio in over_oracle.items() if scene.startswith(f"{number}.")]
+        print(f"detection.load.{number}.mean_lag_over_oracle {mean(ratios):.2f}")
+    print(f"detection.load.lag_over_oracle {max(over_oracle.values()):.2f}")
+    print(f"detection.load.lag_over_statistician {max(over_statistician.values()):.2f}")
+
+
+def measure_quota(quota: float, triggerers: int) -> None:
+    """Print how soon triggerers find what an account allows, and how many of their calls it throttles from then on."""
+    jobs = at_once(int(300 * quota), lambda: random.uniform(5.0, 20.0))
+    account = run(jobs, most=10 * quota, quota=quota, triggerers=triggerers).account
+    last = max(account.calls)
+    found = next(
+        (
+            second
+            for second in range(int(last))
+            if sum(second <= at < second + 2 for at in account.calls) >= 1.8 * quota
+        ),
+        math.inf,
+    )
+    served = sum(at >= found for at in account.calls)
+    throttled = sum(at >= found for at in account.throttled)
+    name = f"detection.quota{quota:g}" + (f".{triggerers}_triggerers" if triggerers > 1 else "")
+    print(f"{name}.seconds_to_find {found}")
+    print(f"{name}.throttled_share {throttled / (served + throttled):.4f}")
+    print(f"{name}.share_of_quota_used {served / (last - found) / quota:.3f}")
+
+
+def measure_four_hundred() -> None:
+    """Print when the last of 400 waits for jobs of 5 seconds ends, at a service that allows 50 requests a second."""
+    jobs = at_once(400, lambda: 5.0)
+    ended = [lag + job.ends for lag, job in zip(run(jobs, quota=50.0).lags, jobs, strict=True)]
+    print(f"detection.400_of_5s.seconds {max(ended):.1f}")
+
+
 def main() -> None:
     """Measure, print the table and plain lines."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1000)
+    parser.add_argument("--numbers", type=int, nargs="+", default=[1000, 10_000], help="how many waits at once")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     random.seed(arguments.seed)
@@ -143,6 +226,10 @@ def main() -> None:
     print(f"detection.worst_mean_lag {worst_band:.3f}")
     fixed_calls = sum(each.calls for each in results["fixed_5s"])
     print(f"detection.calls_share_of_fixed_5s {sum(each.calls for each in ours) / fixed_calls:.3f}")
+    measure_load(arguments.numbers)
+    measure_quota(50.0, triggerers=1)
+    measure_quota(50.0, triggerers=3)
+    measure_four_hundred()
 
 
 if __name__ == "__main__":

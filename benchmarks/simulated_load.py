@@ -1,11 +1,13 @@
 """
-Many waits at a service that is short of requests, in simulated time: ours, an oracle, and the rule without learning.
+Many waits at a service that is short of requests, in simulated time: ours beside three others at equal calls.
 
-Our waits are the engine's own, on the tests' simulated clock. The other two are replayed at the very instants at which
-ours made its calls, so that all of them make equal calls at an equal rate:
+Our waits are the engine's own, on the tests' simulated clock. The others are replayed at the instants at which ours
+made its calls, so that all of them make equal calls at an equal rate:
 
 - the *oracle* knows when each job ends, and asks for one that has ended whenever there is one;
-- *in order* asks for what is due the longest, with pauses in proportion to the job's age: the rule that we had before.
+- the *statistician* has the exact distribution of the lengths, and always asks where an end is the likeliest; nothing
+  that does not know the single job can do much better;
+- *in order* asks for what is due the longest, with pauses in proportion to the job's age: our rule of before.
 """
 
 from __future__ import annotations
@@ -13,13 +15,13 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-import random
 import sys
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from botocore.exceptions import ClientError
 
 from airflow_bda.engine.pacing import AdaptiveSchedule
@@ -32,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "engine"))
 from simulated_time import EPOCH, run_simulated, wall_clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 LATENCY_SECONDS = 0.05
 
@@ -119,7 +121,7 @@ class Run:
 
 
 def run(
-    jobs: list[Job],
+    jobs: Sequence[Job],
     *,
     most: float = shipped.MAX_STATUS_REQUESTS_PER_SECOND,
     quota: float | None = None,
@@ -153,8 +155,8 @@ def run(
     return Run(run_simulated(main), account)
 
 
-def oracle(jobs: list[Job], calls: list[float]) -> list[float]:
-    """Return the lags of a poller that knows when each job ends."""
+def oracle(jobs: Sequence[Job], calls: Sequence[float]) -> float:
+    """Return the mean lag of a poller that knows when each job ends."""
     ends = iter(sorted(job.ends for job in jobs))
     lags = []
     end = next(ends)
@@ -162,11 +164,34 @@ def oracle(jobs: list[Job], calls: list[float]) -> list[float]:
         if at >= end:
             lags.append(at + LATENCY_SECONDS - end)
             end = next(ends, math.inf)
-    return lags
+    return sum(lags) / len(lags)
 
 
-def in_order(jobs: list[Job], calls: list[float]) -> list[float]:
-    """Return the lags of a poller that asks for what is due the longest."""
+def statistician(jobs: Sequence[Job], calls: Sequence[float], length: Callable[[], float]) -> float:
+    """Return the mean lag of a poller that knows how lengths are distributed, and nothing of the single job."""
+    lengths = np.sort([length() for _ in range(100_000)])
+    starts, ends = np.array([job.starts for job in jobs]), np.array([job.ends for job in jobs])
+    gone_on, lags = np.zeros(len(jobs)), []
+    is_open = np.ones(len(jobs), dtype=bool)
+    for at in calls:
+        by_now = np.searchsorted(lengths, at - starts) / len(lengths)
+        chances = np.where(is_open, (by_now - gone_on) / np.maximum(1e-9, 1.0 - gone_on), -1.0)
+        best = int(chances.argmax())
+        if at >= ends[best]:
+            lags.append(at + LATENCY_SECONDS - ends[best])
+            is_open[best] = False
+        else:
+            gone_on[best] = by_now[best]
+    # What it has not found when its calls are used up, it finds one by one.
+    at = calls[-1]
+    for left in np.flatnonzero(is_open):
+        at += 0.1
+        lags.append(max(0.0, at - ends[left]) + LATENCY_SECONDS)
+    return float(np.mean(lags))
+
+
+def in_order(jobs: Sequence[Job], calls: Sequence[float]) -> float:
+    """Return the mean lag of a poller that asks for what is due the longest."""
     schedule = AdaptiveSchedule(shipped.MIN_POLL_INTERVAL, shipped.MAX_POLL_INTERVAL)
     due = [(job.starts + schedule.first_delay(), job.number, job) for job in jobs]
     heapq.heapify(due)
@@ -181,37 +206,28 @@ def in_order(jobs: list[Job], calls: list[float]) -> list[float]:
                 lags.append(at + LATENCY_SECONDS - job.ends)
             else:
                 heapq.heappush(due, (at + schedule.next_delay(at - job.starts), number, job))
-        earlier = at
-        at = next(instants, None)
-        if at is None:  # it needs more calls than ours made: they go on at the last pace
-            at = earlier + 0.1
-    return lags
+        # Where it needs more calls than ours made, they go on at ten a second.
+        at = next(instants, at + 0.1)
+    return sum(lags) / len(lags)
 
 
-LENGTHS: dict[str, Callable[[], float]] = {
-    "alike": lambda: random.lognormvariate(math.log(16), 0.1),
-    "documents": lambda: random.lognormvariate(math.log(30), 0.6),
-    "two kinds": lambda: random.lognormvariate(math.log(16 if random.random() < 0.7 else 90), 0.2),
-    "any": lambda: 5.0 * math.exp(random.uniform(0, math.log(360))),
-    "60-120": lambda: random.uniform(60, 120),
-}
+def at_once(number: int, length: Callable[[], float]) -> list[Job]:
+    """Make jobs that are submitted a millisecond after the other."""
+    return spread(number, length, number / 1000)
 
 
-def load(number: int, length: Callable[[], float], over_seconds: float, at_a_time: int | None = None) -> list[Job]:
-    """
-    Make jobs that are submitted at once or evenly over a time.
+def spread(number: int, length: Callable[[], float], seconds: float) -> list[Job]:
+    """Make jobs that are submitted evenly over a time."""
+    starts = [seconds * each / number for each in range(number)]
+    return [Job(each, start, start, start + length()) for each, start in enumerate(starts)]
 
-    :param at_a_time: how many the service works on at a time, in the order in which they came; None for all.
-    """
+
+def in_a_queue(jobs: Sequence[Job], at_a_time: int) -> list[Job]:
+    """Let the service work on so many jobs at a time, in the order in which they came."""
     running: list[float] = []
-    jobs = []
-    for each in range(number):
-        submitted = over_seconds * each / number
-        runs = submitted
-        if at_a_time and len(running) >= at_a_time:
-            runs = max(submitted, heapq.heappop(running))
-        ends = runs + length()
-        if at_a_time:
-            heapq.heappush(running, ends)
-        jobs.append(Job(each, submitted, runs, ends))
-    return jobs
+    queued = []
+    for job in jobs:
+        runs = max(job.starts, heapq.heappop(running)) if len(running) >= at_a_time else job.starts
+        queued.append(Job(job.number, job.starts, runs, runs + job.ends - job.starts))
+        heapq.heappush(running, queued[-1].ends)
+    return queued

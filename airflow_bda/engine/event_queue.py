@@ -12,6 +12,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow_bda.engine.pacing import full_jitter
 from airflow_bda.service.events import JobEvent
@@ -44,6 +45,7 @@ class Delivery:
     One message that holds an event of BDA's.
 
     :param receipt_handle: what it is deleted by; another one each time that the message is received.
+    :param receives: how often it has come, to any reader, as far as is known.
     :param offered: how often its event was passed on.
     :param taken: how many of those who were given it came back for the next one, which means that they have it.
     :param refused: why one of those who looked at it did not trust it.
@@ -52,6 +54,7 @@ class Delivery:
     message_id: str
     receipt_handle: str
     event: JobEvent
+    receives: int = 1
     offered: int = 0
     taken: int = 0
     refused: str | None = None
@@ -106,6 +109,9 @@ class EventQueue:
             [message for message, receives, found in read if found is None and receives >= MOST_RECEIVES]
         )
         deliveries = [found for _, _, found in read if found is not None]
+        for _, receives, found in read:
+            if found is not None:
+                found.receives = receives
         if messages and all(found is None or receives > 1 for _, receives, found in read):
             pause = min(_PAUSE_AFTER_KNOWN_SECONDS * 2**self._known_in_a_row, _LONGEST_PAUSE_AFTER_KNOWN_SECONDS)
             self._known_in_a_row = min(self._known_in_a_row + 1, 10)
@@ -132,20 +138,28 @@ class EventQueue:
                 self.url,
                 self._receives.pop(str(message.get("MessageId")), MOST_RECEIVES),
             )
-            try:
-                client = await self._opened()
-                await client.change_message_visibility(
-                    QueueUrl=self.url,
-                    ReceiptHandle=message["ReceiptHandle"],
-                    VisibilityTimeout=_PUT_ASIDE_SECONDS,
-                )
-            except Exception as error:  # noqa: BLE001  without the permission it stays where it is, and is paused for
-                self._log.warning("Message %s could not be hidden: %s.", message.get("MessageId"), _describe(error))
+            await self._hide(message.get("MessageId"), message.get("ReceiptHandle"), _PUT_ASIDE_SECONDS)
+
+    async def _hide(self, message_id: Any, receipt_handle: Any, seconds: int) -> None:
+        try:
+            client = await self._opened()
+            await client.change_message_visibility(
+                QueueUrl=self.url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+            )
+        except Exception as error:  # noqa: BLE001  without the permission it stays where it is, and is paused for
+            self._log.warning(
+                "Message %s could not be %s: %s.", message_id, "hidden" if seconds else "given back", _describe(error)
+            )
 
     async def delete(self, deliveries: Sequence[Delivery]) -> None:
         """Take messages out of the queue. Those that stay come again, with the same keys as before."""
         for start in range(0, len(deliveries), _MOST_MESSAGES):
             await self._delete(deliveries[start : start + _MOST_MESSAGES])
+
+    async def give_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Let another reader of the queue have messages at once, instead of when their visibility timeout is over."""
+        for delivery in deliveries:
+            await self._hide(delivery.message_id, delivery.receipt_handle, 0)
 
     async def close(self) -> None:
         """Close the client."""
@@ -231,6 +245,13 @@ class EventQueue:
                 self.url,
                 reason,
             )
+
+
+def region_of_queue(url: str) -> str | None:
+    """Return the region in a queue's URL; None where it is not one of AWS's."""
+    service, _, rest = (urlsplit(url).hostname or "").partition(".")
+    region, _, domain = rest.partition(".")
+    return region if service == "sqs" and domain else None
 
 
 def _describe(error: Exception) -> str:

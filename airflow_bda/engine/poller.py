@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_bda.engine.agenda import Agenda, Durations, Way
 from airflow_bda.engine.client import Lease, SharedClient
+from airflow_bda.engine.hints import Hints
 from airflow_bda.engine.judging import Known, Verdict, explain, judge
 from airflow_bda.engine.pacing import SeekingPace, full_jitter, uniform
 from airflow_bda.engine.tasks import error_of, start_apart, start_within
@@ -37,6 +38,13 @@ _RETRY_LONGEST_SECONDS = 60.0
 _CALM_SECONDS = 10.0
 # A changed connection mostly shows by its old credentials failing. This is for one whose old credentials still work.
 _IDENTITY_CHECK_SECONDS = 300.0
+# A job ends once, and its event may come twice or before the status shows it. More are forged.
+_MOST_HINTS = 4
+_PAUSE_AFTER_HINT_SECONDS = 5.0
+# An event comes this long after the end, mostly much less.
+_HINT_SECONDS = 5.0
+# Though events flow, one may be lost: no wait is left alone for longer.
+_LONGEST_WITH_HINTS_SECONDS = 600.0
 # The last poll of a wait comes this long before its deadline: time for an answer.
 _LAST_POLL_SECONDS = 2.0
 
@@ -67,6 +75,8 @@ class _Watch:
 
     :param looked_at: when it was last asked for with an answer, on the loop's clock.
     :param found: what the answer said.
+    :param hints: how many events had it looked at.
+    :param is_hinted: whether an event has come since the last look.
     """
 
     invocation_arn: str
@@ -75,6 +85,8 @@ class _Watch:
     looked_at: float | None = None
     found: JobStatus | None = None
     tries_in_vain: int = 0
+    hints: int = 0
+    is_hinted: bool = False
     request: asyncio.Task[JobState] | None = None
 
     @property
@@ -120,6 +132,8 @@ class Poller:
         self._last_trouble_at = -inf
         self._timer: asyncio.TimerHandle | None = None
         self._identity_check: asyncio.Task[None] | None = None
+        self._hints: Hints | None = None
+        self._reading_hints: asyncio.Task[None] | None = None
         self._is_shut = False
 
     # Who waits
@@ -129,7 +143,13 @@ class Poller:
         self._waiters[waiter] = None
         watch = self._watches.setdefault(waiter.invocation_arn, _Watch(waiter.invocation_arn))
         watch.waiters.append(waiter)
-        first_poll = self._loop.time() + waiter.schedule.first_delay()
+        if self._hints is None and waiter.wait.connection.open_hints is not None:
+            self._hints = Hints(waiter.wait.connection.open_hints(), self._look_now, self._poll_as_without_hints)
+            self._reading_hints = start_within(waiter.context, self._hints.read())
+        delay = waiter.schedule.first_delay()
+        if self._hints is None or not self._hints.was_announced(waiter.invocation_arn):
+            delay = self._pause_with_hints(watch, delay)
+        first_poll = self._loop.time() + delay
         if watch.request is None and first_poll < watch.due:
             self._agenda.put(watch, first_poll)
         if self._identity_check is None:
@@ -149,7 +169,7 @@ class Poller:
         self._is_shut = True
         self._on_shut()
         self._tick()
-        tasks = [*self._in_flight, *filter(None, [self._identity_check])]
+        tasks = [*self._in_flight, *filter(None, [self._identity_check, self._reading_hints])]
         for task in tasks:
             task.cancel()
         return start_apart(self._close_after(tasks))
@@ -176,6 +196,8 @@ class Poller:
     # What is due
 
     def _promise(self, watch: _Watch) -> float:
+        if watch.is_hinted:
+            return inf
         return self._durations.risk(watch.found, *watch.span(self._loop.time()))
 
     def _tick(self) -> None:
@@ -243,7 +265,7 @@ class Poller:
         self._client.answered()
         is_end = state.status.is_terminal
         self._pace.answered(is_end=is_end, is_late=look.is_short)
-        self._durations.learn(watch.found, look.since, look.until, ended=is_end)
+        self._learn(watch, look, ended=is_end)
         self._agenda.learn(look.way, was_worth_it=is_end)
         watch.found, watch.looked_at = state.status, look.at
         watch.tries_in_vain = 0
@@ -254,9 +276,24 @@ class Poller:
         if not watch.waiters:
             self._drop(watch)
             return
-        delay = min(waiter.schedule.next_delay(watch.age) for waiter in watch.waiters)
+        delay = self._pause_with_hints(watch, min(waiter.schedule.next_delay(watch.age) for waiter in watch.waiters))
+        if watch.is_hinted:
+            watch.is_hinted = False
+            delay = min(delay, _PAUSE_AFTER_HINT_SECONDS)
         last_poll = min(waiter.seconds_left for waiter in watch.waiters) - _LAST_POLL_SECONDS
         self._agenda.put(watch, self._loop.time() + (min(delay, last_poll) if last_poll > 0 else delay))
+
+    def _learn(self, watch: _Watch, look: _Look, *, ended: bool) -> None:
+        since = look.since
+        if ended and self._hints is not None:
+            if watch.is_hinted:
+                # It went on until a moment ago: the event came when it ended.
+                self._hints.told(watch.invocation_arn)
+                since = max(since, look.until - _HINT_SECONDS)
+                self._durations.learn(watch.found, look.since, since, ended=False)
+            else:
+                self._hints.ended(watch.invocation_arn)
+        self._durations.learn(watch.found, since, look.until, ended=ended)
 
     def _failed(self, watch: _Watch, lease: Lease, error: BaseException) -> None:
         verdict = judge(error, self._known(watch.waiters))
@@ -291,6 +328,36 @@ class Poller:
             failing_seconds=max(known.failing_seconds for known in each),
             job_age=max(known.job_age for known in each),
         )
+
+    # Events as hints
+
+    def _look_now(self, invocation_arn: str) -> bool:
+        """Look at a job as soon as the pace allows; return whether it is waited for here."""
+        watch = self._watches.get(invocation_arn)
+        if watch is None:
+            return False
+        if watch.hints < _MOST_HINTS:
+            watch.hints += 1
+            watch.is_hinted = True
+            if watch.request is None and watch.tries_in_vain == 0:
+                self._agenda.put(watch, self._loop.time())
+                self._tick()
+        return True
+
+    def _pause_with_hints(self, watch: _Watch, pause: float) -> float:
+        """Return the pause before the next look; a longer one while events tell of ends."""
+        if self._hints is None or not self._hints.flow:
+            return pause
+        likely = self._durations.seconds_until_likely(watch.found, watch.age, most=_LONGEST_WITH_HINTS_SECONDS)
+        return max(pause, likely)
+
+    def _poll_as_without_hints(self) -> None:
+        now = self._loop.time()
+        for watch in self._watches.values():
+            if watch.request is None and watch.due > now:
+                pause = min(waiter.schedule.next_delay(watch.age) for waiter in watch.waiters)
+                self._agenda.put(watch, min(watch.due, now + uniform(0.0, pause)))
+        self._tick()
 
     # The client, as its owner is told
 

@@ -28,6 +28,7 @@ from airflow_bda.service.safe_values import safe_logger
 from airflow_bda.service.statuses import JobOutcome
 
 if TYPE_CHECKING:
+    from airflow_bda.engine.hints import HintQueue
     from airflow_bda.engine.pacing import PollSchedule
     from airflow_bda.service.errors import BdaError
     from airflow_bda.service.statuses import JobState
@@ -74,11 +75,13 @@ class StatusConnection:
     :param identity: a digest of the fully resolved connection. Waits of equal identity share a client.
     :param open_source: opens that client; called again when its credentials have failed. Must not block the loop.
     :param resolve_identity: looks *identity* up again. With it, a changed connection is noticed and followed.
+    :param open_hints: opens the queue of the account's job events, if there is one.
     """
 
     identity: str
     open_source: OpenSource
     resolve_identity: ResolveIdentity | None = None
+    open_hints: Callable[[], HintQueue] | None = None
 
 
 @dataclass(frozen=True)

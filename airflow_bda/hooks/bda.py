@@ -13,12 +13,13 @@ from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.exceptions import BotoCoreError, NoRegionError
 
 from airflow_bda._compat import allow_in_xcoms
+from airflow_bda.engine.event_queue import EventQueue, region_of_queue
 from airflow_bda.engine.submitting import submit_in_this_thread
 from airflow_bda.engine.tasks import call_in_thread
 from airflow_bda.engine.waiting import StatusConnection, Wait, wait_for_job, wait_in_this_thread
 from airflow_bda.hooks import metrics
 from airflow_bda.hooks.connection import AsyncAwsHook
-from airflow_bda.hooks.settings import deadline_after, in_seconds, seconds_of, wait_limits
+from airflow_bda.hooks.settings import deadline_after, in_seconds, job_events_queue, seconds_of, wait_limits
 from airflow_bda.service.arns import PROFILE_OF_REGION, UnknownRegionError, derive_profile_arn
 from airflow_bda.service.aws_errors import CALL_FAILURES, Failure, call_error, classify, reading_answers
 from airflow_bda.service.errors import BdaError, BdaRequestError
@@ -26,7 +27,8 @@ from airflow_bda.service.model import CONTROL_SERVICE, GET_STATUS, INVOKE, SERVI
 from airflow_bda.service.statuses import JobOutcome, JobState, UnexpectedAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from airflow_bda.access.preflight.findings import Report, Subject
     from airflow_bda.hooks.sync import SyncAnswer
@@ -433,12 +435,33 @@ class BdaHook(AsyncAwsHook):
         return Wait(
             invocation_arn=invocation_arn,
             deadline=deadline,
-            connection=StatusConnection(identity, lambda: HookStatusSource.open(next(hooks)), self.identity_now),
+            connection=StatusConnection(
+                identity, lambda: HookStatusSource.open(next(hooks)), self.identity_now, self._open_hints()
+            ),
             limits=wait_limits(),
             poll_interval=in_seconds(poll_interval),
             on_change=self.log.info,
             has_worked=has_worked,
         )
+
+    def _open_hints(self) -> Callable[[], EventQueue] | None:
+        """Return what opens the queue of job events, by the same connection; None where none is configured."""
+        url = job_events_queue()
+        if url is None:
+            return None
+        region = region_of_queue(url) or self._region_name
+
+        def client() -> Awaitable[AbstractAsyncContextManager[Any]]:
+            # A new hook for each client: the connection may have been corrected since the last one.
+            return AsyncAwsHook(
+                client_type="sqs",
+                aws_conn_id=self.aws_conn_id,
+                region_name=region,
+                verify=self._verify,
+                config=self._config,
+            ).async_client()
+
+        return lambda: EventQueue(url, client, self.log)
 
     # -- results
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import urlsplit
 
 from airflow_bda._compat import conf
 from airflow_bda.engine.waiting import WaitLimits
@@ -22,6 +23,7 @@ MAX_POLL_INTERVAL = 120.0
 _LEAST_REQUESTS_PER_SECOND = 0.001
 # Longer is a mistake too, and times beyond the year 9999 cannot be written.
 _LONGEST = timedelta(days=36_500)
+_PARTS_OF_ARN = 6
 _NOT_BEGUN = "The wait was not begun."
 
 
@@ -39,6 +41,29 @@ def wait_limits() -> WaitLimits:
         problem = f"max_poll_interval = {longest:g} is less than min_poll_interval = {shortest:g}."
         raise BdaRequestError("Airflow's configuration is not valid.", problems=[f"[{SECTION}] {problem}"])
     return WaitLimits(max_requests_per_second=rate, min_poll_interval=shortest, max_poll_interval=longest)
+
+
+def job_events_queue() -> str | None:
+    """
+    Read the URL of the queue of job events from the ``[bda]`` section; None where there is none.
+
+    :raises BdaRequestError: when it is neither a queue's URL nor its ARN.
+    """
+    text = (conf.get(SECTION, "job_events_queue", fallback=None) or "").strip()
+    if not text:
+        return None
+    if text.startswith("arn:"):
+        parts = text.split(":")
+        if len(parts) == _PARTS_OF_ARN and parts[2] == "sqs" and all(parts[3:]):
+            _, partition, _, region, account, name = parts
+            domain = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+            return f"https://sqs.{region}.{domain}/{account}/{name}"
+    elif (url := urlsplit(text)).scheme in {"http", "https"} and url.hostname and url.path.strip("/"):
+        return text
+    raise BdaRequestError(
+        "Airflow's configuration is not valid.",
+        problems=[f"[{SECTION}] job_events_queue = {text} must be the URL or the ARN of a queue of SQS."],
+    )
 
 
 def _option(name: str, default: float, least: float = 0.0) -> float:

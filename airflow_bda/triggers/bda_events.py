@@ -15,7 +15,7 @@ from airflow_bda._compat import (
     SharedStreamProducer,
     safe_event,
 )
-from airflow_bda.engine.event_queue import LONGEST_POLL_SECONDS, Delivery, EventQueue
+from airflow_bda.engine.event_queue import LONGEST_POLL_SECONDS, Delivery, EventQueue, region_of_queue
 from airflow_bda.hooks.connection import AsyncAwsHook
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.events import STATUS_OF_DETAIL_TYPE, JobEvent
@@ -251,13 +251,6 @@ def account_of_queue(url: str) -> str | None:
     """Return the account in a queue's URL; None where it names none."""
     account = urlsplit(url).path.strip("/").partition("/")[0]
     return account if _ACCOUNT.fullmatch(account) else None
-
-
-def region_of_queue(url: str) -> str | None:
-    """Return the region in a queue's URL; None where it is not one of AWS's."""
-    service, _, rest = (urlsplit(url).hostname or "").partition(".")
-    region, _, domain = rest.partition(".")
-    return region if service == "sqs" and domain else None
 
 
 def _listed(statuses: Iterable[str]) -> list[str]:

@@ -110,4 +110,4 @@ class Service:
     ) -> JobOutcome:
         arguments: dict[str, Any] = {"deadline": EPOCH + timedelta(days=1), "limits": FAST, "wall_clock": wall_clock}
         connection = StatusConnection(identity, open_source or (lambda: self.open(identity)), resolve_identity)
-        return await wait_for_job(Wait(ARN.format(name), connection=connection, **arguments | changes))
+        return await wait_for_job(Wait(ARN.format(name), **{"connection": connection, **arguments, **changes}))
