@@ -69,6 +69,7 @@ bench: setup ## Run the benchmarks and print `name value` lines beside their tab
 	@.venv/bin/python benchmarks/detection.py
 	@.venv/bin/python benchmarks/request_building.py
 	@.venv/bin/python benchmarks/batch.py
+	@.venv/bin/python benchmarks/batch_mapped.py
 	@.venv/bin/python benchmarks/results.py
 	@.venv/bin/python benchmarks/report.py
 

@@ -40,6 +40,7 @@ INVOICE_NUMBER = "TR-2026-0417"
 WAITING_DAG, WAITING_TASK = "bda_wait_in_one_task", "process"
 EVENT_DAG = "bda_on_event"
 INBOX_DAG = "bda_inbox"
+BATCH_DAG = "bda_batch"
 
 
 class StackTest:
@@ -140,13 +141,30 @@ class StackTest:
         )
         listed = s3.list_objects_v2(Bucket="bda-output")["Contents"]
         files = {entry["Key"]: s3.get_object(Bucket="bda-output", Key=entry["Key"])["Body"].read() for entry in listed}
+        # Each example writes below a prefix of its own.
+        ended = {key.split("/")[-2] for key in files if key.endswith("/job_metadata.json")}
         for job in self._jobs():
-            if job["status"] != "Success" or f"results/{job['job_id']}/job_metadata.json" not in files:
+            if job["status"] != "Success" or job["job_id"] not in ended:
                 raise StackError(f"job {job['job_id']} is {job['status']}, and its results are not in S3")
         collected = [json.loads(content) for key, content in files.items() if key.startswith("results/collected/")]
         if not any(INVOICE_NUMBER in [value for _, value in found["fields"]] for found in collected):
             raise StackError(f"{EVENT_DAG} has not collected the invoice's number: {collected}")
+        self._check_batch(files)
         _tell(f"{len(self._jobs())} jobs, {len(files)} files of results")
+
+    def _check_batch(self, files: dict[str, bytes]) -> None:
+        """Find one row in the batch's results for each document of the inbox, and no failure."""
+        name = "inbox/_batch/bda-batch-process-"
+        manifests = [key for key in files if key.startswith(name) and key.endswith("/manifest.json")]
+        if len(manifests) != 1:
+            raise StackError(f"{BATCH_DAG} has not left one manifest: {manifests}")
+        manifest = json.loads(files[manifests[0]])
+        lines = files[manifest["results_uri"].removeprefix("s3://bda-output/")].splitlines()
+        inputs = [json.loads(line)["input"] for line in lines]
+        counts = manifest["counts"]
+        if not inputs or len(set(inputs)) != len(inputs) or len(inputs) != counts["total"] or counts["failed"]:
+            raise StackError(f"{BATCH_DAG} has {counts}, and rows of {inputs}")
+        _tell(f"{BATCH_DAG}: {len(inputs)} rows")
 
     def _restart_triggerer_while_a_task_waits(self) -> str:
         slow = {"faults": [{"kind": "slow_job", "seconds": SLOW_JOB_SECONDS, "times": 1}]}
