@@ -144,6 +144,17 @@ def integer(source: Mapping[str, Any], name: str) -> int | None:
     return _whole(source.get(name))
 
 
+def page_index(source: Mapping[str, Any], name: str) -> int | None:
+    """Return a page, from 0; the service writes a negative one where it has no page to name."""
+    index = integer(source, name)
+    return None if index is None or index < 0 else index
+
+
+def page_indices(source: Mapping[str, Any], name: str) -> tuple[int, ...]:
+    """Return a list of pages, from 0; empty where there is none."""
+    return tuple(index for index in integers(source, name) if index >= 0)
+
+
 def number(source: Mapping[str, Any], name: str) -> float | None:
     """Return a finite number."""
     value = source.get(name)

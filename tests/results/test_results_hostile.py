@@ -107,6 +107,8 @@ def test_a_depth_that_only_a_reader_of_fields_meets_names_the_file(chapters):
         "s3://somebody-elses/out/job/0/result.json",
         "s3://bda-results/out/another-job/0/result.json",
         "s3://bda-results/out/job-2/0/result.json",
+        "s3://bda-results/out/job/../another-job/0/result.json",
+        "s3://bda-results/out/job/0/./../../x/result.json",
         "s3://bda-results/result.json",
         "https://example.com/result.json",
         "s3://",

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from airflow_bda.cli import main
+from airflow_bda.service.formats import Modality
+from airflow_bda.service.results.custom import CustomOutput
+from airflow_bda.service.results.document import Element, Page
+from airflow_bda.service.results.job_result import parse_standard_output
 from airflow_bda.service.results.metadata import FALLBACK, MATCH
-from airflow_bda.service.results.parts import BoundingBox
+from airflow_bda.service.results.parts import BoundingBox, TextSpan
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -172,3 +176,54 @@ def test_the_command_prints_text_with_and_without_json(stored_job, capsys):
     assert "matched: 1, fallback: 1, unmatched: 1, pages: 4" in printed.err
     assert main(["results", uri]) == 0
     assert "  A drawing" in capsys.readouterr().out
+
+
+BOX = {"left": 0.1, "top": 0.2, "width": 0.3, "height": 0.1}
+EMPTY = {"left": 0, "top": 0, "width": 0, "height": 0}
+
+
+@pytest.mark.parametrize(
+    ("page", "box", "place"),
+    [
+        (0, BOX, True),
+        (0, None, True),
+        (None, BOX, True),
+        (-1, BOX, False),
+        (-1, EMPTY, False),
+        (0, EMPTY, False),
+        (0.5, BOX, False),
+        (True, BOX, False),
+        (10**30, BOX, False),
+        ("page", BOX, False),
+        (None, None, False),
+    ],
+)
+def test_what_is_no_place_is_left_out_of_fields_and_of_elements(page, box, place):
+    from_one = page + 1 if type(page) in {int, float} else page
+    geometry = {name: value for name, value in (("page", from_one), ("boundingBox", box)) if value is not None}
+    locations = {name: value for name, value in (("page_index", page), ("bounding_box", box)) if value is not None}
+    explanations = [{"Total": {"geometry": [geometry]}}]
+    (field,) = CustomOutput.parse({"inference_result": {"Total": 1}, "explainability_info": explanations}).fields()
+    element = Element.parse({"locations": [locations]})
+
+    assert (len(field.locations), len(element.locations)) == (place, place)
+
+
+def test_an_item_on_no_page_has_none():
+    assert TextSpan.parse({"text": "a", "page_index": -1}).page_index is None
+    assert Element.parse({"page_indices": [-1, 2]}).page_indices == (2,)
+    assert Page.parse({"page_index": -1}).index is None
+
+
+def test_text_is_in_the_order_of_the_pages():
+    pages = [{"page_index": index, "representation": {"markdown": str(index)}} for index in (2, 0, 1)]
+
+    assert parse_standard_output({"document": {}, "pages": pages}).text == "0\n\n1\n\n2"
+    # One that does not say where it belongs leaves the order as it is.
+    assert parse_standard_output({"document": {}, "pages": [pages[0], {}, *pages[1:]]}).text == "2\n\n0\n\n1"
+
+
+@pytest.mark.parametrize("modality", list(Modality))
+def test_a_file_that_does_not_name_its_modality_is_known_by_its_members(modality):
+    assert parse_standard_output({modality.value.lower(): {}}).modality is modality
+    assert parse_standard_output({"metadata": {"semantic_modality": "HOLOGRAM"}, "image": {}}).modality is None

@@ -128,7 +128,7 @@ class CustomOutput(json_reading.PlainData):
         return cls(
             matched_blueprint=_blueprint(json_reading.mapping(source, "matched_blueprint")),
             document_class=json_reading.text(json_reading.mapping(source, "document_class"), "type"),
-            page_indices=json_reading.integers(split, "page_indices")
+            page_indices=json_reading.page_indices(split, "page_indices")
             if split.get("page_indices") is not None
             else None,
             inference_result=json_reading.mapping(source, "inference_result"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_bda.service import json_reading
 from airflow_bda.service.formats import Modality
@@ -18,7 +18,9 @@ from airflow_bda.service.results.json_file import objects
 from airflow_bda.service.results.parts import Label, Location, StandardOutput, TextSpan, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Page(json_reading.PlainData):
         """Read one of ``pages``."""
         picture = json_reading.mapping(source, "asset_metadata")
         return cls(
-            index=json_reading.integer(source, "page_index"),
+            index=json_reading.page_index(source, "page_index"),
             detected_page_number=json_reading.text(source, "detected_page_number"),
             representation=Representation.parse(source),
             id=json_reading.text(source, "id"),
@@ -118,7 +120,7 @@ class Element(json_reading.PlainData):
             type=json_reading.text(source, "type"),
             sub_type=json_reading.text(source, "sub_type"),
             reading_order=json_reading.integer(source, "reading_order"),
-            page_indices=json_reading.integers(source, "page_indices"),
+            page_indices=json_reading.page_indices(source, "page_indices"),
             representation=Representation.parse(source),
             locations=Location.parse_all(source),
             summary=json_reading.text(source, "summary"),
@@ -175,10 +177,13 @@ class DocumentOutput(StandardOutput):
         """
         if whole := self.representation.best:
             return whole
-        if pages := joined((page.representation.best for page in self.pages), "\n\n"):
-            return pages
-        if elements := joined((element.representation.best for element in self._in_order()), "\n\n"):
-            return elements
+        pages = _in_order(self.pages, lambda page: (page.index,))
+        if text := joined((page.representation.best for page in pages), "\n\n"):
+            return text
+        # The order of reading counts within a page.
+        elements = _in_order(self.elements, lambda element: (*element.page_indices[:1], element.reading_order))
+        if text := joined((element.representation.best for element in elements), "\n\n"):
+            return text
         lines = joined((line.text for line in self.text_lines), "\n")
         return lines or joined((word.text for word in self.text_words), " ")
 
@@ -192,14 +197,6 @@ class DocumentOutput(StandardOutput):
         if self.start_page_index is None or self.end_page_index is None:
             return 0
         return max(0, self.end_page_index - self.start_page_index + 1)
-
-    def _in_order(self) -> Sequence[Element]:
-        # The order of reading counts within a page. Sorting needs them all, so a very long list stays as it is.
-        if not isinstance(self.elements, tuple):
-            return self.elements
-        if any(element.reading_order is None or not element.page_indices for element in self.elements):
-            return self.elements
-        return sorted(self.elements, key=lambda element: (element.page_indices[0], element.reading_order))
 
     @classmethod
     def parse(cls, source: Mapping[str, Any]) -> DocumentOutput:
@@ -261,6 +258,18 @@ class ImageOutput(StandardOutput):
             text_lines=TextSpan.parse_lines(image),
             text_words=TextSpan.parse_all(image, "text_words"),
         )
+
+
+def _in_order(items: Sequence[T], place_of: Callable[[T], tuple[int | None, ...]]) -> Sequence[T]:
+    """Sort by the places that the service gives, where it gives all of them."""
+    # Sorting needs them all, so a very long list stays as it is.
+    if not isinstance(items, tuple):
+        return items
+    places = [place_of(item) for item in items]
+    longest = max(map(len, places), default=0)
+    if any(None in place or len(place) < longest for place in places):
+        return items
+    return [items[index] for index in sorted(range(len(items)), key=places.__getitem__)]
 
 
 def _corners(value: Any) -> tuple[tuple[float, float], ...]:

@@ -292,7 +292,11 @@ def parse_standard_output(
     :raises BdaError: when it is not a JSON object.
     """
     source = open_document(content, uri)
-    own = Modality.parse(json_reading.text(json_reading.mapping(source, "metadata"), "semantic_modality")) or modality
+    word = json_reading.text(json_reading.mapping(source, "metadata"), "semantic_modality")
+    own = Modality.parse(word) or modality
+    if own is None and word is None:
+        # The member with what was found is called by it.
+        own = next((each for each in Modality if each.value.lower() in source), None)
     return _OUTPUTS[own].parse(source) if own else StandardOutput(modality=None, raw=source)
 
 

@@ -27,6 +27,7 @@ MATCH = "MATCH"
 NO_MATCH = "NO_MATCH"
 FALLBACK = "FALLBACK"
 _SLASHES = re.compile("/+")
+_DOTS = frozenset({".", ".."})
 _PATH = "_path"
 _READ = frozenset({"standard_output_path", "custom_output_path"})
 # 3,000 segments have about 2 MB.
@@ -140,7 +141,7 @@ class JobMetadata(json_reading.PlainData):
         folder = _folder(S3Uri.parse(self.uri))
         for uri in uris:
             try:
-                own = _folder(S3Uri.parse(uri)).startswith(folder)
+                own = _is_below(folder, _folder(S3Uri.parse(uri)))
             except ValueError as error:
                 raise json_reading.malformed(self.uri, f"it lists {error}") from None
             if not own:
@@ -186,6 +187,11 @@ def _segment(source: Mapping[str, Any], index: int) -> SegmentPaths:
             if name.endswith(_PATH) and name not in _READ and (path := json_reading.text(source, name))
         },
     )
+
+
+def _is_below(folder: str, other: str) -> bool:
+    """Whether a folder is in *folder*. HTTP clients resolve ``..`` in a path, so it must not lead out of it."""
+    return other.startswith(folder) and not _DOTS.intersection(other.removeprefix(folder).split("/"))
 
 
 def _folder(uri: S3Uri) -> str:

@@ -80,26 +80,40 @@ class Location(json_reading.PlainData):
     @classmethod
     def parse_all(cls, source: Mapping[str, Any]) -> tuple[Location, ...]:
         """Read the ``locations`` of *source*, a list or a single object; one without a page is on the item's page."""
-        page_index = json_reading.integer(source, "page_index")
-        found = []
-        for item in json_reading.mappings(source, "locations"):
-            own = json_reading.integer(item, "page_index")
-            box = BoundingBox.parse(json_reading.mapping(item, "bounding_box"))
-            if not (box and box.is_empty):
-                found.append(cls(page_index if own is None else own, box, _points(item, "polygon")))
-        return tuple(found)
+        page_index = json_reading.page_index(source, "page_index")
+        found = (
+            cls._parse(item, page=("page_index", 0), box="bounding_box", corners="polygon", else_on=page_index)
+            for item in json_reading.mappings(source, "locations")
+        )
+        return tuple(place for place in found if place)
 
     @classmethod
     def parse_geometry(cls, explanation: Mapping[str, Any]) -> tuple[Location, ...]:
         """Read the ``geometry`` of a field: every entry with a page from 1 on and a box that is not empty."""
-        found = []
-        for item in json_reading.mappings(explanation, "geometry"):
-            page = json_reading.integer(item, "page")
-            box = BoundingBox.parse(json_reading.mapping(item, "boundingBox"))
-            is_place = (page is not None or box is not None) and (page is None or page >= 1)
-            if is_place and not (box and box.is_empty):
-                found.append(cls(None if page is None else page - 1, box, _points(item, "vertices")))
-        return tuple(found)
+        found = (
+            cls._parse(item, page=("page", 1), box="boundingBox", corners="vertices")
+            for item in json_reading.mappings(explanation, "geometry")
+        )
+        return tuple(place for place in found if place)
+
+    @classmethod
+    def _parse(
+        cls, item: Mapping[str, Any], *, page: tuple[str, int], box: str, corners: str, else_on: int | None = None
+    ) -> Location | None:
+        """
+        Read a place; None for what is none: a page that is no page, an empty box, or neither of the two.
+
+        :param page: the member with the page, and the number of the first page in it.
+        """
+        name, first = page
+        number = json_reading.integer(item, name)
+        if item.get(name) is not None and (number is None or number < first):
+            return None
+        page_index = else_on if number is None else number - first
+        found = BoundingBox.parse(json_reading.mapping(item, box))
+        if found is None:
+            return None if page_index is None else cls(page_index, None, _points(item, corners))
+        return None if found.is_empty else cls(page_index, found, _points(item, corners))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the page (from 1) and the box."""
@@ -133,7 +147,7 @@ class TextSpan(json_reading.PlainData):
     def parse(cls, source: Mapping[str, Any]) -> TextSpan:
         """Read one word or line; its page is on the item or on its location."""
         locations = Location.parse_all(source)
-        page_index = json_reading.integer(source, "page_index")
+        page_index = json_reading.page_index(source, "page_index")
         if page_index is None and locations:
             page_index = locations[0].page_index
         return cls(
