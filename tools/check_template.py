@@ -33,6 +33,7 @@ EVERY_OPTION = {
     "CodeKey": "bda_lambda.zip",
     "DataKeyArn": KEY,
     "Events": "function",
+    "Hints": "yes",
     "InputPrefix": "bucket/in",
     "KmsKeyArn": KEY,
     "OutputPrefix": "bucket/out",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from airflow_bda.aws_lambda.telemetry import DEFAULT_NAMESPACE
-from airflow_bda.service.events import DETAIL_TYPE_PREFIX, SOURCE
+from airflow_bda.service.events import DETAIL_TYPE_PREFIX, SOURCE, STATUS_OF_DETAIL_TYPE
 
 Part: TypeAlias = dict[str, Any]
 
@@ -173,6 +173,11 @@ OPTIONAL_PARAMETERS: Part = {
         "none",
         AllowedValues=["none", "queue", "function"],
     ),
+    "Hints": text(
+        "Whether the ends of jobs also go to a queue for [bda] job_events_queue, so that waits see them at once",
+        "no",
+        AllowedValues=["yes", "no"],
+    ),
     "DeadLetters": text(
         "Whether requests and events that cannot be worked on are kept", "yes", AllowedValues=["yes", "no"]
     ),
@@ -183,6 +188,7 @@ OPTIONAL_PARAMETERS: Part = {
 OPTIONAL_CONDITIONS: Part = {
     "HasEvents": {"Fn::Not": [{"Fn::Equals": [ref("Events"), "none"]}]},
     "HasEventFunction": {"Fn::Equals": [ref("Events"), "function"]},
+    "HasHints": {"Fn::Equals": [ref("Hints"), "yes"]},
     "HasDeadLetters": {"Fn::Equals": [ref("DeadLetters"), "yes"]},
     "HasAlarms": given("AlarmTopicArn"),
     "HasDeadLetterAlarm": {"Fn::And": [{"Condition": "HasAlarms"}, {"Condition": "HasDeadLetters"}]},
@@ -193,6 +199,11 @@ OPTIONAL_OUTPUTS: Part = {
         "Condition": "HasEvents",
         "Description": "For an AssetWatcher, where no function reads it",
         "Value": ref("EventQueue"),
+    },
+    "HintQueueUrl": {
+        "Condition": "HasHints",
+        "Description": "For [bda] job_events_queue in Airflow's configuration",
+        "Value": ref("HintQueue"),
     },
     "DeadLetterQueueUrl": {
         "Condition": "HasDeadLetters",
@@ -206,25 +217,17 @@ _TIMEOUT_SECONDS = 30
 _VISIBILITY_SECONDS = 6 * _TIMEOUT_SECONDS
 _TRIES = 5
 _DAY_SECONDS = 24 * 60 * 60
+_HINT_SECONDS = 15 * 60
 _FOURTEEN_DAYS = 14 * _DAY_SECONDS
 
 
 def optional_resources() -> Part:
     """Return the resources, each with the condition that it is made under."""
-    return {**_queues(), **_event_function(), **_alarms()}
+    return {**_queues(), **_hint_queue(), **_event_function(), **_alarms()}
 
 
 def _queues() -> Part:
     redrive = {"deadLetterTargetArn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}, "maxReceiveCount": _TRIES}
-    pattern = {"source": [SOURCE], "detail-type": [{"prefix": DETAIL_TYPE_PREFIX}]}
-    from_rule = {
-        "Sid": "FromTheRule",
-        "Effect": "Allow",
-        "Principal": {"Service": "events.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": {"Fn::GetAtt": ["EventQueue", "Arn"]},
-        "Condition": {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["EventRule", "Arn"]}}},
-    }
     return {
         "DeadLetterQueue": queue({"MessageRetentionPeriod": _FOURTEEN_DAYS}, "HasDeadLetters"),
         "EventQueue": queue(
@@ -235,20 +238,46 @@ def _queues() -> Part:
             },
             "HasEvents",
         ),
-        "EventQueuePolicy": resource(
+        **_rule("Event", "Events of data automation jobs", [{"prefix": DETAIL_TYPE_PREFIX}], "HasEvents"),
+    }
+
+
+def _hint_queue() -> Part:
+    """Return the queue that waits read; a hint that nobody took within minutes is of no use to anybody."""
+    ends = [name for name, status in STATUS_OF_DETAIL_TYPE.items() if status.is_terminal]
+    attributes = {"MessageRetentionPeriod": _HINT_SECONDS, "VisibilityTimeout": _TIMEOUT_SECONDS}
+    return {
+        "HintQueue": queue(attributes, "HasHints"),
+        **_rule("Hint", "Ends of data automation jobs", ends, "HasHints"),
+    }
+
+
+def _rule(name: str, description: str, detail_types: list[Any], condition: str) -> Part:
+    """Return a rule that sends events of BDA to the queue of that name, and the queue's policy that lets it."""
+    queue_arn = {"Fn::GetAtt": [f"{name}Queue", "Arn"]}
+    from_rule = {
+        "Sid": "FromTheRule",
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [f"{name}Rule", "Arn"]}}},
+    }
+    return {
+        f"{name}QueuePolicy": resource(
             "AWS::SQS::QueuePolicy",
-            {"Queues": [ref("EventQueue")], "PolicyDocument": policy(from_rule)},
-            "HasEvents",
+            {"Queues": [ref(f"{name}Queue")], "PolicyDocument": policy(from_rule)},
+            condition,
         ),
-        "EventRule": resource(
+        f"{name}Rule": resource(
             "AWS::Events::Rule",
             {
-                "Description": "Events of data automation jobs that were started with EventBridge enabled",
-                "EventPattern": pattern,
+                "Description": f"{description} that were started with EventBridge enabled",
+                "EventPattern": {"source": [SOURCE], "detail-type": detail_types},
                 "State": "ENABLED",
-                "Targets": [{"Id": "EventQueue", "Arn": {"Fn::GetAtt": ["EventQueue", "Arn"]}}],
+                "Targets": [{"Id": f"{name}Queue", "Arn": queue_arn}],
             },
-            "HasEvents",
+            condition,
         ),
     }
 

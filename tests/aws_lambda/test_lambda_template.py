@@ -27,6 +27,7 @@ EVERYTHING = {
     "KmsKeyArn": KEY,
     "BucketKeyArns": BUCKET_KEY,
     "Events": "function",
+    "Hints": "yes",
 }
 
 # moto makes no queue policies and no alarms, and says so.
@@ -169,6 +170,23 @@ def test_what_is_not_asked_for_is_not_made(events, made, bda_emulator):
     names = {each["LogicalResourceId"] for each in listed if each["LogicalResourceId"]}
 
     assert names == {"Role", "LogGroup", "Function"} | made
+
+
+def test_ends_of_jobs_go_to_the_queue_of_hints(bda_emulator):
+    deploy(bda_emulator, Hints="yes", DeadLetters="no")
+
+    listed = bda_emulator.client("cloudformation").list_stack_resources(StackName="bda")["StackResourceSummaries"]
+    names = {each["LogicalResourceId"] for each in listed if each["LogicalResourceId"]}
+    rules = bda_emulator.client("events").list_rules()["Rules"]
+    pattern = json.loads(next(rule["EventPattern"] for rule in rules if "HintRule" in rule["Name"]))
+
+    assert {"HintQueue", "HintRule"} <= names
+    assert "EventQueue" not in names
+    assert {kind.rpartition("Job ")[2] for kind in pattern["detail-type"]} == {
+        "Succeeded",
+        "Failed With Client Error",
+        "Failed With Service Error",
+    }
 
 
 def _listed(value) -> list[str]:
