@@ -480,7 +480,12 @@ class BdaHook(AsyncAwsHook):
             raise _results_error(error, metadata_uri) from error
 
     async def get_results_async(self, metadata_uri: str) -> JobResult:
-        """Read all that a job found; the async twin of :meth:`get_results`."""
+        """
+        Read all that a job found; the async twin of :meth:`get_results`.
+
+        The files are checked in a thread. What is asked of the result afterwards is decoded where it is asked: for a
+        large document, read its text and fields by ``asyncio.to_thread`` too.
+        """
         from airflow_bda.hooks.results import read_result_async
 
         try:

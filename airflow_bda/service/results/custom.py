@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_bda.service import json_reading
 from airflow_bda.service.results.json_file import open_document
-from airflow_bda.service.results.parts import BoundingBox, Location, SensitiveData, sensitive_data
+from airflow_bda.service.results.parts import BoundingBox, Location, SensitiveData, sensitive_data, times
 
 
 @dataclass(frozen=True)
@@ -196,25 +196,21 @@ def _fields_below(path: str, source: Mapping[str, Any]) -> Iterator[ExtractedFie
     if not inference_result:
         return iter(())
     moment = json_reading.integer(source, "timestamp_millis")
-    start, end = (json_reading.integer(source, f"{name}_timestamp_millis") for name in ("start", "end"))
-    times = {
-        "start_millis": moment if start is None else start,
-        "end_millis": moment if end is None else end,
-    }
-    return _flatten(path, inference_result, _explanations(source), times)
+    when = {name: moment if millis is None else millis for name, millis in times(source).items()}
+    return _flatten(path, inference_result, _explanations(source), when)
 
 
-def _flatten(path: str, value: Any, explanation: Any, times: Mapping[str, int | None]) -> Iterator[ExtractedField]:
+def _flatten(path: str, value: Any, explanation: Any, when: Mapping[str, int | None]) -> Iterator[ExtractedField]:
     if isinstance(value, Mapping) and value:
         for name, member in value.items():
             inner = explanation.get(name) if isinstance(explanation, Mapping) else None
-            yield from _flatten(f"{path}.{name}" if path else str(name), member, inner, times)
+            yield from _flatten(f"{path}.{name}" if path else str(name), member, inner, when)
     elif isinstance(value, list) and value:
         for index, item in enumerate(value):
             inner = explanation
             if isinstance(explanation, list):  # item by item, not as a whole
                 inner = explanation[index] if index < len(explanation) else None
-            yield from _flatten(f"{path}[{index}]", item, inner, times)
+            yield from _flatten(f"{path}[{index}]", item, inner, when)
     else:
         known = explanation if isinstance(explanation, Mapping) else {}
         yield ExtractedField(
@@ -223,5 +219,5 @@ def _flatten(path: str, value: Any, explanation: Any, times: Mapping[str, int | 
             confidence=json_reading.number(known, "confidence"),
             type=json_reading.text(known, "type"),
             locations=Location.parse_geometry(known),
-            **times,
+            **when,
         )

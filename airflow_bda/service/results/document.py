@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_bda.service import json_reading
 from airflow_bda.service.formats import Modality
 from airflow_bda.service.results.json_file import objects
-from airflow_bda.service.results.parts import Label, Location, StandardOutput, TextSpan, joined
+from airflow_bda.service.results.parts import Label, Location, StandardOutput, TextSpan, joined, read_text, seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -184,8 +184,7 @@ class DocumentOutput(StandardOutput):
         elements = _in_order(self.elements, lambda element: (*element.page_indices[:1], element.reading_order))
         if text := joined((element.representation.best for element in elements), "\n\n"):
             return text
-        lines = joined((line.text for line in self.text_lines), "\n")
-        return lines or joined((word.text for word in self.text_words), " ")
+        return read_text(self.text_lines, self.text_words)
 
     @property
     def page_count(self) -> int:
@@ -237,8 +236,7 @@ class ImageOutput(StandardOutput):
     @property
     def text(self) -> str | None:
         """The lines that are in the image; its words where there are no lines."""
-        lines = joined((line.text for line in self.text_lines), "\n")
-        return lines or joined((word.text for word in self.text_words), " ")
+        return read_text(self.text_lines, self.text_words)
 
     @classmethod
     def parse(cls, source: Mapping[str, Any]) -> ImageOutput:
@@ -253,10 +251,7 @@ class ImageOutput(StandardOutput):
             color_depth=json_reading.integer(metadata, "color_depth"),
             encoding=json_reading.text(metadata, "image_encoding"),
             categories=Label.parse_all(image, "iab_categories"),
-            content_moderation=Label.parse_all(image, "content_moderation"),
-            logos=Label.parse_all(image, "logos"),
-            text_lines=TextSpan.parse_lines(image),
-            text_words=TextSpan.parse_all(image, "text_words"),
+            **seen(image),
         )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_bda.service import json_reading
 from airflow_bda.service.formats import Modality
 from airflow_bda.service.results.json_file import objects
-from airflow_bda.service.results.parts import Label, StandardOutput, TextSpan, joined, transcript
+from airflow_bda.service.results.parts import Label, StandardOutput, TextSpan, joined, seen, times, transcript
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,8 +45,7 @@ class AudioSegment(json_reading.PlainData):
             index=json_reading.integer(source, "segment_index"),
             type=json_reading.text(source, "type"),
             text=json_reading.text(source, "text") or "",
-            start_millis=json_reading.integer(source, "start_timestamp_millis"),
-            end_millis=json_reading.integer(source, "end_timestamp_millis"),
+            **times(source),
             speaker=json_reading.text(json_reading.mapping(source, "speaker"), "speaker_label"),
             channel=json_reading.text(json_reading.mapping(source, "channel"), "channel_label"),
             language=json_reading.text(source, "language"),
@@ -72,8 +71,7 @@ class Topic(json_reading.PlainData):
             summary=json_reading.text(source, "summary"),
             transcript=transcript(source),
             audio_segment_indices=json_reading.integers(source, "audio_segment_indices"),
-            start_millis=json_reading.integer(source, "start_timestamp_millis"),
-            end_millis=json_reading.integer(source, "end_timestamp_millis"),
+            **times(source),
         )
 
 
@@ -92,8 +90,7 @@ class Shot(json_reading.PlainData):
         """Read one of ``shots``."""
         return cls(
             index=json_reading.integer(source, "shot_index"),
-            start_millis=json_reading.integer(source, "start_timestamp_millis"),
-            end_millis=json_reading.integer(source, "end_timestamp_millis"),
+            **times(source),
             confidence=json_reading.number(source, "confidence"),
             chapter_indices=json_reading.integers(source, "chapter_indices"),
         )
@@ -121,10 +118,7 @@ class Frame(json_reading.PlainData):
         return cls(
             index=json_reading.integer(source, "frame_index"),
             timestamp_millis=json_reading.integer(source, "timestamp_millis"),
-            content_moderation=Label.parse_all(source, "content_moderation"),
-            logos=Label.parse_all(source, "logos"),
-            text_lines=TextSpan.parse_lines(source),
-            text_words=TextSpan.parse_all(source, "text_words"),
+            **seen(source),
         )
 
 
@@ -147,8 +141,7 @@ class Chapter(json_reading.PlainData):
         """Read one of ``chapters``."""
         return cls(
             index=json_reading.integer(source, "chapter_index"),
-            start_millis=json_reading.integer(source, "start_timestamp_millis"),
-            end_millis=json_reading.integer(source, "end_timestamp_millis"),
+            **times(source),
             summary=json_reading.text(source, "summary"),
             transcript=transcript(source),
             shot_indices=json_reading.integers(source, "shot_indices"),
@@ -195,19 +188,13 @@ class AudioOutput(StandardOutput):
     @classmethod
     def parse(cls, source: Mapping[str, Any]) -> AudioOutput:
         """Read ``result.json``."""
-        metadata, audio = json_reading.mapping(source, "metadata"), json_reading.mapping(source, "audio")
+        metadata = json_reading.mapping(source, "metadata")
         return cls(
-            modality=Modality.AUDIO,
-            summary=json_reading.text(audio, "summary"),
-            raw=source,
-            transcript=transcript(audio),
-            duration_millis=json_reading.integer(metadata, "duration_millis"),
-            format=json_reading.text(metadata, "format"),
-            codec=json_reading.text(metadata, "codec"),
+            **_recording(source, Modality.AUDIO),
             sample_rate=json_reading.integer(metadata, "sample_rate"),
             channels=json_reading.integer(metadata, "number_of_channels"),
             language=json_reading.text(metadata, "dominant_asset_language"),
-            content_moderation=Label.parse_all(audio, "content_moderation"),
+            content_moderation=Label.parse_all(json_reading.mapping(source, "audio"), "content_moderation"),
         )
 
 
@@ -250,16 +237,24 @@ class VideoOutput(StandardOutput):
     @classmethod
     def parse(cls, source: Mapping[str, Any]) -> VideoOutput:
         """Read ``result.json``."""
-        metadata, video = json_reading.mapping(source, "metadata"), json_reading.mapping(source, "video")
+        metadata = json_reading.mapping(source, "metadata")
         return cls(
-            modality=Modality.VIDEO,
-            summary=json_reading.text(video, "summary"),
-            raw=source,
-            transcript=transcript(video),
-            duration_millis=json_reading.integer(metadata, "duration_millis"),
-            format=json_reading.text(metadata, "format"),
-            codec=json_reading.text(metadata, "codec"),
+            **_recording(source, Modality.VIDEO),
             frame_rate=json_reading.number(metadata, "frame_rate"),
             frame_width=json_reading.integer(metadata, "frame_width"),
             frame_height=json_reading.integer(metadata, "frame_height"),
         )
+
+
+def _recording(source: Mapping[str, Any], modality: Modality) -> dict[str, Any]:
+    """Read what audio and video have in common, as arguments."""
+    metadata, whole = json_reading.mapping(source, "metadata"), json_reading.mapping(source, modality.value.lower())
+    return {
+        "modality": modality,
+        "summary": json_reading.text(whole, "summary"),
+        "raw": source,
+        "transcript": transcript(whole),
+        "duration_millis": json_reading.integer(metadata, "duration_millis"),
+        "format": json_reading.text(metadata, "format"),
+        "codec": json_reading.text(metadata, "codec"),
+    }

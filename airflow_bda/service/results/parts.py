@@ -216,9 +216,8 @@ class Label(json_reading.PlainData):
             confidence=json_reading.number(source, "confidence"),
             locations=Location.parse_all(source),
             parent=json_reading.text(source, "parent_name"),
-            start_millis=json_reading.integer(source, "start_timestamp_millis"),
-            end_millis=json_reading.integer(source, "end_timestamp_millis"),
             categories=categories,
+            **times(source),
         )
 
     @classmethod
@@ -331,6 +330,26 @@ class StandardOutput(json_reading.PlainData):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.raw)} members)"
+
+
+def times(source: Mapping[str, Any]) -> dict[str, int | None]:
+    """Read when something begins and ends, in milliseconds from the start, as two arguments."""
+    return {f"{name}_millis": json_reading.integer(source, f"{name}_timestamp_millis") for name in ("start", "end")}
+
+
+def seen(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what was seen in an image or in a frame of a video, as the arguments that both have."""
+    return {
+        "content_moderation": Label.parse_all(source, "content_moderation"),
+        "logos": Label.parse_all(source, "logos"),
+        "text_lines": TextSpan.parse_lines(source),
+        "text_words": TextSpan.parse_all(source, "text_words"),
+    }
+
+
+def read_text(lines: Sequence[TextSpan], words: Sequence[TextSpan]) -> str | None:
+    """Return the text of lines, a line each; where there are none, that of words."""
+    return joined((line.text for line in lines), "\n") or joined((word.text for word in words), " ")
 
 
 def transcript(source: Mapping[str, Any]) -> str | None:
