@@ -153,7 +153,9 @@ class _ReaderProcess:
         if code == 0:
             return _NotRunningError()
         if code == -signal.SIGPROF:
-            return InputError(LIMIT_EXCEEDED, f"Reading a part of the file took more than {MAX_CPU_SECONDS} s.")
+            return InputError(
+                LIMIT_EXCEEDED, f"Reading a page of the file took more than {MAX_CPU_SECONDS} s of processor time."
+            )
         return InputError(
             LIMIT_EXCEEDED,
             f"Reading the file needs more than {MAX_MEMORY_BYTES // 1_000_000:,} MB of memory, or broke the reader.",

@@ -317,7 +317,9 @@ class StepClock:
         if not self._runs:
             return
         if time.process_time() - self._started_at > MAX_CPU_SECONDS_OF_FILE:
-            raise InputError(LIMIT_EXCEEDED, f"Reading the file took more than {MAX_CPU_SECONDS_OF_FILE:,} s.")
+            raise InputError(
+                LIMIT_EXCEEDED, f"Reading the file took more than {MAX_CPU_SECONDS_OF_FILE:,} s of processor time."
+            )
         # Its signal, SIGPROF, ends a process that does not handle it, in whatever library it is.
         signal.setitimer(signal.ITIMER_PROF, MAX_CPU_SECONDS)
 
