@@ -16,6 +16,7 @@ from airflow_bda.exceptions import BdaClientError, BdaServiceError
 from airflow_bda.operators import (
     BdaBatchOperator,
     BdaInvokeOperator,
+    BdaInvokeSyncOperator,
     BdaLambdaInvokeOperator,
     BdaResultsOperator,
 )
@@ -138,6 +139,7 @@ def _no_network(request, monkeypatch):
 STARTERS = [
     pytest.param(lambda: BdaInvokeOperator(task_id="t", **REQUEST), id="invoke"),
     pytest.param(lambda: BdaLambdaInvokeOperator(task_id="t", function_name="f", **REQUEST), id="lambda"),
+    pytest.param(lambda: BdaInvokeSyncOperator(task_id="t", **REQUEST), id="sync"),
     pytest.param(
         lambda: BdaBatchOperator(
             task_id="t", input_s3_uris=[REQUEST["input_s3_uri"]], output_s3_uri="s3://bda-test/out"
