@@ -101,6 +101,7 @@ class BdaReviewOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook], HI
         {"tables": _check_tables, "below": _check_below, "max_fields": _check_max_fields}
     )
     ui_color = "#dcebf9"
+    _summary: dict[str, Any] | None = None
     #: Whether this Airflow has forms for people: 3.1 and later.
     is_available: ClassVar[bool] = hitl_operator() is not None
 
@@ -127,7 +128,14 @@ class BdaReviewOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook], HI
     @property
     def hitl_summary(self) -> dict[str, Any]:
         """What listeners such as OpenLineage's are told of the form: nothing of what stands in it."""
+        if self._summary is not None:
+            return self._summary
         return {"subject": self.subject, "options": self.options, **self.hitl_summary_extra}
+
+    @hitl_summary.setter
+    def hitl_summary(self, summary: dict[str, Any]) -> None:
+        # Airflow's operator keeps it as an attribute in earlier releases, and adds to it when it asks.
+        self._summary = {name: summary.get(name) for name in ("subject", "options")}
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask for the values that are unsure; where there are none, the task ends at once."""

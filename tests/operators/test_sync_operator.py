@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from types import SimpleNamespace
 
 import pytest
@@ -125,14 +124,3 @@ def test_an_old_botocore_is_named(document, monkeypatch):
     monkeypatch.setattr("airflow_bda.service.model.service_model", lambda _service: Old())
     with pytest.raises(BdaRequestError, match=r"does not know InvokeDataAutomation\.\nUpgrade boto3"):
         run(input_s3_uri=document)
-
-
-@needs_call
-def test_calls_may_run_side_by_side(document):
-    results = []
-    threads = [threading.Thread(target=lambda: results.append(run(input_s3_uri=document)[0])) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(set(results)) == 3
