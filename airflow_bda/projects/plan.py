@@ -37,7 +37,7 @@ class Action(str, Enum):
     """What a step does."""
 
     CREATE = "create"
-    COPY = "promote"
+    COPY = "copy"
     UPDATE = "update"
     VERSION = "create a version of"
     TAG = "tag"
@@ -72,7 +72,8 @@ class Step:
             Action.VERSION: "",
             Action.TAG: "",
         }.get(self.action, f" in {self.stage}")
-        return f"{self.action.value} {self.kind} {self.wanted.name}{place}"
+        is_promotion = self.action is Action.COPY and self.stage == LIVE
+        return f"{'promote' if is_promotion else self.action.value} {self.kind} {self.wanted.name}{place}"
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,7 @@ def test_development_is_tried_and_then_promoted(repository, monkeypatch):
 
     tried = repository.apply(path, stage="DEVELOPMENT")
 
+    assert tried.changes[0] == "copy blueprint order to DEVELOPMENT"  # a stage is begun from the other one
     arn = tried.blueprint_arns["order"]
     assert repository.schema_of(arn) == schema(number="The order's number")
     assert repository.schema_of(arn, blueprintStage="DEVELOPMENT") == schema(number="better")
