@@ -29,9 +29,15 @@ AT_ONCE = 25
 JOB_SECONDS = 2.0
 LONGEST_SECONDS = 3600.0
 # As Airflow has it unless it is told otherwise.
-TASKS_AT_ONCE = {"AIRFLOW__CORE__PARALLELISM": "32", "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "16"}
+USUAL_SETTINGS = {
+    "AIRFLOW__CORE__PARALLELISM": "32",
+    "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "16",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "300",
+    "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "300",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "30",
+}
 DAGS = """
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from airflow_bda.operators import BdaBatchOperator, BdaInvokeOperator
 
@@ -45,6 +51,7 @@ settings = {{
     "start_date": datetime(2024, 1, 1, tzinfo=timezone.utc),
     "catchup": False,
     "is_paused_upon_creation": False,
+    "default_args": {{"retries": 5, "retry_delay": timedelta(seconds=1)}},
 }}
 with DAG("mapped", **settings):
     BdaInvokeOperator.partial(
@@ -81,7 +88,7 @@ def running_airflow(documents: int) -> Iterator[tuple[RunningAirflow, Service]]:
         airflow = RunningAirflow(
             home / "airflow",
             database=_migrated(home / "migrated.db"),
-            environment={**service.environment, **TASKS_AT_ONCE},
+            environment={**service.environment, **USUAL_SETTINGS},
             dags=home / "dags",
             dag_ids=("mapped", "batch"),
         )

@@ -11,10 +11,13 @@ import sys
 import uuid
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.commands import options
 from airflow_bda.commands.jobs import add_request_arguments, request_members
+from airflow_bda.service.errors import BdaError
+from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -35,6 +38,10 @@ _JOB_ARGUMENTS = (
     "tags",
 )
 _REFRESH_SECONDS = 0.5
+_RUN_AGAIN = (
+    "Correct the documents that BDA cannot take, and run the same command again: what is unfinished goes on, and what "
+    "failed gets a new job."
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -48,7 +55,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="URI",
         help="every document under s3://bucket/prefix",
     )
-    source.add_argument("--list", metavar="FILE", help="a file with one s3://bucket/key a line; - reads standard input")
+    source.add_argument(
+        "--list",
+        type=_documents,
+        metavar="FILE",
+        help="a file with one s3://bucket/key a line; - reads standard input",
+    )
     batch.add_argument(
         "--output",
         dest="output_s3_uri",
@@ -102,7 +114,10 @@ def run(args: Namespace) -> int:
             )
             return 1
     _print(manifest, as_json=args.json)
-    check_manifest(manifest, args.max_failures)
+    try:
+        check_manifest(manifest, args.max_failures)
+    except BdaError as error:
+        raise error.about(remedy=_RUN_AGAIN) from None
     return 0
 
 
@@ -206,9 +221,26 @@ def _source(args: Namespace) -> Any:
 
     if args.list is None:
         return Source(prefix=args.prefix, pattern=args.pattern)
-    with argparse.FileType()(args.list) as lines:
-        uris = {line.strip() for line in lines} - {""}
-    return Source(uris=tuple(sorted(uris)))
+    return Source(uris=args.list)
+
+
+def _documents(name: str) -> tuple[str, ...]:
+    """Return the URIs that a file lists, sorted, each once."""
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text()
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{name} cannot be read: {getattr(error, 'strerror', error)}") from None
+    uris = {line.strip(): number for number, line in enumerate(text.splitlines(), 1) if line.strip()}
+    for uri, number in uris.items():
+        try:
+            is_object = bool(S3Uri.parse(uri).key)
+        except ValueError:
+            is_object = False
+        if not is_object:
+            raise argparse.ArgumentTypeError(f"line {number} of {name} is {uri!r}; write s3://bucket/key")
+    if not uris:
+        raise argparse.ArgumentTypeError(f"{name} lists no document; write one s3://bucket/key a line")
+    return tuple(sorted(uris))
 
 
 def _print(manifest: dict[str, Any], *, as_json: bool) -> None:

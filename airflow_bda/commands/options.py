@@ -25,9 +25,12 @@ _OPTION_OF_ARGUMENT = {
     "blueprints": "--blueprint",
     "client_token": "--client-token",
     "event_bridge_enabled": "--event-bridge",
+    "input_s3_prefix": "--input",
     "input_s3_uri": "--input",
+    "input_s3_uris": "--list",
     "kms_key_id": "--kms-key-id",
     "output_s3_uri": "--output",
+    "pattern": "--pattern",
     "profile_arn": "--profile-arn",
     "project_arn": "--project",
     "project_stage": "--stage",
@@ -71,12 +74,13 @@ def hook_of(args: Namespace) -> Iterator[BdaHook]:
         try:
             yield BdaHook(aws_conn_id=args.conn_id, region_name=args.region)
         except BdaRequestError as error:
-            raise error.about(problems=tuple(map(_by_its_option, error.problems))) from error.__cause__
+            problems, remedy = tuple(map(_by_its_option, error.problems)), _by_its_option(error.remedy)
+            raise error.about(problems=problems, remedy=remedy) from error.__cause__
 
 
 def _by_its_option(problem: str) -> str:
-    """Replace an argument's name in a problem by the option as it is typed."""
-    return re.sub(r"^\w+", lambda name: _OPTION_OF_ARGUMENT.get(name[0], name[0]), problem)
+    """Replace arguments' names in a problem, or in its remedy, by the options as they are typed."""
+    return re.sub(r"^\w+|\b\w+(?==)", lambda name: _OPTION_OF_ARGUMENT.get(name[0], name[0]), problem)
 
 
 def _check_connection(conn_id: str) -> None:

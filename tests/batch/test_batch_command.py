@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 from conftest import INBOX, OUTPUT
 
 from airflow_bda.cli import main
@@ -78,3 +80,32 @@ def test_interrupted_it_says_how_to_go_on_and_does(batch, upload, tmp_path):
 
     assert main(command(batch)) == 0
     assert batch.jobs == dict.fromkeys(NAMES, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "cannot be read: No such file"),
+        ("", "lists no document"),
+        (f"{INBOX}0.pdf\n\nhttp://elsewhere/1.pdf\n", "line 3 of"),
+        ("s3://bucket/\n", "write s3://bucket/key"),
+    ],
+)
+def test_a_list_that_makes_no_sense_ends_with_the_reason(tmp_path, capsys, content, told):
+    listed = tmp_path / "documents"
+    if content is not None:
+        listed.write_text(content)
+
+    with pytest.raises(SystemExit) as ended:
+        main(["batch", f"--list={listed}", f"--output={OUTPUT}"])
+
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_list_from_standard_input(batch, upload, monkeypatch):
+    upload(*NAMES)
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{INBOX}0.pdf\n{INBOX}2.pdf\n{INBOX}0.pdf\n"))
+
+    assert main(["batch", "--list=-", f"--output={OUTPUT}", f"--endpoint-url={batch.emulator.endpoint_url}"]) == 0
+    assert batch.jobs == {"0.pdf": 1, "2.pdf": 1}

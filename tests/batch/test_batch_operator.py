@@ -125,7 +125,7 @@ class TestBadInput:
     def test_a_prefix_without_documents_is_refused(self, batch, upload):
         upload("notes.txt")
 
-        with pytest.raises(BdaRequestError, match=r"1 that have no extension"):
+        with pytest.raises(BdaRequestError, match=r"1 without the extension"):
             batch.next_try()
 
     @pytest.mark.parametrize("output", [f"s3://{BUCKET}/inbox/results", f"s3://{BUCKET}/inbox"])

@@ -132,7 +132,7 @@ async def write_plan(folder: Folder, name: str, source: Source, finished: AsyncI
         raise BdaRequestError(
             "The batch was not begun: nothing under the prefix is taken.",
             problems=[
-                f"input_s3_prefix={source.prefix!r}: of {left_out.total()} objects {_told(left_out)} were left out."
+                f"input_s3_prefix={source.prefix!r}: all {left_out.total()} objects were left out: {_told(left_out)}."
             ],
             remedy="Pass pattern='*' to take every object, whatever its name.",
         )
@@ -150,11 +150,11 @@ def _part_of_plan(name: str, part: int) -> str:
 
 def _told(left_out: Mapping[str, int]) -> str:
     whats = {
-        "empty": "are empty or folders",
-        "pattern": "do not match pattern",
-        "format": "have no extension of a format that the service lists",
+        "empty": "empty or a folder",
+        "pattern": "not matched by pattern",
+        "format": "without the extension of a format that the service lists",
     }
-    return ", ".join(f"{count} that {whats[reason]}" for reason, count in sorted(left_out.items()))
+    return ", ".join(f"{count} {whats[reason]}" for reason, count in sorted(left_out.items()))
 
 
 async def _taken(store: Store, source: Source, left_out: Counter[str]) -> AsyncIterator[Document]:

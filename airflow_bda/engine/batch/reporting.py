@@ -27,7 +27,7 @@ _CAUSES_SHOWN = 20
 _CAUSES_KEPT = 200
 _FAILED_SHOWN = 10
 # Where a message holds a document's name or an id, every document would be a cause of its own.
-_CAUSE_LENGTH = 120
+_CAUSE_LENGTH = 160
 
 
 async def all_rows(ledger: Ledger) -> AsyncIterator[Row]:
@@ -87,8 +87,11 @@ class _Tally:
 
 def _cause(row: Row) -> str:
     """Return what failed documents have in common: the error without the document's own name."""
-    text = (row["error"] or "").replace(row["input"], "(the document)").replace(row["arn"] or "\0", "(its job)")
-    return ": ".join(filter(None, (row["error_type"], text[:_CAUSE_LENGTH])))
+    text = (row["error"] or "").replace(repr(row["input"]), "(the document)").replace(row["input"], "(the document)")
+    text = text.replace(row["arn"] or "\0", "(its job)")
+    if len(text) > _CAUSE_LENGTH:
+        text = f"{text[:_CAUSE_LENGTH].rpartition(' ')[0] or text[:_CAUSE_LENGTH]} ..."
+    return ": ".join(filter(None, (row["error_type"], text)))
 
 
 async def conclude(
