@@ -195,6 +195,26 @@ def measure_quota(quota: float, triggerers: int) -> None:
     print(f"{name}.share_of_quota_used {served / (last - found) / quota:.3f}")
 
 
+def measure_events(number: int) -> None:
+    """Print what events of jobs are worth as hints, and that losing all of them costs nothing."""
+    jobs = spread(number, LENGTHS["mixed"], number)
+    # EventBridge takes some tenths of a second, mostly.
+    told = run(jobs, event_delay=lambda: random.uniform(0.1, 0.5))
+    shares = sorted(lag / (job.ends - job.starts) for lag, job in zip(told.lags, jobs, strict=True))
+    without = run(jobs)
+    lost = run(jobs, event_delay=lambda: None)
+    some_lost = run(jobs, event_delay=lambda: None if random.random() < 0.02 else random.uniform(0.1, 0.5))
+    print(f"detection.events.p95_lag_share {shares[int(0.95 * number)]:.3f}")
+    print(f"detection.events.requests_per_job {len(told.account.calls) / number:.2f}")
+    print(f"detection.events.without.mean_lag_seconds {without.mean_lag:.2f}")
+    print(f"detection.events.without.requests_per_job {len(without.account.calls) / number:.2f}")
+    print(f"detection.events.all_lost.mean_lag_over_without {lost.mean_lag / without.mean_lag:.3f}")
+    print(f"detection.events.all_lost.requests_over_without {len(lost.account.calls) / len(without.account.calls):.3f}")
+    print(f"detection.events.2_percent_lost.mean_lag_seconds {some_lost.mean_lag:.2f}")
+    print(f"detection.events.2_percent_lost.greatest_lag_seconds {max(some_lost.lags):.0f}")
+    print(f"detection.events.2_percent_lost.requests_per_job {len(some_lost.account.calls) / number:.2f}")
+
+
 def measure_four_hundred() -> None:
     """Print when the last of 400 waits for jobs of 5 seconds ends, at a service that allows 50 requests a second."""
     jobs = at_once(400, lambda: 5.0)
@@ -230,6 +250,7 @@ def main() -> None:
     measure_quota(50.0, triggerers=1)
     measure_quota(50.0, triggerers=3)
     measure_four_hundred()
+    measure_events(10_000)
 
 
 if __name__ == "__main__":

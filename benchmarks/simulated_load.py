@@ -31,12 +31,15 @@ from airflow_bda.service.statuses import JobState
 
 # The tests' simulated clock.
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "engine"))
+from pretended_queue import Queue, event
+from pretended_service import ARN
 from simulated_time import EPOCH, run_simulated, wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 LATENCY_SECONDS = 0.05
+ARN_ID = "job-{}"
 
 
 @dataclass(frozen=True)
@@ -126,13 +129,22 @@ def run(
     most: float = shipped.MAX_STATUS_REQUESTS_PER_SECOND,
     quota: float | None = None,
     triggerers: int = 1,
+    event_delay: Callable[[], float | None] | None = None,
 ) -> Run:
-    """Wait for all jobs with the engine's own code."""
-    account = Account({f"job-{job.number}": job for job in jobs}, quota)
+    """
+    Wait for all jobs with the engine's own code.
+
+    :param event_delay: how long after its end a job's event comes, None for never; without it there is no queue.
+    """
+    account = Account({ARN.format(ARN_ID.format(job.number)): job for job in jobs}, quota)
     the_limits = limits(most)
+    queue: Queue
 
     async def wait(job: Job) -> float:
         await asyncio.sleep(job.starts)
+        delay = event_delay() if event_delay else None
+        if delay is not None:
+            queue.send_later(event(ARN_ID.format(job.number)), job.ends + delay)
         identity = f"triggerer {job.number % triggerers}"
 
         async def open_source() -> Source:
@@ -140,9 +152,9 @@ def run(
 
         await wait_for_job(
             Wait(
-                f"job-{job.number}",
+                ARN.format(ARN_ID.format(job.number)),
                 deadline=EPOCH + timedelta(days=10),
-                connection=StatusConnection(identity, open_source),
+                connection=StatusConnection(identity, open_source, None, (lambda: queue) if event_delay else None),
                 limits=the_limits,
                 wall_clock=wall_clock,
             )
@@ -150,6 +162,8 @@ def run(
         return asyncio.get_running_loop().time() - job.ends
 
     async def main() -> list[float]:
+        nonlocal queue
+        queue = Queue()
         return await asyncio.gather(*map(wait, jobs))
 
     return Run(run_simulated(main), account)

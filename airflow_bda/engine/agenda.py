@@ -37,8 +37,8 @@ _STEPS_PER_DOUBLING = 4
 _STEPS = 17 * _STEPS_PER_DOUBLING
 _EDGES: tuple[float, ...] = (0.0, *(2.0 ** (step / _STEPS_PER_DOUBLING) for step in range(1, _STEPS + 1)))
 _WIDTHS = tuple(later - earlier for earlier, later in pairwise(_EDGES))
-# 1 - 1/e³, 95 %, looked for in steps that are finer than the table's.
-_LIKELY_RISK = 3.0
+# 1 - 1/e^3.5, 97 %, looked for in steps that are finer than the table's.
+_LIKELY_RISK = 3.5
 _PAUSE_STEP = 1.1
 # Each look weighs a little more than the one before, twice as much after 500: a queue that grows changes all lengths.
 _GROWTH = 2.0 ** (1.0 / 500)
@@ -260,7 +260,7 @@ class Durations:
 
     def seconds_until_likely(self, state: Hashable, age: float, *, most: float) -> float:
         """
-        Return the pause after which a job of that age has ended, if it is like 19 in 20 of those before it.
+        Return the pause after which a job of that age has ended, if it is like 97 in 100 of those before it.
 
         :param most: the longest pause, in seconds, whatever was learned.
         """
