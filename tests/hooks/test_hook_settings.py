@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from airflow_bda.hooks import BdaHook
-from airflow_bda.hooks.settings import deadline_after, in_seconds, seconds_of, wait_limits
+from airflow_bda.hooks.settings import deadline_after, in_seconds, job_events_queue, seconds_of, wait_limits
 from airflow_bda.service.errors import BdaRequestError
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/4e360000-1111-2222-3333-444455556666"
@@ -27,6 +27,29 @@ def test_an_option_without_sense_is_named(monkeypatch, option, value):
     with pytest.raises(BdaRequestError, match=option) as caught:
         wait_limits()
     assert value in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "url"),
+    [
+        ("", None),
+        ("https://sqs.eu-west-1.amazonaws.com/123456789012/q", "https://sqs.eu-west-1.amazonaws.com/123456789012/q"),
+        ("arn:aws:sqs:eu-west-1:123456789012:q", "https://sqs.eu-west-1.amazonaws.com/123456789012/q"),
+        ("arn:aws-cn:sqs:cn-north-1:123456789012:q", "https://sqs.cn-north-1.amazonaws.com.cn/123456789012/q"),
+    ],
+)
+def test_the_queue_of_job_events_is_an_url_or_an_arn(monkeypatch, value, url):
+    monkeypatch.setenv("AIRFLOW__BDA__JOB_EVENTS_QUEUE", value)
+    assert job_events_queue() == url
+
+
+@pytest.mark.parametrize(
+    "value", ["bda-hints", "arn:aws:sns:eu-west-1:123456789012:q", "arn:aws:sqs:::q", "https://sqs"]
+)
+def test_what_is_no_queue_is_refused_by_name(monkeypatch, value):
+    monkeypatch.setenv("AIRFLOW__BDA__JOB_EVENTS_QUEUE", value)
+    with pytest.raises(BdaRequestError, match="job_events_queue"):
+        job_events_queue()
 
 
 @pytest.mark.parametrize("value", ["0.001", "0.5", "1e6"])
