@@ -43,6 +43,8 @@ def document(content: str | bytes | Mapping[str, Any], uri: str) -> Mapping[str,
     """
     if isinstance(content, Mapping) and not isinstance(content, dict):
         return content
+    if not isinstance(content, (dict, str, bytes)):  # callers pass on what others sent, of whatever type
+        raise malformed(uri, f"it is a {type(content).__name__}, not an object")
     try:
         if isinstance(content, dict):
             check_depth(content)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_bda.service.arns import partition_of
 from airflow_bda.service.errors import BdaError
-from airflow_bda.service.events import STATUS_OF_DETAIL_TYPE, JobEvent, parse_events
+from airflow_bda.service.events import STATUS_OF_DETAIL_TYPE, JobEvent, parse_events, parse_records
 from airflow_bda.service.formats import Modality
 from airflow_bda.service.statuses import JobStatus
 
@@ -146,6 +146,15 @@ def test_an_event_without_a_job_still_has_a_key():
 def test_what_is_no_event_is_refused(content):
     with pytest.raises(BdaError):
         JobEvent.parse(content)
+
+
+@pytest.mark.parametrize("carried", [["x"], 7, True])
+def test_a_record_that_carries_no_message_fails_alone(carried):
+    """What a topic's or a queue's record carries may be of any type."""
+    unreadable, readable = parse_records({"Records": [{"Sns": carried}, {"body": json.dumps(SUCCEEDED)}]})
+
+    assert "not a JSON object" in str(unreadable)
+    assert readable.invocation_arn == ARN
 
 
 JSON_VALUES = st.recursive(
