@@ -22,6 +22,7 @@ SEARCHES = {
     "parquet": "how-to/results-as-tables",
     "10000": "how-to/many-documents",
     "cost": "how-to/estimate-cost",
+    "human review": "how-to/review-unsure-values",
     "upgrade": "about/upgrading",
     "blueprint version": "how-to/blueprints",
     "terraform": "how-to/projects-from-files",

@@ -28,9 +28,13 @@ except ImportError:
 from airflow_bda._compat import HAS_EVENT_TRIGGERS
 from airflow_bda.emulator.core.faults import FaultKind
 from airflow_bda.hooks import BdaHook
+from airflow_bda.service.model import CONTROL_SERVICE, service_model
 
 EMULATOR = "http://127.0.0.1:4566"
 SAMPLES = resources.files("airflow_bda.emulator") / "samples"
+
+
+NEED_COPIED_STAGES = {"blueprints", "projects-from-files"}
 
 
 class Reader:
@@ -201,6 +205,8 @@ def test_testers_are_told_of_every_fault():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:Tried to parse AWS:UserWarning")
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: str(page.relative_to(ROOT)))
 def test_its_blocks_run(page, reader_of):
+    if page.stem in NEED_COPIED_STAGES and "CopyBlueprintStage" not in service_model(CONTROL_SERVICE).operation_names:
+        pytest.skip("this botocore has no CopyBlueprintStage, which the page shows")
     reader = reader_of(page)
     for block in blocks(page):
         assert block.kind in reader.run, f"{block}: no such kind of block; CONTRIBUTING.md lists them"

@@ -12,6 +12,7 @@ from airflow_bda.access.workload import Place
 from airflow_bda.cli import main
 from airflow_bda.exceptions import BdaPermissionError
 from airflow_bda.projects.files import read_files
+from airflow_bda.service.model import CONTROL_SERVICE, service_model
 
 ACCOUNT = "123456789012"
 PLACE = Place("us-east-1", ACCOUNT)
@@ -62,9 +63,15 @@ def test_the_printed_policy_is_enough(guarded, tmp_path, capsys):
 
 
 ACTIONS = [(each.sid, action) for each in project_permissions(PLACE) for action in each.actions]
+# An older botocore does not have all of them, and changes the stage itself then.
+USED = [
+    (sid, action)
+    for sid, action in ACTIONS
+    if action.partition(":")[2] in service_model(CONTROL_SERVICE).operation_names
+]
 
 
-@pytest.mark.parametrize(("sid", "action"), ACTIONS)
+@pytest.mark.parametrize(("sid", "action"), USED)
 def test_nothing_of_it_can_be_left_out(guarded, tmp_path, sid, action):
     policy = project_policy(PLACE)
     (statement,) = (each for each in policy["Statement"] if each["Sid"] == sid)
