@@ -117,6 +117,9 @@ class OneTask:
         process = self.schedule.process(kind)
         process.epoch = self.life.epoch
         process.serves = self
+        if process.dies_at is not None and self.rng.random() < 0.5:
+            # Between the intent, the submit and the entry of its job, which are among the first steps.
+            process.dies_at, process.dies_after_effect = self.rng.randint(1, 5), True
         return process
 
     def operator(self) -> BdaInvokeOperator:
@@ -220,10 +223,11 @@ class OneJobSchedule(Schedule):
         model.weather = self.weather()
         model.concurrency, model.quota = rng.choice((1, 3, 20)), rng.choice((1, 6, 1800))
         model.service_error = rng.choice((0.0, 0.1, 0.5))
-        # A service that does not tell its times, and takes seconds to answer, hides which try made a job.
-        model.tells_times = rng.random() < 0.7 or model.weather.latency > 1
         model.other_request = rng.choice(("answer", "refuse"))
         model.job_seconds = rng.choice(((0.5, 3.0), (5.0, 60.0), (600.0, 3600.0)))
+        # Without the service's times, jobs that fail within two seconds, or answers that take as long, hide which try
+        # made a job; docs/decisions/0002-one-job-for-a-document.md says so.
+        model.tells_times = rng.random() < 0.7 or model.weather.latency > 1 or model.job_seconds[0] < 2
         same = rng.random() < 0.5
         for number in range(rng.choice((1, 1, 2, 4))):
             uri = f"s3://inputs/{0 if same else number}.pdf"
