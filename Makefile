@@ -88,5 +88,5 @@ mwaa: dist ## Write and try plugins.zip and requirements.txt for Amazon MWAA; AI
 	@.venv/bin/python tools/mwaa.py $(AIRFLOW)
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venvs .tools .demo .stack .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist docs/_build
+	rm -rf .venv .venvs .tools .demo .stack .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist docs/_build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
