@@ -59,6 +59,11 @@ class _Job:
 def _check_result_uri(value: Any) -> str | dict[str, Any]:
     """Check one item of *metadata_uris*: a URI, or a mapping that has one."""
     if not isinstance(value, Mapping):
+        if isinstance(value, str) and value.startswith("arn:"):
+            raise ValueError(
+                "it is an ARN; expected the URI of a job_metadata.json, as the sensor returns it and BdaInvokeOperator "
+                "pushes it as output_metadata_uri: invoke.output['output_metadata_uri']"
+            )
         return s3_uri(value, of_object=True)
     name = "results_uri" if value.get("results_uri") else "output_metadata_uri"
     try:

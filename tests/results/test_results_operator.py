@@ -175,6 +175,10 @@ def test_segments_without_a_blueprint_warn_or_fail_by_name(tables, stored_job, c
         ({"output_s3_uri": "lake"}, "output_s3_uri"),
         ({"metadata_uris": "['s3://a/job_metadata.json']"}, "render_template_as_native_obj"),
         ({"metadata_uris": ["nothing"]}, "metadata_uris"),
+        (
+            {"metadata_uris": "arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/1"},
+            "output_metadata_uri",
+        ),
         ({"metadata_uris": [{"status": "Success"}]}, "output_metadata_uri"),
     ],
 )
