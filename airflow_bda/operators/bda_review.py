@@ -13,7 +13,7 @@ from airflow_bda._compat import AwsBaseOperator, BaseOperator, aws_template_fiel
 from airflow_bda.exceptions import task_errors
 from airflow_bda.hooks.bda import BdaHook
 from airflow_bda.hooks.s3_files import download_file, upload_file
-from airflow_bda.hooks.task_arguments import TaskArguments, number, s3_uri
+from airflow_bda.hooks.task_arguments import TaskArguments, number, required_text, s3_uri
 from airflow_bda.links.bda import BdaReportLink, link_report
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.results.rows import COLUMNS, FIELDS, REVIEWS
@@ -43,6 +43,11 @@ def _check_tables(value: Any) -> str:
     if f"{_FOLDER}" not in uri or uri.rpartition(".")[2] not in _FORMATS:
         raise ValueError("it must be the output of BdaResultsOperator, or its fields_uri")
     return uri
+
+
+def _check_subject(value: Any) -> str:
+    """Return the headline; nothing stands for one that the task makes."""
+    return "" if value is None or value == "" else required_text(value)
 
 
 def _check_below(value: Any) -> float:
@@ -98,7 +103,7 @@ class BdaReviewOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook], HI
     operator_extra_links = (BdaReportLink(),)
     template_fields: Sequence[str] = aws_template_fields("tables", "subject")
     argument_checks: ClassVar[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
-        {"tables": _check_tables, "below": _check_below, "max_fields": _check_max_fields}
+        {"tables": _check_tables, "subject": _check_subject, "below": _check_below, "max_fields": _check_max_fields}
     )
     ui_color = "#dcebf9"
     _summary: dict[str, Any] | None = None

@@ -31,7 +31,8 @@ class Context:
         return 0
 
 ask = lambda **event: handler.handle(event, Context())["statusCode"]
-heard = job_events.handle({"detail-type": "Bedrock Data Automation Job Created", "detail": {}}, Context())
+event = {"source": "aws.bedrock", "detail-type": "Bedrock Data Automation Job Created", "detail": {}}
+heard = job_events.handle(event, Context())
 print(json.dumps({
     "bad": ask(inputS3Uri="x"),
     "unreachable": ask(inputS3Uri="s3://bucket/a.pdf", outputS3Uri="s3://bucket/out"),

@@ -20,11 +20,14 @@ from airflow_bda.operators import (
     BdaApplyProjectOperator,
     BdaBatchOperator,
     BdaInvokeOperator,
+    BdaInvokeSyncOperator,
     BdaLambdaInvokeOperator,
     BdaPreflightOperator,
     BdaResultsOperator,
+    BdaReviewOperator,
 )
 from airflow_bda.sensors import BdaStatusSensor
+from airflow_bda.service.model import INVOKE_SYNC, service_model
 from airflow_bda.service.request.request import build_request
 
 try:
@@ -44,9 +47,11 @@ GOOD = {
     BdaApplyProjectOperator: {"files": ["orders.json"]},
     BdaBatchOperator: DOCUMENTS,
     BdaInvokeOperator: PLACES,
+    BdaInvokeSyncOperator: {"blueprints": [BLUEPRINT], **PLACES},
     BdaLambdaInvokeOperator: {"function_name": "bda", **PLACES},
     BdaPreflightOperator: PLACES,
     BdaResultsOperator: RESULTS,
+    BdaReviewOperator: {"tables": "s3://bda-test/lake/fields/date=2026-01-05/d.jsonl"},
     BdaStatusSensor: {"invocation_arn": ARN},
 }
 OPERATORS = [
@@ -87,9 +92,16 @@ SPOILED = {
     "a path of this machine": Path("/a/b"),
 }
 # Where such a value is one that the argument takes.
-TAKEN = {("verify", "a boolean"), ("verify", "a path of this machine")}
+TAKEN = {("verify", "a boolean"), ("verify", "a path of this machine"), ("subject", "nothing")}
 TAKEN |= {("files", each) for each in ("a list", "the output of a mapped task", "a path of this machine")}
-FIELDS = [(operator, field) for operator in OPERATORS for field in operator.template_fields]
+# What this Airflow or botocore cannot run says so before it looks at its arguments; each has a test of that.
+CANNOT_RUN = {
+    *([] if BdaReviewOperator.is_available else [BdaReviewOperator]),
+    *([] if INVOKE_SYNC in service_model().operation_names else [BdaInvokeSyncOperator]),
+}
+FIELDS = [
+    (operator, field) for operator in OPERATORS if operator not in CANNOT_RUN for field in operator.template_fields
+]
 
 
 def run(operator, **arguments):
@@ -128,6 +140,8 @@ def nothing_is_sent(monkeypatch):
     monkeypatch.setattr("airflow_bda.hooks.bda.BdaHook.identity", property(lambda _: "123456789012"))
     monkeypatch.setattr("airflow_bda.operators.bda_batch.run_to_the_end", send)
     monkeypatch.setattr(BdaResultsOperator, "_write", send)
+    monkeypatch.setattr("airflow_bda.operators.bda_review._ReviewedTable", send)
+    monkeypatch.setattr("airflow_bda.hooks.sync.invoke_sync", send)
     monkeypatch.setattr("airflow_bda.sensors.bda.link_like_upstream", send)
     monkeypatch.setattr("airflow_bda.hooks.bda.BdaHook.conn_region_name", property(lambda _: "us-east-1"))
     return SentError
