@@ -22,7 +22,7 @@ log = safe_logger(__name__)
 
 SOURCE = "bedrock-data-automation"
 # A facet names what made it, by a URI.
-PRODUCER = f"https://pypi.org/project/airflow-provider-bda/{__version__}"
+PRODUCER = f"urn:airflow-provider-bda:{__version__}"
 RUN_FACET = "bda"
 # A task over thousands of documents names its prefixes; a list this long would be most of an event.
 MOST_INPUTS = 100
