@@ -34,12 +34,13 @@ REQUEST = {"input_s3_uri": "s3://bda-test/a b.pdf", "output_s3_uri": "s3://bda-t
 OUTPUT = ("s3://bda-test", "out")
 
 URI = {"type": "string", "pattern": "^https?://"}
+ANY_URI = {"type": "string", "pattern": r"^[a-z][a-z0-9+.-]*:\S+$"}
 FACETS = {
     "type": "object",
     "additionalProperties": {
         "type": "object",
         "required": ["_producer", "_schemaURL"],
-        "properties": {"_producer": URI, "_schemaURL": URI},
+        "properties": {"_producer": ANY_URI, "_schemaURL": URI},
     },
 }
 DATASETS = {
