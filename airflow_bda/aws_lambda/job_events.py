@@ -40,7 +40,8 @@ def handle(event: Any, context: Context) -> dict[str, Any]:
     telemetry = Telemetry(context)
     records = json_reading.mappings(event, "Records") if isinstance(event, Mapping) else ()
     if any(record.get("eventSource") == "aws:sqs" for record in records):
-        unread = [record.get("messageId") for record in records if not _could_note(record, telemetry)]
+        # An id that is no text becomes null, by which Lambda takes the whole batch for failed: nothing is lost.
+        unread = [json_reading.text(record, "messageId") for record in records if not _could_note(record, telemetry)]
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in unread]}
     read = [_of_bda(one) for one in parse_records(event if isinstance(event, Mapping) else {})]
     noted = [one for one in read if _is_noted(one, telemetry)]

@@ -70,6 +70,14 @@ def test_of_a_batch_only_what_cannot_be_read_goes_back(context, written):
     assert [line["messageId"] for line in written() if line.get("level") == "ERROR"] == ["b"]
 
 
+@pytest.mark.parametrize("message_id", [float("inf"), None, ["b"]])
+def test_a_record_without_a_usable_id_fails_the_batch(context, message_id):
+    """Lambda takes an identifier of null for the failure of all."""
+    told = handle({"Records": [message(json.dumps(event()), "a"), message("nonsense", message_id)]}, context)
+
+    assert told == {"batchItemFailures": [{"itemIdentifier": None}]}
+
+
 def test_a_topic_is_heard_too(context):
     told = handle({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": json.dumps(event())}}]}, context)
 
