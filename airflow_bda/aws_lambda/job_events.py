@@ -61,8 +61,10 @@ def _could_note(record: Mapping[str, Any], telemetry: Telemetry) -> bool:
 
 def _of_bda(read: JobEvent | BdaError) -> JobEvent | BdaError:
     """Return an error in the place of an event that another service sent, such as S3's "Object Created"."""
-    if isinstance(read, BdaError) or read.source == SOURCE:
+    if isinstance(read, BdaError):
         return read
+    if read.source == SOURCE:
+        return read if read.job_id or not read.is_known else BdaError("The event names no job: it has no valid job_id.")
     return BdaError(
         f"The event {read.detail_type!r} is from {read.source!r}, and this function takes note of BDA's events.",
         remedy=f"Let the rule match the source {SOURCE!r}. What starts jobs is airflow_bda.aws_lambda.handler.handle.",

@@ -70,6 +70,16 @@ def test_of_a_batch_only_what_cannot_be_read_goes_back(context, written):
     assert [line["messageId"] for line in written() if line.get("level") == "ERROR"] == ["b"]
 
 
+@pytest.mark.parametrize("job_id", [None, {"a": "b"}, "x\ny"])
+def test_an_event_that_names_no_job_goes_back(context, job_id):
+    unclear = event()
+    unclear["detail"]["job_id"] = job_id
+
+    assert handle({"Records": [message(json.dumps(unclear), "a")]}, context) == {
+        "batchItemFailures": [{"itemIdentifier": "a"}]
+    }
+
+
 @pytest.mark.parametrize("message_id", [float("inf"), None, ["b"]])
 def test_a_record_without_a_usable_id_fails_the_batch(context, message_id):
     """Lambda takes an identifier of null for the failure of all."""

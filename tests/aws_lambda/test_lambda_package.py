@@ -31,7 +31,8 @@ class Context:
         return 0
 
 ask = lambda **event: handler.handle(event, Context())["statusCode"]
-event = {"source": "aws.bedrock", "detail-type": "Bedrock Data Automation Job Created", "detail": {}}
+detail = {"job_id": "4e36a3f0-1111-2222-3333-444455556666"}
+event = {"source": "aws.bedrock", "detail-type": "Bedrock Data Automation Job Created", "detail": detail}
 heard = job_events.handle(event, Context())
 print(json.dumps({
     "bad": ask(inputS3Uri="x"),
