@@ -53,7 +53,7 @@ def said(caplog):
 @settings(max_examples=8, **_SHARED)
 @given(secrets=st.lists(SECRETS, min_size=5, max_size=5, unique=True))
 def test_a_job_from_start_to_end_shows_no_secret(  # noqa: PLR0917  fixtures
-    secrets, bda_emulator, sample_pdf, said, capsys, monkeypatch
+    secrets, bda_emulator, sample_pdf, said, capsys, monkeypatch, tmp_path
 ):
     planted = Planted(secrets)
     monkeypatch.setenv("AIRFLOW_CONN_PLANTED", planted.connection(bda_emulator.endpoint_url))
@@ -83,6 +83,11 @@ def test_a_job_from_start_to_end_shows_no_secret(  # noqa: PLR0917  fixtures
             wrong()
         told += [str(failed.value), repr(failed.value), failed.value.__dict__]
     main(["doctor", "--conn-id", "planted", "--input", uri, "--output", "s3://bda-test/out", "--json"])
+    told.append(hook.wait(invocation_arn))
+    main(["results", invocation_arn, "--conn-id", "planted", "--json"])
+    report = tmp_path / "report.html"
+    main(["report", invocation_arn, "--conn-id", "planted", "-o", str(report)])
+    told.append(report.read_text())
     printed = capsys.readouterr()
 
     assert planted.seen_in(*told, said.text, printed.out, printed.err) == []
