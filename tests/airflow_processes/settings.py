@@ -20,8 +20,8 @@ HAS_TASK_STATE_STORE = AIRFLOW_VERSION >= (3, 3)
 # XComs by the key of that row; mapped tasks are one kind of region to it.
 INSTANCES, XCOMS = "task_instance", "xcom"
 if AIRFLOW_VERSION >= (3, 4):
-    INSTANCES = "(SELECT *, region_index AS map_index FROM task_instance WHERE working_set)"
-    XCOMS = f"(SELECT * FROM xcom_v2 JOIN {INSTANCES} AS instance ON instance.id = task_instance_id)"
+    INSTANCES = "(SELECT *, region_index AS map_index FROM task_instance WHERE working_set) AS instance"
+    XCOMS = f"(SELECT * FROM xcom_v2 JOIN {INSTANCES} ON instance.id = task_instance_id) AS xcom"
 
 DAGS = "dags"
 PARALLEL_TASKS = 4
