@@ -48,3 +48,8 @@ def test_the_schedules_hold_what_they_are_for():
         "clears another task of the run",
     ):
         assert what in stories, what
+
+
+def test_a_process_that_stood_still_past_its_deadline_starts_no_batch_over():
+    """In this seed's story one wakes hours after later tries have done the work, with the request of its time."""
+    assert run_seed(2164).violations == []

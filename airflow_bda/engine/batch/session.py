@@ -35,7 +35,7 @@ from airflow_bda.engine.batch.reporting import MANIFEST, all_rows, conclude
 from airflow_bda.engine.batch.runner import Runner
 from airflow_bda.engine.batch.state import Round, State
 from airflow_bda.engine.batch.store import Folder
-from airflow_bda.service.errors import BdaError, BdaRequestError
+from airflow_bda.service.errors import BdaError, BdaRequestError, BdaTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -206,6 +206,13 @@ async def _begin_anew(ledger: Ledger, order: Order, attempt: Attempt, world: Wor
             why = f"{', '.join(changed)} changed"
         else:
             return
+        if world.now() >= order.deadline:
+            # Nothing could be started any more, and the rows of what was done would be lost. A process that stood still
+            # while later tries did the work comes here.
+            raise BdaTimeoutError(
+                f"The batch {order.batch_id!r} was to start over ({why}), and the deadline has passed.",
+                remedy="Nothing was changed. Clear the task to start over.",
+            )
         world.tell(f"The batch {order.batch_id} starts over: {why}.")
     await ledger.write(
         {
