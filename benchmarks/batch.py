@@ -128,7 +128,7 @@ def bench_speed(documents: int, seconds: float) -> None:
     from airflow_bda.emulator import EMULATOR, EmulatorSettings
     from airflow_bda.emulator.server.server import EmulatorServer, SeedBucket
     from airflow_bda.emulator.testing import EmulatorForTests
-    from airflow_bda.service.formats import Modality
+    from airflow_bda.service.s3 import Modality
 
     sys.path.insert(0, str(HERE.parent / "tests"))
     from airflow_processes.documents import PlainProcessor

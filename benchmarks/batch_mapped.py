@@ -122,7 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--documents", type=int, default=200)
     documents = parser.parse_args().documents
-    from airflow_bda.service.formats import Modality
+    from airflow_bda.service.s3 import Modality
 
     with running_airflow(documents) as (airflow, service):
         service.configure(concurrency={Modality.DOCUMENT: AT_ONCE}, in_progress_seconds=JOB_SECONDS)

@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from airflow_bda.engine.waiting import StatusConnection, Wait, WaitLimits, wait_for_job
-from airflow_bda.hooks import settings as shipped
+from airflow_bda.hooks import task_arguments as shipped
 from airflow_bda.service.statuses import JobState
 
 # The tests' simulated clock.

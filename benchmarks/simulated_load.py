@@ -26,7 +26,7 @@ from botocore.exceptions import ClientError
 
 from airflow_bda.engine.pacing import AdaptiveSchedule
 from airflow_bda.engine.waiting import StatusConnection, Wait, WaitLimits, wait_for_job
-from airflow_bda.hooks import settings as shipped
+from airflow_bda.hooks import task_arguments as shipped
 from airflow_bda.service.statuses import JobState
 
 # The tests' simulated clock.

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from airflow_processes.cheap_clients import make_clients_cheap
+from hypothesis import HealthCheck, settings
 
 # Airflow reads where its home is when it is imported. So this stands before any test module, and each process of
 # pytest-xdist has a home of its own.
@@ -46,6 +47,10 @@ DEPRECATIONS = (
     ("airflow.exceptions", "RemovedInAirflow4Warning"),
     ("airflow.utils.deprecation_tools", "DeprecatedImportWarning"),
 )
+
+# A busy machine is no fault of a test: Hypothesis must not judge how long an input takes.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 MARKS = (
     "running_airflow: on the processes of a running Airflow, whose schedulers, heartbeats and kills go by the clock",

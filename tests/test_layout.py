@@ -357,7 +357,6 @@ SHORTEST_MODULE, LONGEST_MODULE = 60, 450
 SHORT = {
     "airflow_bda.archive": "two rooms that do not import each other build zips with it",
     "airflow_bda.emulator.pytest_plugin": "every run of pytest loads it",
-    "airflow_bda.service.formats": "a dozen modules of three rooms import it",
 }
 LONG = {
     "airflow_bda.hooks.bda": "the public hook: most of it are the docstrings of its methods",

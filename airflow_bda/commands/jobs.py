@@ -327,7 +327,7 @@ def run_report(args: Namespace) -> int:
 
 
 def _reported(hook: BdaHook, job: str, number: int, args: Namespace) -> ReportedJob:
-    from airflow_bda.hooks.s3_files import read_object
+    from airflow_bda.hooks.results import read_object
     from airflow_bda.report import ReportedJob
 
     sys.stderr.write(f"Reading {number} of {len(args.jobs)}: {job}\n")

@@ -15,12 +15,11 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, extension
 from airflow_bda.service.results.document import DocumentOutput, ImageOutput
 from airflow_bda.service.results.job_result import assemble_result
 from airflow_bda.service.results.media import AudioOutput, VideoOutput
 from airflow_bda.service.results.metadata import JobMetadata
-from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.s3 import MODALITIES_OF_EXTENSION, S3Uri, extension
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -14,7 +14,7 @@ from airflow_bda.engine.batch.store import UPLOAD_PART_BYTES, ConflictError, pat
 from airflow_bda.engine.tasks import call_in_thread
 from airflow_bda.engine.waiting import StatusConnection
 from airflow_bda.hooks.bda import HookStatusSource
-from airflow_bda.hooks.settings import wait_limits
+from airflow_bda.hooks.task_arguments import wait_limits
 from airflow_bda.service.aws_errors import Failure, classify, error_code, reading_answers
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.model import INVOKE

@@ -17,9 +17,9 @@ from airflow_bda.engine.event_queue import EventQueue, region_of_queue
 from airflow_bda.engine.submitting import submit_in_this_thread
 from airflow_bda.engine.tasks import call_in_thread
 from airflow_bda.engine.waiting import StatusConnection, Wait, wait_for_job, wait_in_this_thread
-from airflow_bda.hooks import metrics
+from airflow_bda.hooks import telemetry
 from airflow_bda.hooks.connection import AsyncAwsHook
-from airflow_bda.hooks.settings import deadline_after, in_seconds, job_events_queue, seconds_of, wait_limits
+from airflow_bda.hooks.task_arguments import deadline_after, in_seconds, job_events_queue, seconds_of, wait_limits
 from airflow_bda.service.arns import PROFILE_OF_REGION, UnknownRegionError, derive_profile_arn
 from airflow_bda.service.aws_errors import CALL_FAILURES, Failure, call_error, classify, reading_answers
 from airflow_bda.service.errors import BdaError, BdaRequestError
@@ -233,7 +233,7 @@ class BdaHook(AsyncAwsHook):
         """Start a job, once; the async twin of :meth:`invoke`."""
         try:
             async with await self.async_client() as client:
-                with metrics.throttles(), reading_answers():
+                with telemetry.throttles(), reading_answers():
                     return _arn_of(await client.invoke_data_automation_async(**request.to_api()))
         except CALL_FAILURES as error:
             raise await asyncio.to_thread(self.invoke_error, error, request) from error
@@ -291,7 +291,7 @@ class BdaHook(AsyncAwsHook):
 
     def _send(self, request: InvocationRequest) -> str:
         client = self.conn
-        with metrics.throttles(), reading_answers():
+        with telemetry.throttles(), reading_answers():
             return _arn_of(client.invoke_data_automation_async(**request.to_api()))
 
     def invoke_error(self, error: BaseException, request: InvocationRequest) -> BdaError:
@@ -322,7 +322,7 @@ class BdaHook(AsyncAwsHook):
     def ask_status(self, invocation_arn: str) -> JobState:
         """Ask for a job's state; raises what botocore raises. :meth:`get_status` explains it."""
         client = self.conn
-        with metrics.one_poll() as poll, reading_answers():
+        with telemetry.one_poll() as poll, reading_answers():
             response = client.get_data_automation_status(invocationArn=invocation_arn)
             return poll.answered(JobState.from_response(invocation_arn, response))
 
@@ -401,7 +401,7 @@ class BdaHook(AsyncAwsHook):
             wait = self._wait(invocation_arn, self.identity, deadline, poll_interval, has_worked=has_worked)
         except BdaError as error:
             return JobOutcome(invocation_arn, error=error)
-        with metrics.one_in_flight():
+        with telemetry.one_in_flight():
             return wait_in_this_thread(wait)
 
     async def outcome_async(
@@ -418,7 +418,7 @@ class BdaHook(AsyncAwsHook):
             wait = self._wait(invocation_arn, identity, deadline, poll_interval, has_worked=has_worked)
         except BdaError as error:
             return JobOutcome(invocation_arn, error=error)
-        with metrics.one_in_flight():
+        with telemetry.one_in_flight():
             return await wait_for_job(wait)
 
     def _wait(
@@ -520,7 +520,7 @@ class HookStatusSource:
 
     async def get_status(self, invocation_arn: str) -> JobState:
         """Ask for one invocation's state; raises what botocore raises."""
-        with metrics.one_poll() as poll, reading_answers():
+        with telemetry.one_poll() as poll, reading_answers():
             response = await self._client.get_data_automation_status(invocationArn=invocation_arn)
             return poll.answered(JobState.from_response(invocation_arn, response))
 

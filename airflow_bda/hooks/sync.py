@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from airflow_bda.engine.pacing import full_jitter
-from airflow_bda.hooks import metrics
+from airflow_bda.hooks import telemetry
 from airflow_bda.service import json_reading
 from airflow_bda.service.arns import PROFILE_OF_REGION, UnknownRegionError
 from airflow_bda.service.aws_errors import CALL_FAILURES, call_error, error_code, reading_answers
@@ -93,7 +93,7 @@ def _call_once(hook: BdaHook, request: SyncRequest, *, deadline: datetime) -> di
     tries = 0
     while True:
         try:
-            with metrics.throttles(), reading_answers():
+            with telemetry.throttles(), reading_answers():
                 return dict(client.invoke_data_automation(**request.to_api()))
         except ClientError as error:
             seconds_left = (deadline - datetime.now(timezone.utc)).total_seconds()

@@ -16,11 +16,10 @@ from airflow_bda.engine.batch.planning import Source
 from airflow_bda.engine.batch.session import Attempt, Order, World, batch_folder, begin, run_round
 from airflow_bda.engine.tasks import run_to_the_end
 from airflow_bda.exceptions import task_errors
-from airflow_bda.hooks import metrics
+from airflow_bda.hooks import telemetry
 from airflow_bda.hooks.bda import DEFAULT_MAX_WAIT, BdaHook
-from airflow_bda.hooks.settings import deadline_after
-from airflow_bda.hooks.task_arguments import flag, list_of, number, optional_text, s3_uri
-from airflow_bda.operators.job_operator import BdaRequestOperator
+from airflow_bda.hooks.task_arguments import deadline_after, flag, list_of, number, optional_text, s3_uri
+from airflow_bda.operators.bda import BdaRequestOperator
 from airflow_bda.operators.one_job import task_identity
 from airflow_bda.service.arguments import MEMBER_OF_ARGUMENT, holds_template
 from airflow_bda.service.errors import BdaClientError, BdaRequestError, BdaServiceError, BdaTimeoutError
@@ -95,7 +94,7 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
     one with the same request on the same output, is told by its key and ETag (or version).
 
     The request's arguments, *output_s3_uri* among them, are those of
-    :class:`~airflow_bda.operators.job_operator.BdaRequestOperator`; the batch's own files go below *output_s3_uri* too.
+    :class:`~airflow_bda.operators.bda.BdaRequestOperator`; the batch's own files go below *output_s3_uri* too.
 
     .. seealso::
         https://docs.aws.amazon.com/bedrock/latest/APIReference/API_data-automation-runtime_InvokeDataAutomationAsync.html
@@ -282,7 +281,7 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
     def _conclude(self, context: Context, manifest: dict[str, Any]) -> dict[str, Any]:
         """Push the manifest, and fail where it has more failures than allowed."""
         context["ti"].xcom_push(key=MANIFEST, value=manifest)
-        metrics.batch_ended(manifest["counts"])
+        telemetry.batch_ended(manifest["counts"])
         self.note_end(
             context,
             output_s3_uri=self.output_s3_uri,

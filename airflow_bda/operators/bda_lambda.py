@@ -9,9 +9,9 @@ from airflow.providers.amazon.aws.operators.lambda_function import LambdaInvokeF
 from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_bda.exceptions import task_errors
-from airflow_bda.hooks import metrics
+from airflow_bda.hooks import telemetry
 from airflow_bda.hooks.bda import BdaHook
-from airflow_bda.operators.job_operator import BdaJobOperator
+from airflow_bda.operators.bda import BdaJobOperator
 from airflow_bda.service.aws_errors import Failure, call_error, classify
 from airflow_bda.service.errors import BdaConnectionError, BdaError
 from airflow_bda.service.lambda_interface import INVOCATION_ARN, NOT_FOUND, Answer, invoke_event
@@ -44,7 +44,7 @@ class BdaLambdaInvokeOperator(BdaJobOperator, LambdaInvokeFunctionOperator):
     document has one job, and clearing the task starts a new one. :class:`~airflow_bda.sensors.BdaStatusSensor` follows
     as usual.
 
-    The request's arguments are those of :class:`~airflow_bda.operators.job_operator.BdaJobOperator`; without
+    The request's arguments are those of :class:`~airflow_bda.operators.bda.BdaJobOperator`; without
     *profile_arn*, the function finds its own profile.
 
     .. seealso::
@@ -69,7 +69,7 @@ class BdaLambdaInvokeOperator(BdaJobOperator, LambdaInvokeFunctionOperator):
 
     def execute(self, context: Context) -> str:
         """Start the job by the function, or find the one of an earlier try."""
-        with task_errors(), metrics.failures():
+        with task_errors(), telemetry.failures():
             self.check_arguments()
             request = build_request(**self.request_arguments())
             self.log.info("Input: %s, output: %s", request.input_s3_uri, request.output_s3_uri)

@@ -21,9 +21,9 @@ from botocore.exceptions import ClientError
 from airflow_bda._compat import AwsBaseOperator, aws_template_fields
 from airflow_bda.exceptions import BdaRequestFailException, task_errors
 from airflow_bda.hooks.bda import BdaHook
-from airflow_bda.hooks.lineage import LineageMixin
-from airflow_bda.hooks.s3_files import download_file, read_object, upload_file
+from airflow_bda.hooks.results import download_file, read_object, upload_file
 from airflow_bda.hooks.task_arguments import TaskArguments, flag, list_of, number, one_of, optional_text, s3_uri
+from airflow_bda.hooks.telemetry import LineageMixin
 from airflow_bda.links.bda import BdaReportLink, link_report
 from airflow_bda.service import json_reading
 from airflow_bda.service.arguments import as_text

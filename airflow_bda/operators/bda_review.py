@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_bda._compat import AwsBaseOperator, BaseOperator, aws_template_fields, hitl_operator
 from airflow_bda.exceptions import task_errors
 from airflow_bda.hooks.bda import BdaHook
-from airflow_bda.hooks.s3_files import download_file, upload_file
+from airflow_bda.hooks.results import download_file, upload_file
 from airflow_bda.hooks.task_arguments import TaskArguments, number, required_text, s3_uri
 from airflow_bda.links.bda import BdaReportLink, link_report
 from airflow_bda.service.errors import BdaRequestError
@@ -144,7 +144,7 @@ class BdaReviewOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook], HI
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask for the values that are unsure; where there are none, the task ends at once."""
-        from airflow_bda.service.results.reviews import unsure_rows
+        from airflow_bda.service.results.rows import unsure_rows
 
         report_uri = self.tables.get("report_uri") if isinstance(self.tables, Mapping) else None
         with task_errors(), ExitStack() as stack:
@@ -171,7 +171,7 @@ class BdaReviewOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook], HI
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002  Airflow's
         """Put the answers into the tables."""
-        from airflow_bda.service.results.reviews import is_unsure, key_of, review_of
+        from airflow_bda.service.results.rows import is_unsure, key_of, review_of
 
         if "error" in event:
             self.process_trigger_event_error(event)
@@ -227,7 +227,7 @@ class _ReviewedTable:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Go through the rows, with what was said of their values before."""
-        from airflow_bda.service.results.reviews import merged
+        from airflow_bda.service.results.rows import merged
         from airflow_bda.tables import read_table
 
         self._file.seek(0)
@@ -246,7 +246,7 @@ class _ReviewedTable:
             self._write(FIELDS, self.rows(), self.uri)
 
     def _stored_reviews(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        from airflow_bda.service.results.reviews import key_of
+        from airflow_bda.service.results.rows import key_of
         from airflow_bda.tables import read_table
 
         file = self._open()
@@ -274,7 +274,7 @@ def _form(rows: Iterable[Mapping[str, Any]]) -> Any:
     from airflow.sdk import Param
     from airflow.sdk.definitions.param import ParamsDict
 
-    from airflow_bda.service.results.reviews import key_of, shown_value
+    from airflow_bda.service.results.rows import key_of, shown_value
 
     fields = {}
     for row in rows:

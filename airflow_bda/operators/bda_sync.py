@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_bda._compat import AwsBaseOperator, aws_template_fields
 from airflow_bda.exceptions import task_errors
-from airflow_bda.hooks import metrics
+from airflow_bda.hooks import telemetry
 from airflow_bda.hooks.bda import BdaHook
-from airflow_bda.hooks.lineage import LineageMixin
 from airflow_bda.hooks.task_arguments import TaskArguments, optional_text
+from airflow_bda.hooks.telemetry import LineageMixin
 from airflow_bda.operators.bda import OUTPUT_METADATA_URI
 from airflow_bda.service.errors import BdaError, BdaRequestError
 from airflow_bda.service.safe_values import SafeLogging
@@ -111,14 +111,14 @@ class BdaInvokeSyncOperator(SafeLogging, LineageMixin, TaskArguments, AwsBaseOpe
 
     def execute(self, context: Context) -> str:
         """Make the call, and return where the results are."""
-        with task_errors(), metrics.failures():
+        with task_errors(), telemetry.failures():
             self.check_arguments()
             if not self.output_s3_uri:
                 raise BdaRequestError(
                     "The request was not sent: output_s3_uri is missing.",
                     remedy="Name a prefix for the results, or call BdaHook.invoke_sync() in a task of your own.",
                 )
-            metrics.started()
+            telemetry.started()
             answer = self.hook.invoke_sync(
                 max_wait=self.max_wait,
                 input_s3_uri=self.input_s3_uri,
@@ -138,7 +138,7 @@ class BdaInvokeSyncOperator(SafeLogging, LineageMixin, TaskArguments, AwsBaseOpe
                     remedy=f"Look for them under {self.output_s3_uri}.",
                     input_s3_uri=self.input_s3_uri,
                 )
-        metrics.succeeded()
+        telemetry.succeeded()
         self.log.info("Results: %s", uri)
         context["ti"].xcom_push(key=OUTPUT_METADATA_URI, value=uri)
         self.note_end(

@@ -18,11 +18,10 @@ from airflow_bda._compat import (
 )
 from airflow_bda.engine.judging import Looker
 from airflow_bda.exceptions import BdaError, as_sensor_error
-from airflow_bda.hooks import metrics
+from airflow_bda.hooks import telemetry
 from airflow_bda.hooks.bda import BdaHook
-from airflow_bda.hooks.lineage import LineageMixin
-from airflow_bda.hooks.settings import in_seconds, seconds_of, wait_limits
-from airflow_bda.hooks.task_arguments import TaskArguments
+from airflow_bda.hooks.task_arguments import TaskArguments, in_seconds, seconds_of, wait_limits
+from airflow_bda.hooks.telemetry import LineageMixin
 from airflow_bda.links.bda import BdaInputLink, BdaOutputLink, link_like_upstream, link_results
 from airflow_bda.service.arns import check_invocation_arn, region_of
 from airflow_bda.service.safe_values import SafeLogging
@@ -223,7 +222,7 @@ class BdaStatusSensor(SafeLogging, LineageMixin, TaskArguments, AwsBaseSensor[Bd
         )
 
     def _conclude(self, context: Context, outcome: JobOutcome) -> str | None:
-        metrics.ended(outcome)
+        telemetry.ended(outcome)
         if outcome.error is not None:
             self._give_up(outcome.error)
         self.log.info("Invocation %s succeeded: %s", outcome.invocation_arn, outcome.output_metadata_uri)

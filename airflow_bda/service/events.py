@@ -19,8 +19,7 @@ from typing import Any
 from airflow_bda.service import json_reading
 from airflow_bda.service.arns import INVOCATION, Arn, partition_of
 from airflow_bda.service.errors import BdaError
-from airflow_bda.service.formats import Modality
-from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.s3 import Modality, S3Uri
 from airflow_bda.service.safe_values import safe_number, safe_text, safe_value
 from airflow_bda.service.statuses import JobStatus
 

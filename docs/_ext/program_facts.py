@@ -94,7 +94,7 @@ def profiles() -> str:
 
 def formats() -> str:
     """Give the table of the formats that AWS lists."""
-    from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality
+    from airflow_bda.service.s3 import MODALITIES_OF_EXTENSION, Modality
 
     rows = [
         (

@@ -6,7 +6,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from airflow_bda.emulator.documents.contract import AssetOutput, ProcessedInput, SegmentOutput
-from airflow_bda.service.formats import Modality
+from airflow_bda.service.s3 import Modality
 
 if TYPE_CHECKING:
     from airflow_bda.emulator.documents.contract import ProcessingRequest

@@ -9,8 +9,8 @@ import pytest
 from conftest import BUCKET, INBOX, OUTPUT, Batch
 
 from airflow_bda._compat import AirflowFailException, AirflowSkipException
+from airflow_bda.engine.batch.documents import Round
 from airflow_bda.engine.batch.session import Attempt
-from airflow_bda.engine.batch.state import Round
 from airflow_bda.exceptions import BdaClientError, BdaRequestError, BdaServiceError, BdaTimeoutError
 from airflow_bda.operators import BdaBatchOperator
 from airflow_bda.triggers import BdaBatchTrigger

@@ -8,7 +8,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from airflow_bda.engine.batch.pages import PageCounter, last_page
+from airflow_bda.engine.batch.following import PageCounter, last_page
 
 JOB = "s3://out/results/job-1"
 METADATA = f"{JOB}/job_metadata.json"

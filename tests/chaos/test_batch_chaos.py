@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 from airflow_processes.eventually import PATIENCE_SECONDS, eventually
 
-from airflow_bda.service.formats import Modality
+from airflow_bda.service.s3 import Modality
 
 pytestmark = pytest.mark.running_airflow
 

@@ -12,7 +12,7 @@ from moto import mock_aws
 from airflow_bda.emulator import EMULATOR, EmulatorSettings
 from airflow_bda.emulator.documents.contract import AssetOutput, ProcessedInput, ProcessingRequest, SegmentOutput
 from airflow_bda.emulator.documents.reading.input_limits import InputError
-from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality, extension
+from airflow_bda.service.s3 import MODALITIES_OF_EXTENSION, Modality, extension
 
 BLUEPRINT = "arn:aws:bedrock:us-east-1:123456789012:blueprint/aaaabbbbcccc"
 MANAGED_BLUEPRINT = "arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-public-invoice"

@@ -15,8 +15,7 @@ from airflow_bda.emulator import EMULATOR
 from airflow_bda.emulator.documents.contract import MadeBlueprint
 from airflow_bda.emulator.runtime.job_records import JobBook, JobOrder
 from airflow_bda.service.arns import INVOCATION, Arn
-from airflow_bda.service.formats import Modality
-from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.s3 import Modality, S3Uri
 from airflow_bda.service.statuses import JobStatus
 
 

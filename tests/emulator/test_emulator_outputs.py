@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from airflow_bda.emulator.documents.contract import AssetOutput, ProcessedInput, SegmentOutput
 from airflow_bda.emulator.runtime.job_records import job_folder, lay_out
-from airflow_bda.service.formats import Modality
-from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.s3 import Modality, S3Uri
 
 documents = st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2)
 segments = st.one_of(

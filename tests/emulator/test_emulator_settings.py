@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from airflow_bda.emulator import EmulatorSettings
-from airflow_bda.service.formats import Modality
+from airflow_bda.service.s3 import Modality
 
 
 def test_settings_go_through_json_and_back():

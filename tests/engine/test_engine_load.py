@@ -13,7 +13,7 @@ from simulated_time import simulated
 
 from airflow_bda.engine.pacing import uniform
 from airflow_bda.engine.waiting import WaitLimits
-from airflow_bda.hooks.settings import wait_limits
+from airflow_bda.hooks.task_arguments import wait_limits
 from airflow_bda.service.statuses import JobStatus
 
 

@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from airflow_bda.hooks import BdaHook
-from airflow_bda.hooks.settings import deadline_after, in_seconds, job_events_queue, seconds_of, wait_limits
+from airflow_bda.hooks.task_arguments import deadline_after, in_seconds, job_events_queue, seconds_of, wait_limits
 from airflow_bda.service.errors import BdaRequestError
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/4e360000-1111-2222-3333-444455556666"

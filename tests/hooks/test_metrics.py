@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from airflow_bda.hooks import metrics
+from airflow_bda.hooks import telemetry
 
 # In a process of its own: Airflow reads once where its metrics go.
 SEND = """
@@ -35,20 +35,20 @@ if stats is not None:
         else:
             stats.initialize(factory=stats_utils.get_stats_factory(type(stats)))
 
-from airflow_bda.hooks import metrics
+from airflow_bda.hooks import telemetry
 from airflow_bda.hooks.bda import BdaHook
 from airflow_bda.service.errors import BdaClientError, BdaTimeoutError
 from airflow_bda.service.statuses import JobOutcome
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/11111111-2222-3333-4444-555555555555"
-starts = metrics.Starts(lambda request: ARN)
+starts = telemetry.Starts(lambda request: ARN)
 starts.submit(None)
 starts.found_a_job()
-metrics.Starts(lambda request: ARN).found_a_job()
-metrics.ended(JobOutcome(ARN, output_metadata_uri="s3://b/job_metadata.json"))
-metrics.ended(JobOutcome(ARN, error=BdaClientError("No.")))
-metrics.ended(JobOutcome(ARN, error=BdaTimeoutError("No.")))
-metrics.batch_ended({"total": 7, "failed": 2})
+telemetry.Starts(lambda request: ARN).found_a_job()
+telemetry.ended(JobOutcome(ARN, output_metadata_uri="s3://b/job_metadata.json"))
+telemetry.ended(JobOutcome(ARN, error=BdaClientError("No.")))
+telemetry.ended(JobOutcome(ARN, error=BdaTimeoutError("No.")))
+telemetry.batch_ended({"total": 7, "failed": 2})
 
 class Hook(BdaHook):
     answers = [{"status": "Success", "jobDurationInSeconds": 16}, None]
@@ -69,7 +69,7 @@ try:
     hook.ask_status(ARN)
 except ClientError:
     pass
-with metrics.one_in_flight():
+with telemetry.one_in_flight():
     pass
 """
 
@@ -123,17 +123,17 @@ def test_a_metric_that_cannot_be_sent_fails_nothing(monkeypatch):
     def refuse(*_, **__):
         raise OSError("no route to the server")
 
-    monkeypatch.setattr(metrics, "stats", refuse)
+    monkeypatch.setattr(telemetry, "stats", refuse)
 
-    with metrics.one_in_flight(), metrics.one_poll():
+    with telemetry.one_in_flight(), telemetry.one_poll():
         pass
 
 
 def test_a_call_that_fails_otherwise_is_no_throttle(monkeypatch):
     sent = []
-    monkeypatch.setattr(metrics, "_send", lambda what, metric, *values, **options: sent.append(metric))
+    monkeypatch.setattr(telemetry, "_send", lambda what, metric, *values, **options: sent.append(metric))
 
-    with pytest.raises(ValueError, match="other"), metrics.throttles():
+    with pytest.raises(ValueError, match="other"), telemetry.throttles():
         raise ValueError("other")
 
     assert sent == []

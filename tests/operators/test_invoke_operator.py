@@ -12,7 +12,7 @@ import requests
 
 from airflow_bda._compat import AirflowFailException
 from airflow_bda.exceptions import BdaClientError, BdaError, BdaRequestError, BdaServiceError
-from airflow_bda.hooks import BdaHook, metrics
+from airflow_bda.hooks import BdaHook, telemetry
 from airflow_bda.operators import BdaInvokeOperator
 from airflow_bda.operators.one_job import TaskIdentity
 
@@ -388,7 +388,7 @@ def test_oddities_are_warned_of_and_sent(bda_emulator, make, sample_pdf, caplog,
 )
 def test_whatever_a_task_fails_with_is_counted_once_by_its_kind(bda_emulator, make, monkeypatch, input_s3_uri, kind):
     sent = []
-    monkeypatch.setattr(metrics, "_send", lambda what, metric, *values, **options: sent.append(metric))
+    monkeypatch.setattr(telemetry, "_send", lambda what, metric, *values, **options: sent.append(metric))
     bda_emulator.faults.add("failed_job", status="ClientError")
     given = {"input_s3_uri": input_s3_uri} if input_s3_uri else {}
 

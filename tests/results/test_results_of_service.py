@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from airflow_bda.cli import main
-from airflow_bda.service.formats import Modality
 from airflow_bda.service.results.custom import CustomOutput
 from airflow_bda.service.results.document import Element, Page
 from airflow_bda.service.results.job_result import parse_standard_output
 from airflow_bda.service.results.metadata import FALLBACK, MATCH
 from airflow_bda.service.results.parts import BoundingBox, TextSpan
+from airflow_bda.service.s3 import Modality
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from airflow_bda.service.arns import partition_of
 from airflow_bda.service.errors import BdaError
 from airflow_bda.service.events import STATUS_OF_DETAIL_TYPE, JobEvent, parse_events, parse_records
-from airflow_bda.service.formats import Modality
+from airflow_bda.service.s3 import Modality
 from airflow_bda.service.statuses import JobStatus
 
 JOB_ID = "4e36aaaa-1111-2222-3333-444455556666"

@@ -18,9 +18,8 @@ from airflow_bda.service.arns import (
     derive_profile_arn,
     routed_profile_arns,
 )
-from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality, extension, is_known_format
 from airflow_bda.service.model import validate
-from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.s3 import MODALITIES_OF_EXTENSION, Modality, S3Uri, extension, is_known_format
 
 INVOCATION_ARN = (
     "arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/4e36a3f0-1111-2222-3333-444455556666"

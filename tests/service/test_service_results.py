@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_bda.service.errors import BdaError
-from airflow_bda.service.formats import Modality
 from airflow_bda.service.results.custom import CustomOutput, ExtractedField
 from airflow_bda.service.results.document import DocumentOutput, ImageOutput
 from airflow_bda.service.results.job_result import assemble_result, parse_standard_output
 from airflow_bda.service.results.media import AudioOutput, VideoOutput
 from airflow_bda.service.results.metadata import JobMetadata, SegmentPaths
 from airflow_bda.service.results.parts import BoundingBox, Location, StandardOutput
+from airflow_bda.service.s3 import Modality
 from airflow_bda.service.statuses import JobStatus
 
 BASE = "s3://out-bucket/p/c0ffee00-1111-2222-3333-444455556666/0"

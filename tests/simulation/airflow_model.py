@@ -27,7 +27,7 @@ from airflow_bda import _compat
 from airflow_bda.engine.submitting import submit
 from airflow_bda.engine.waiting import Wait, wait_for_job
 from airflow_bda.hooks import batch as batch_hooks
-from airflow_bda.hooks import settings
+from airflow_bda.hooks import task_arguments
 from airflow_bda.links import bda as links
 from airflow_bda.operators import bda_batch, one_job
 from airflow_bda.service.safe_values import SafeLogging
@@ -306,7 +306,7 @@ def in_place_of_airflow(model: Model, version: tuple[int, int]) -> Iterator[None
         yield ModelStore(hook.process), hook.jobs
 
     stack = ExitStack()
-    for module in (settings, one_job, status_trigger, bda_batch, batch_trigger):
+    for module in (task_arguments, one_job, status_trigger, bda_batch, batch_trigger):
         stack.enter_context(mock.patch.object(module, "datetime", Clock))
     for target, name, value in (
         (one_job, "time", SimpleNamespace(monotonic=model.loop.time)),

@@ -21,7 +21,7 @@ from airflow_model import TaskModel, execute, fire, resume
 from schedule import KILLED, Result, Schedule
 
 from airflow_bda._compat import AirflowFailException
-from airflow_bda.engine.batch import ledger, planning, reporting, runner, state
+from airflow_bda.engine.batch import documents, ledger, planning, reporting, runner
 from airflow_bda.engine.batch.documents import FAILED, SKIPPED, STATUSES, SUCCEEDED
 from airflow_bda.operators import BdaBatchOperator
 from airflow_bda.operators.bda_batch import MANIFEST
@@ -52,7 +52,7 @@ ODD_NAMES = ("ä ö.pdf", "a+b.pdf", "x[1].pdf", "50%.pdf", "tab\t.pdf", "日本
 @contextmanager
 def small_sizes() -> Iterator[None]:
     """Shrink the sizes that would hide what a large batch meets."""
-    sizes = [(module, "PART_SIZE", PART_SIZE) for module in (state, planning, runner, reporting)]
+    sizes = [(module, "PART_SIZE", PART_SIZE) for module in (documents, planning, runner, reporting)]
     sizes += [(runner, "_MOST_OPEN_PARTS", MOST_OPEN_PARTS), (ledger, "_PARTS_A_CHECKPOINT", PARTS_A_CHECKPOINT)]
     kept = [getattr(module, name) for module, name, _ in sizes]
     for module, name, size in sizes:
@@ -67,18 +67,18 @@ def small_sizes() -> Iterator[None]:
 @contextmanager
 def watched_memory(violations: list[str]) -> Iterator[None]:
     """Look at how many documents a ledger remembers one by one, whenever it takes something in."""
-    apply = state.State.apply
+    apply = documents.State.apply
 
-    def apply_and_look(held: state.State, entry: Any) -> None:
+    def apply_and_look(held: documents.State, entry: Any) -> None:
         apply(held, entry)
         if len(held.open) > MOST_REMEMBERED and not violations:
             violations.append(f"the ledger remembers {len(held.open)} documents one by one")
 
-    state.State.apply = apply_and_look  # type: ignore[method-assign]
+    documents.State.apply = apply_and_look  # type: ignore[method-assign]
     try:
         yield
     finally:
-        state.State.apply = apply  # type: ignore[method-assign]
+        documents.State.apply = apply  # type: ignore[method-assign]
 
 
 class BatchSchedule(Schedule):

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from airflow_bda.emulator.core.faults import FaultPlan
-from airflow_bda.service.formats import Modality
+from airflow_bda.service.s3 import Modality
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.emulator.documents.reading.input_limits import format_of
-from airflow_bda.service.formats import Modality
+from airflow_bda.service.s3 import Modality
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_bda.emulator.documents.contract import ASSET_ID, PLACEHOLDER, AssetFiles, DocumentOptions, Source
 from airflow_bda.emulator.documents.reading.input_limits import STEP_CLOCK
 from airflow_bda.emulator.documents.reading.layout import Box, Run, bounding_box, stable_id
-from airflow_bda.service.formats import Modality
+from airflow_bda.service.s3 import Modality
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_bda.emulator.documents.contract import ASSET_ID, PLACEHOLDER, MediaOptions, OutputOptions, Source
 from airflow_bda.emulator.documents.reading.layout import bounding_box, corners, stable_id
-from airflow_bda.service.formats import Modality
+from airflow_bda.service.s3 import Modality
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

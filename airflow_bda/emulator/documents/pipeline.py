@@ -54,7 +54,7 @@ from airflow_bda.emulator.documents.reading.input_limits import (
 )
 from airflow_bda.emulator.documents.reading.layout import Document
 from airflow_bda.emulator.documents.reading.pdf import draw_page, read_pdf
-from airflow_bda.service.formats import Modality
+from airflow_bda.service.s3 import Modality
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -28,7 +28,7 @@ from airflow_bda.emulator.documents.pipeline import NO_SENSITIVE_DATA, PICTURES,
 from airflow_bda.emulator.documents.reader_process import READERS
 from airflow_bda.emulator.documents.reading.images import looks_like_paper
 from airflow_bda.emulator.documents.reading.input_limits import InputError, format_of
-from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality, extension
+from airflow_bda.service.s3 import MODALITIES_OF_EXTENSION, Modality, extension
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from airflow_bda.emulator.documents.contract import MadeBlueprint, ProcessedInput, SegmentOutput
     from airflow_bda.service.arns import Arn
-    from airflow_bda.service.formats import Modality
+    from airflow_bda.service.s3 import Modality
 
 METADATA_FILE = "job_metadata.json"
 # Written, empty, when a job starts: three public sources list it.

@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from airflow_bda.emulator.core.emulator import Emulator
     from airflow_bda.emulator.core.faults import FaultPlan
     from airflow_bda.emulator.runtime.job_records import Job
-    from airflow_bda.service.formats import Modality
-    from airflow_bda.service.s3 import S3Uri
+    from airflow_bda.service.s3 import Modality, S3Uri
 
 logger = logging.getLogger(__name__)
 

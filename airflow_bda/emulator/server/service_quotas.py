@@ -13,7 +13,7 @@ from moto.servicequotas.exceptions import NoSuchResource
 from moto.servicequotas.models import ServiceQuotasBackend
 from moto.servicequotas.responses import ServiceQuotasResponse
 
-from airflow_bda.service.formats import Modality
+from airflow_bda.service.s3 import Modality
 
 if TYPE_CHECKING:
     from airflow_bda.emulator.core.emulator import EmulatorSettings

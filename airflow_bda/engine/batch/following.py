@@ -1,23 +1,39 @@
-"""Follow the jobs of a batch's documents to their ends, and tell what their rows say of them."""
+"""
+Follow the jobs of a batch's documents to their ends, and tell what their rows say of them.
+
+When a job has probably ended is learned from those before it, so that one look or two are enough. The pages of a
+finished document cost two small reads more: the standard output of its last segment begins with where it ends in the
+input (https://docs.aws.amazon.com/bedrock/latest/userguide/bda-output-documents.html). The file may be of any size,
+so only its head is read, and what is not found there is not guessed.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import re
+from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.engine.batch.documents import BY_CLEAR, BY_RETRY, FAILED, SUCCEEDED
-from airflow_bda.engine.batch.likely_end import LikelyEnd, LikelySchedule, LikelyWait
-from airflow_bda.engine.waiting import wait_for_job
-from airflow_bda.service.errors import BdaRequestError, BdaServiceError
+from airflow_bda.engine.pacing import AdaptiveSchedule, uniform
+from airflow_bda.engine.waiting import Wait, wait_for_job
+from airflow_bda.service.aws_errors import Failure, classify
+from airflow_bda.service.errors import BdaError, BdaRequestError, BdaServiceError
+from airflow_bda.service.results.metadata import JobMetadata
+from airflow_bda.service.s3 import Modality
 from airflow_bda.service.statuses import JobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from airflow_bda.engine.batch.pages import PageCounter
     from airflow_bda.engine.batch.starting import Jobs, Ready
+    from airflow_bda.engine.batch.store import Store
     from airflow_bda.engine.batch.throttle import Gate
+    from airflow_bda.engine.pacing import PollSchedule
+    from airflow_bda.engine.waiting import WaitLimits
     from airflow_bda.service.statuses import JobOutcome
 
 # Longer than this the number of a document's pages is not waited for, in seconds.
@@ -109,3 +125,166 @@ def _length(outcome: JobOutcome, ready: Ready, now: datetime) -> float:
     if state is not None and state.completed_at is not None and state.submitted_at is not None:
         return (state.completed_at - state.submitted_at).total_seconds()
     return (now - ready.submitted_at).total_seconds() if ready.submitted_at else 0.0
+
+
+_REMEMBERED = 64
+# Three of five jobs have ended at the first look; an earlier look would cost calls, a later one time.
+_SHARE_AT_FIRST_LOOK = 0.6
+# The pauses after a look too early, in shares of the likely length, each twice the one before.
+_FIRST_PAUSE_SHARE = 0.15
+# While nothing is known, only these look often; the others wait for what they learn.
+_SCOUTS = 4
+_LONGEST_WAIT_FOR_SCOUTS = 600.0
+
+
+class LikelyEnd:
+    """
+    The lengths of the jobs that ended last.
+
+    :param limits: the shortest and the longest pause between looks.
+    """
+
+    def __init__(self, limits: WaitLimits) -> None:
+        self.limits = limits
+        self._lengths: deque[float] = deque(maxlen=_REMEMBERED)
+        self._scouts = 0
+        self._known = asyncio.Event()
+
+    @property
+    def seconds(self) -> float | None:
+        """How long a job probably takes, from its submission, in seconds; None while none has ended."""
+        if not self._lengths:
+            return None
+        return sorted(self._lengths)[int(len(self._lengths) * _SHARE_AT_FIRST_LOOK)]
+
+    def learn(self, seconds: float) -> None:
+        """Take in how long a job took."""
+        self._lengths.append(seconds)
+        self._known.set()
+
+    async def wait_for_scouts(self) -> None:
+        """Return at once for a scout, and when anything is known; else after ten minutes."""
+        if self._lengths or self._scouts < _SCOUTS:
+            self._scouts += 1
+            return
+        try:
+            await asyncio.wait_for(self._known.wait(), _LONGEST_WAIT_FOR_SCOUTS)
+        except asyncio.TimeoutError:
+            return
+
+
+@dataclass
+class LikelySchedule:
+    """
+    Look when the job has probably ended, then after pauses that double.
+
+    :param age: how old the job was when the schedule was made, in seconds.
+    """
+
+    likely: LikelyEnd
+    age: float
+    looks: int = 0
+
+    def first_delay(self) -> float:
+        """Return what is left of the likely length."""
+        seconds = self.likely.seconds
+        if seconds is None:
+            return self._adaptive().first_delay()
+        return max(0.0, seconds - self.age) + uniform(0.0, 0.02) * seconds
+
+    def next_delay(self, age_seconds: float) -> float:
+        """Return a pause twice as long as the one before."""
+        seconds = self.likely.seconds
+        if seconds is None:
+            return self._adaptive().next_delay(age_seconds)
+        # Many jobs may have become longer at once: then no look is early enough to be told from a late one.
+        pause = _FIRST_PAUSE_SHARE * max(seconds, age_seconds / 2) * 2.0**self.looks
+        self.looks = min(self.looks + 1, 3)
+        limits = self.likely.limits
+        return min(limits.max_poll_interval, max(limits.min_poll_interval, pause))
+
+    def _adaptive(self) -> AdaptiveSchedule:
+        limits = self.likely.limits
+        return AdaptiveSchedule(floor=limits.min_poll_interval, ceiling=limits.max_poll_interval)
+
+
+@dataclass(frozen=True)
+class LikelyWait(Wait):
+    """A wait that looks by the likely end."""
+
+    likely: LikelySchedule | None = field(default=None, compare=False)
+
+    def schedule(self) -> PollSchedule:
+        """Return the rule for the pauses between polls."""
+        return self.likely or super().schedule()
+
+
+# A segment's paths take some 500 bytes: enough for hundreds of segments.
+_MOST_METADATA_BYTES = 256 * 1024
+# The member ``metadata`` comes first and takes some 400 bytes.
+_HEAD_BYTES = 4096
+_BEGINS_WITH_METADATA = re.compile(r'\s*\{\s*"metadata"\s*:\s*')
+# More than the service takes; a larger number is no number of pages.
+_MOST_PAGES = 100_000
+
+
+class PageCounter:
+    """
+    Reads how many pages documents have, as long as S3 lets it.
+
+    :param store: S3, through the batch's connection.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._is_allowed = True
+
+    async def pages(self, metadata_uri: str | None) -> int | None:
+        """
+        Return the number of pages of a document.
+
+        :param metadata_uri: the URI of the job's ``job_metadata.json``.
+        :return: None for what has no pages, and wherever the number is not known: without standard output, when S3 does
+            not answer, or when the results may not be read, which is tried once.
+        """
+        if metadata_uri is None or not self._is_allowed:
+            return None
+        try:
+            return await self._read(metadata_uri)
+        except Exception as error:  # noqa: BLE001  one column is no reason for a document, or a batch, to fail
+            self._is_allowed = classify(error) is not Failure.PERMISSION
+            return None
+
+    async def _read(self, metadata_uri: str) -> int | None:
+        found = await self._store.get(metadata_uri, most_bytes=_MOST_METADATA_BYTES)
+        if found is None:
+            return None
+        metadata = JobMetadata.parse(found[0], metadata_uri)
+        segments = [segment.standard_output_uri for _, segment in metadata.segments()]
+        if metadata.modality is not Modality.DOCUMENT or not segments or segments[-1] is None:
+            return None
+        if segments[-1] not in metadata.own_output_uris():
+            raise BdaError(f"{segments[-1]} is not an output of the job.")
+        head = await self._store.get(segments[-1], most_bytes=_HEAD_BYTES)
+        return None if head is None else last_page(head[0])
+
+
+def last_page(head: bytes) -> int | None:
+    """
+    Return the number, from 1, of the last page that a segment's standard output tells of.
+
+    :param head: the beginning of the file.
+    """
+    text = head.decode(errors="replace")
+    begin = _BEGINS_WITH_METADATA.match(text)
+    if begin is None:
+        return None
+    try:
+        metadata, _ = json.JSONDecoder().raw_decode(text, begin.end())
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(metadata, dict):
+        return None
+    last_index: Any = metadata.get("end_page_index")
+    is_place = isinstance(last_index, int) and not isinstance(last_index, bool) and 0 <= last_index < _MOST_PAGES
+    return int(last_index) + 1 if is_place else None

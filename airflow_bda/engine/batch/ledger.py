@@ -19,7 +19,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.engine.batch.state import State
+from airflow_bda.engine.batch.documents import State
 from airflow_bda.engine.batch.store import ConflictError
 from airflow_bda.service.errors import BdaError, BdaRequestError
 

@@ -6,18 +6,25 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.engine.batch.documents import FAILED, NOT_STARTED, RUNNING, SKIPPED, STATUSES, new_row, skipped_row
+from airflow_bda.engine.batch.documents import (
+    FAILED,
+    NOT_STARTED,
+    PART_SIZE,
+    RUNNING,
+    SKIPPED,
+    STATUSES,
+    new_row,
+    skipped_row,
+)
 from airflow_bda.engine.batch.planning import read_part
-from airflow_bda.engine.batch.state import PART_SIZE
 from airflow_bda.engine.batch.store import UPLOAD_PART_BYTES, ConflictError, Replacing, patiently, to_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from datetime import datetime
 
-    from airflow_bda.engine.batch.documents import Row
+    from airflow_bda.engine.batch.documents import Row, State
     from airflow_bda.engine.batch.ledger import Ledger
-    from airflow_bda.engine.batch.state import State
     from airflow_bda.engine.batch.store import Folder
 
 FORMAT = 1

@@ -12,27 +12,25 @@ from airflow_bda.engine.batch.documents import (
     BY_CLEAR,
     BY_RETRY,
     FAILED,
+    PART_SIZE,
     SKIPPED,
     Document,
     new_row,
     skipped_row,
 )
-from airflow_bda.engine.batch.following import Follower
-from airflow_bda.engine.batch.pages import PageCounter
+from airflow_bda.engine.batch.following import Follower, PageCounter
 from airflow_bda.engine.batch.planning import read_part
 from airflow_bda.engine.batch.reporting import progress_line
 from airflow_bda.engine.batch.starting import Ready, RefusedError, Starter, look_up
-from airflow_bda.engine.batch.state import PART_SIZE
 from airflow_bda.engine.batch.throttle import Gate, shared_turns
 from airflow_bda.service.errors import BdaError, BdaRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from airflow_bda.engine.batch.documents import PlannedDocument, Row
+    from airflow_bda.engine.batch.documents import PlannedDocument, Progress, Row
     from airflow_bda.engine.batch.ledger import Ledger
     from airflow_bda.engine.batch.starting import Jobs
-    from airflow_bda.engine.batch.state import Progress
 
 # Documents whose requests are ready when a place becomes free. Their intents share one write to the ledger.
 _READY = 50

@@ -27,13 +27,11 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.engine.batch.documents import SUCCEEDED
-from airflow_bda.engine.batch.finished import FinishedIndex
+from airflow_bda.engine.batch.documents import SUCCEEDED, Round, State
 from airflow_bda.engine.batch.ledger import BEAT_SECONDS, SILENCE_SECONDS, Ledger, TakenOverError
-from airflow_bda.engine.batch.planning import write_plan
+from airflow_bda.engine.batch.planning import FinishedIndex, write_plan
 from airflow_bda.engine.batch.reporting import MANIFEST, all_rows, conclude
 from airflow_bda.engine.batch.runner import Runner
-from airflow_bda.engine.batch.state import Round, State
 from airflow_bda.engine.batch.store import Folder
 from airflow_bda.service.errors import BdaError, BdaRequestError, BdaTimeoutError
 

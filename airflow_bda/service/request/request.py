@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_bda.service.arguments import MEMBER_OF_ARGUMENT, is_none_text, member, root, texts_in, to_members
 from airflow_bda.service.arns import PROFILE_OF_REGION
 from airflow_bda.service.errors import BdaRequestError
-from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality, extension
 from airflow_bda.service.request.rules import decoded_uri, find_request_problems, sentence
-from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.s3 import MODALITIES_OF_EXTENSION, Modality, S3Uri, extension
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

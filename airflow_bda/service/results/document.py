@@ -13,9 +13,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_bda.service import json_reading
-from airflow_bda.service.formats import Modality
 from airflow_bda.service.results.json_file import objects
 from airflow_bda.service.results.parts import Label, Location, StandardOutput, TextSpan, joined, read_text, seen
+from airflow_bda.service.s3 import Modality
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -10,7 +10,6 @@ from typing import Any, overload
 
 from airflow_bda.service import json_reading
 from airflow_bda.service.errors import BdaError
-from airflow_bda.service.formats import Modality
 from airflow_bda.service.results.custom import CustomOutput, ExtractedField
 from airflow_bda.service.results.document import DocumentOutput, ImageOutput
 from airflow_bda.service.results.json_file import open_document
@@ -18,6 +17,7 @@ from airflow_bda.service.results.media import AudioOutput, VideoOutput
 from airflow_bda.service.results.metadata import FALLBACK, MATCH, NO_MATCH, Asset, JobMetadata, SegmentPaths
 from airflow_bda.service.results.parts import SensitiveData, StandardOutput
 from airflow_bda.service.results.rows import FIELDS, rows_of_job
+from airflow_bda.service.s3 import Modality
 
 _OUTPUTS: dict[Modality, type[DocumentOutput | ImageOutput | AudioOutput | VideoOutput]] = {
     Modality.DOCUMENT: DocumentOutput,

@@ -11,7 +11,7 @@ from airflow_bda.service.results.json_file import objects
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from airflow_bda.service.formats import Modality
+    from airflow_bda.service.s3 import Modality
 
 
 @dataclass(frozen=True)

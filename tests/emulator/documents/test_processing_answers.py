@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from making_inputs import request
 
 from airflow_bda.emulator.documents import AnswerFileError, InputError, Processor
-from airflow_bda.service.formats import Modality
+from airflow_bda.service.s3 import Modality
 
 ANSWER = {
     "modality": "AUDIO",

@@ -18,7 +18,7 @@ from airflow_bda.emulator.documents import InputError, Processor
 from airflow_bda.emulator.documents.pipeline import Work, process
 from airflow_bda.emulator.documents.reading import docx as docx_reading
 from airflow_bda.emulator.documents.reading import images, input_limits
-from airflow_bda.service.formats import Modality
+from airflow_bda.service.s3 import Modality
 
 PAGE = [
     (50, 60, "A report", 20),

@@ -12,7 +12,7 @@ from making_inputs import INVOICE, request
 
 from airflow_bda.emulator.documents import InputError, Processor
 from airflow_bda.emulator.documents.reading import input_limits
-from airflow_bda.service.formats import Modality
+from airflow_bda.service.s3 import Modality
 
 
 def wav(seconds=1.0, rate=16_000, channels=1):

@@ -10,9 +10,9 @@ from making_inputs import INVOICE, RECEIPT, request
 
 from airflow_bda.emulator.documents import Processor
 from airflow_bda.emulator.documents.reading.images import has_ocr
-from airflow_bda.service.formats import Modality
 from airflow_bda.service.results.custom import CustomOutput
 from airflow_bda.service.results.job_result import parse_standard_output
+from airflow_bda.service.s3 import Modality
 
 SAMPLES = resources.files("airflow_bda.emulator") / "samples"
 MAKER = Path(__file__).parents[3] / "tools" / "make_samples.py"

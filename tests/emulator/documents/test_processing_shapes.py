@@ -20,7 +20,7 @@ from test_processing_media import wav
 from airflow_bda.emulator.documents import InputError, Processor
 from airflow_bda.emulator.documents.contract import MadeBlueprint, ProjectConfiguration
 from airflow_bda.emulator.documents.reading.images import has_ocr
-from airflow_bda.service.formats import Modality
+from airflow_bda.service.s3 import Modality
 
 video = cache(make_video)
 DEFAULT = ProjectConfiguration()

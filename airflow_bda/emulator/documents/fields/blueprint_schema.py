@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from airflow_bda.service.formats import Modality
+    from airflow_bda.service.s3 import Modality
 
 STRING, NUMBER, BOOLEAN = "string", "number", "boolean"
 _SCALARS = {"string": STRING, "number": NUMBER, "integer": NUMBER, "boolean": BOOLEAN}

@@ -27,7 +27,7 @@ from airflow_bda.emulator.documents.fields.blueprint_schema import (
     parse_blueprint,
 )
 from airflow_bda.service.arns import BLUEPRINT, Arn
-from airflow_bda.service.formats import Modality
+from airflow_bda.service.s3 import Modality
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from airflow_bda.service.formats import MODALITIES_OF_EXTENSION, Modality
+from airflow_bda.service.s3 import MODALITIES_OF_EXTENSION, Modality
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
