@@ -18,6 +18,7 @@ from airflow_bda.commands import options
 from airflow_bda.commands.jobs import add_request_arguments, request_members
 from airflow_bda.service.errors import BdaError
 from airflow_bda.service.s3 import S3Uri
+from airflow_bda.service.safe_values import safe_text
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -245,7 +246,8 @@ def _documents(name: str) -> tuple[str, ...]:
 
 def _print(manifest: dict[str, Any], *, as_json: bool) -> None:
     for error in manifest["errors"]:
-        sys.stderr.write(f"{error['count']} failed: {error['cause']}. For example {error['example']['input']}\n")
+        cause, example = error["cause"].rstrip("."), safe_text(error["example"]["input"])
+        sys.stderr.write(f"{error['count']} failed: {cause}. For example {example}\n")
     counts = ", ".join(f"{count} {status}" for status, count in manifest["counts"].items() if count)
     sys.stderr.write(f"{counts or 'There is no document to process.'}\n")
     sys.stdout.write(f"{json.dumps(manifest) if as_json else manifest['results_uri']}\n")

@@ -331,7 +331,7 @@ def check_manifest(manifest: dict[str, Any], max_failures: float) -> None:
     allowed = max_failures * counts["total"] if 0 < max_failures < 1 else max_failures
     if counts["failed"] <= allowed:
         return
-    causes = "; ".join(f"{error['count']} x {error['cause']}" for error in manifest["errors"][:5])
+    causes = "; ".join(f"{error['count']} x {error['cause'].rstrip('.')}" for error in manifest["errors"][:5])
     message = (
         f"{counts['failed']} of {counts['total']} documents failed, {allowed:g} are allowed. Causes: {causes}. "
         f"The first: {', '.join(manifest['failed'])}."

@@ -62,8 +62,12 @@ def plan(store):
 def test_a_prefix_without_permission_is_refused_at_once_by_its_name():
     store = ForbiddenStore(0)
 
-    with pytest.raises(BdaPermissionError, match=r"Listing s3://inputs/inbox/"):
+    with pytest.raises(BdaPermissionError, match=r"Listing s3://inputs/inbox/") as caught:
         plan(store)
+
+    # Of S3's permissions, not of BDA's.
+    assert "Allow s3:ListBucket on the bucket" in str(caught.value)
+    assert "bedrock:" not in str(caught.value)
 
     assert store.lines == 0
 

@@ -301,7 +301,10 @@ class FinishedIndex:
         try:
             for start in range(0, len(names), 1000):
                 some = names[start : start + 1000]
-                await patiently(lambda some=some: self._folder.store.delete(some), operation="DeleteObjects")  # type: ignore[misc]
+                await patiently(
+                    lambda some=some: self._folder.store.delete(some),  # type: ignore[misc]
+                    operation=f"Deleting {some[0]}",
+                )
         except BdaError:
             # Without the permission to delete, old copies of the index stay.
             return

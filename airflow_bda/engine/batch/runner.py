@@ -21,7 +21,7 @@ from airflow_bda.engine.batch.documents import (
 from airflow_bda.engine.batch.following import Follower, PageCounter
 from airflow_bda.engine.batch.planning import read_part
 from airflow_bda.engine.batch.reporting import progress_line
-from airflow_bda.engine.batch.starting import Ready, RefusedError, Starter, look_up
+from airflow_bda.engine.batch.starting import VANISHED, Ready, RefusedError, Starter, look_up
 from airflow_bda.engine.batch.throttle import Gate, shared_turns
 from airflow_bda.service.errors import BdaError, BdaRequestError
 
@@ -234,11 +234,7 @@ class Runner:
         except BdaError as error:
             problem = {"error_type": error.error_type, "error": str(error), "again": BY_RETRY}
         if document is None:
-            problem = {
-                "error_type": "Vanished",
-                "error": "The object was deleted after it was listed.",
-                "again": BY_CLEAR,
-            }
+            problem = VANISHED
         if problem or document is None:
             self._end(ready, self._row(ready, FAILED, jobs=ready.generation, **(problem or {})))
             return None

@@ -26,7 +26,7 @@ _DENIALS_OF_ALL = 20
 # As for a single document: an endpoint that was never reached is more often a typing error than an outage.
 _TRIES_TO_REACH = 6
 # What a row says of an object that is not there any more.
-VANISHED = {"error_type": "Vanished", "error": "The object was deleted after it was listed.", "again": BY_CLEAR}
+VANISHED = {"error_type": "Vanished", "error": "There is no such object any more.", "again": BY_CLEAR}
 
 
 class Jobs(Protocol):
@@ -79,7 +79,7 @@ class RefusedError(Exception):
 
 async def look_up(store: Store, uri: str) -> Document | None:
     """Return an object as it is now; None where there is none."""
-    return await patiently(lambda: store.head(uri), operation="HeadObject")
+    return await patiently(lambda: store.head(uri), operation=f"Looking {uri} up")
 
 
 class Starter:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_bda.engine.pacing import full_jitter
-from airflow_bda.service.aws_errors import call_error, classify
+from airflow_bda.service.aws_errors import Failure, call_error, classify
 from airflow_bda.service.errors import BdaError
 
 if TYPE_CHECKING:
@@ -123,12 +123,22 @@ class Store(Protocol):
         """Delete objects, at most 1,000."""
 
 
+# Of S3, by the first word of what was tried. Without s3:ListBucket S3 denies what is merely not there.
+_PERMISSIONS = {
+    "Listing": "s3:ListBucket on the bucket",
+    "Looking": "s3:GetObject on it and s3:ListBucket on its bucket",
+    "Reading": "s3:GetObject on it and s3:ListBucket on its bucket",
+    "Writing": "s3:PutObject and s3:AbortMultipartUpload on it",
+    "Deleting": "s3:DeleteObject on it",
+}
+
+
 async def patiently(call: Callable[[], Awaitable[T]], *, operation: str) -> T:
     """
     Call S3 until it answers.
 
     :param call: makes one try. It must do no harm when it is repeated.
-    :param operation: its name, for the error.
+    :param operation: what is tried and where, for the error: "Reading s3://bucket/key".
     :raises BdaError: what waiting does not mend, and what did not pass in a quarter of an hour.
     :raises ConflictError: as the call does.
     """
@@ -142,9 +152,19 @@ async def patiently(call: Callable[[], Awaitable[T]], *, operation: str) -> T:
             raise
         except Exception as error:
             if not classify(error).is_passing or loop.time() >= give_up_at:
-                raise call_error(error, operation=operation) from error
+                raise call_error(error, operation=operation, remedy=_remedy(error, operation)) from error
         await asyncio.sleep(full_jitter(tries, first=_RETRY_FIRST_SECONDS, longest=_RETRY_LONGEST_SECONDS))
         tries += 1
+
+
+def _remedy(error: Exception, operation: str) -> str | None:
+    if classify(error) is not Failure.PERMISSION:
+        return None
+    permissions = _PERMISSIONS[operation.partition(" ")[0]]
+    return (
+        f"Allow {permissions}, and the key of the bucket where it has one, to the identity of the connection. "
+        "`airflow-bda policy caller --batch` prints all that a batch needs."
+    )
 
 
 @dataclass(frozen=True)
