@@ -62,14 +62,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="FILE",
         help="a file with one s3://bucket/key a line; - reads standard input",
     )
-    batch.add_argument(
-        "--output",
-        dest="output_s3_uri",
-        type=options.s3_uri,
-        required=True,
-        metavar="URI",
-        help="where results go, s3://bucket/prefix",
-    )
+    options.add_output(batch)
     batch.add_argument("--pattern", metavar="GLOB", help="which of them: a glob of what follows the prefix")
     batch.add_argument("--max-in-flight", type=_count, default=100, metavar="N", help="jobs open at once (100)")
     batch.add_argument(
@@ -78,13 +71,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     batch.add_argument("--all", action="store_true", help="run what an earlier batch finished, too")
     batch.add_argument("--force", action="store_true", help="start over, even if a batch was interrupted")
     batch.add_argument("--batch-id", metavar="NAME", help="the batch's name (default: made of what is asked for)")
-    batch.add_argument(
-        "--max-wait",
-        type=options.seconds,
-        default=timedelta(days=1),
-        metavar="SECONDS",
-        help="how long at most (a day)",
-    )
+    options.add_max_wait(batch, timedelta(days=1), "how long at most (a day)")
     request = parser.add_argument_group("the request of each document")
     add_request_arguments(request)
     parser.add_argument("--json", action="store_true", help="print the whole manifest as JSON")

@@ -62,25 +62,12 @@ def add_invoke_arguments(parser: ArgumentParser) -> None:
         metavar="URI",
         help="the document, s3://bucket/key",
     )
-    request.add_argument(
-        "--output",
-        dest="output_s3_uri",
-        type=options.s3_uri,
-        required=True,
-        metavar="URI",
-        help="where results go, s3://bucket/prefix",
-    )
+    options.add_output(request)
     add_request_arguments(request)
     request.add_argument("--client-token", metavar="TOKEN", help="calls with the same token start one job between them")
     waiting = parser.add_argument_group("waiting")
     waiting.add_argument("--wait", action="store_true", help="wait for the end, and print the results' URI as well")
-    waiting.add_argument(
-        "--max-wait",
-        type=options.seconds,
-        default=timedelta(days=1),
-        metavar="SECONDS",
-        help="how long at most (a day)",
-    )
+    options.add_max_wait(waiting, timedelta(days=1), "how long at most (a day)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options.add_arguments(parser)
 
@@ -171,13 +158,7 @@ def run_status(args: Namespace) -> int:
 
 def add_results_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument(
-        "jobs",
-        type=options.job,
-        metavar="JOB",
-        nargs="+",
-        help="a job: its job_metadata.json, s3://..., or its invocation ARN",
-    )
+    options.add_jobs(parser)
     forms = parser.add_mutually_exclusive_group()
     forms.add_argument("--json", action="store_true", help="print JSON, a line for each segment: fields and text")
     for form, what in ((JSONL, "JSON Lines"), (CSV, "CSV"), (PARQUET, "Parquet")):
@@ -278,13 +259,7 @@ def _paragraph(row: dict[str, Any]) -> str:
 
 def add_report_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument(
-        "jobs",
-        type=options.job,
-        nargs="+",
-        metavar="JOB",
-        help="a job: its job_metadata.json, s3://..., or its invocation ARN",
-    )
+    options.add_jobs(parser)
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="(default: %(default)s)"
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import ArgumentParser, Namespace, _ArgumentGroup
     from collections.abc import Iterator
 
     from airflow_bda.hooks import BdaHook
@@ -52,6 +52,34 @@ def add_arguments(parser: ArgumentParser) -> None:
     credentials.add_argument("--profile", type=_profile_name, metavar="NAME", help="the AWS profile to use")
     options.add_argument("--region", metavar="REGION", help="the AWS region")
     options.add_argument("--endpoint-url", metavar="URL", help="where all services are, as the emulator prints it")
+
+
+def add_output(group: _ArgumentGroup) -> None:
+    """Add where the results of jobs go."""
+    group.add_argument(
+        "--output",
+        dest="output_s3_uri",
+        type=s3_uri,
+        required=True,
+        metavar="URI",
+        help="where results go, s3://bucket/prefix",
+    )
+
+
+def add_max_wait(group: ArgumentParser | _ArgumentGroup, default: timedelta, what: str) -> None:
+    """Add how long a command waits at most."""
+    group.add_argument("--max-wait", type=seconds, default=default, metavar="SECONDS", help=what)
+
+
+def add_jobs(parser: ArgumentParser) -> None:
+    """Add the jobs that a command reads the results of."""
+    parser.add_argument(
+        "jobs",
+        type=job,
+        metavar="JOB",
+        nargs="+",
+        help="a job: its job_metadata.json, s3://..., or its invocation ARN",
+    )
 
 
 @contextmanager

@@ -37,13 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--exit-code", action="store_true", help=f"exit with {_WOULD_CHANGE} where --dry-run finds a change to make"
     )
     apply.add_argument("--no-versions", action="store_true", help="keep no version of a LIVE schema that changes")
-    apply.add_argument(
-        "--max-wait",
-        type=options.seconds,
-        default=timedelta(minutes=10),
-        metavar="SECONDS",
-        help="how long to wait for the projects, at most (600)",
-    )
+    options.add_max_wait(apply, timedelta(minutes=10), "how long to wait for the projects, at most (600)")
     apply.add_argument("--json", action="store_true", help="print JSON")
     options.add_arguments(apply)
 
