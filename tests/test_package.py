@@ -134,3 +134,23 @@ def test_airflows_page_of_providers_shows_plain_words():
     """It takes marks and dots off both ends, and shows the rest."""
     assert not set(INFO["description"]) & set("`_<>")
     assert "http" not in INFO["description"]
+
+
+def test_the_badges_are_true():
+    """The picture at the top of the README, by what the package declares and what the matrix tests."""
+    root = Path(__file__).parents[1]
+    badges = re.search('aria-label="(.*?)"', (root / "docs" / "images" / "badges.svg").read_text())
+    metadata = importlib.metadata.metadata("airflow-provider-bda")
+    pythons = re.findall(r"Python :: (3\.\d+)", "\n".join(metadata.get_all("Classifier")))
+    rows = {re.sub(r"^airflow-|\.\d+$", "", row.stem) for row in (root / "constraints").glob("airflow-*.txt")}
+
+    assert badges is not None
+    assert badges[1] == (
+        f"Airflow {min(rows, key=_numbers)} | 3.0 to {max(rows, key=_numbers)}, Python {pythons[0]} to {pythons[-1]}, "
+        f"licence {metadata['License-Expression']}, types py.typed"
+    )
+    assert (root / "airflow_bda" / "py.typed").exists()
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]
