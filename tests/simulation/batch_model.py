@@ -7,6 +7,7 @@ import hashlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
@@ -167,6 +168,7 @@ class Model:
     S3 and BDA, with everything that a schedule may change about them.
 
     :param tells_times: whether a status has the job's times, which botocore passes on since 1.42.
+    :param jumps: when the clock jumped, and how far off it was then.
     :param other_request: what a token that was used for another request does, which AWS does not document: ``answer``
         or ``refuse``; None where none may be sent.
     """
@@ -182,6 +184,7 @@ class Model:
     has_versions: bool = False
     epoch: int = 0
     clock_offset: float = 0.0
+    jumps: list[tuple[float, float]] = field(default_factory=list)
     objects: dict[str, tuple[bytes, str]] = field(default_factory=dict)
     jobs: list[Job] = field(default_factory=list)
     tokens: dict[str, Job] = field(default_factory=dict)
@@ -196,6 +199,19 @@ class Model:
         now = EPOCH + timedelta(seconds=self.loop.time() + self.clock_offset)
         self.latest = max(self.latest, now)
         return now
+
+    def jump(self, seconds: float) -> None:
+        """Set the clock forward, or back."""
+        self.clock_offset += seconds
+        self.jumps.append((self.loop.time(), self.clock_offset))
+
+    def seconds_since(self, moment: datetime) -> float:
+        """Return how many seconds have passed since the clock first showed a moment; below 0 where it has not yet."""
+        shown = (moment - EPOCH).total_seconds()
+        settings = [(0.0, 0.0), *self.jumps]
+        ends = [*(at for at, _ in self.jumps), inf]
+        firsts = ((max(at, shown - offset), end) for (at, offset), end in zip(settings, ends, strict=True))
+        return self.loop.time() - next(first for first, end in firsts if first < end)
 
     # -- S3
 

@@ -145,7 +145,7 @@ class Schedule:
                 if self.is_rough and self.rng.random() < 0.05:
                     jump = self.rng.choice((-30.0, 20.0, 3600.0))
                     self.tell(f"the clock jumps by {jump}")
-                    self.model.clock_offset += jump
+                    self.model.jump(jump)
                     self.was_ahead = self.was_ahead or self.model.clock_offset > 0
                 if self.is_rough:
                     self.meddle(process)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from random import Random
+from types import SimpleNamespace
+
 import pytest
+from batch_model import EPOCH, Model
 from schedules import run_seed
 
 SEEDS_A_TEST = 25
@@ -53,3 +58,27 @@ def test_the_schedules_hold_what_they_are_for():
 def test_a_process_that_stood_still_past_its_deadline_starts_no_batch_over():
     """In this seed's story one wakes hours after later tries have done the work, with the request of its time."""
     assert run_seed(2164).violations == []
+
+
+def test_lateness_is_time_that_passes_not_what_a_clock_that_jumps_shows():
+    """In this seed's story the clock jumps by an hour twice while a round concludes, seconds after its deadline."""
+    assert run_seed(1185).violations == []
+
+
+@pytest.mark.parametrize(
+    ("jumps", "moment", "passed"),
+    [
+        ([], 60.0, 40.0),
+        ([], 160.0, -60.0),
+        ([(80.0, 3600.0)], 60.0, 40.0),
+        ([(80.0, 3600.0)], 3000.0, 20.0),
+        ([(80.0, 3600.0), (90.0, 0.0)], 3000.0, 20.0),
+        ([(50.0, -30.0)], 40.0, 60.0),
+        ([(50.0, -30.0)], 60.0, 10.0),
+    ],
+)
+def test_the_seconds_since_the_clock_showed_a_moment(jumps, moment, passed):
+    loop = SimpleNamespace(time=lambda: 100.0)
+    model = Model(Random(0), loop, jumps=jumps)
+
+    assert model.seconds_since(EPOCH + timedelta(seconds=moment)) == passed
