@@ -19,7 +19,7 @@ _OPTIONS = {
             "Status requests per second that one triggerer (or one waiting task) never exceeds for one AWS "
             "identity. It begins with 10, makes more only while jobs are found to have ended that could not be "
             "looked at sooner, and fewer as soon as BDA throttles a request. 100 is a quarter of a core's time, and "
-            "what ten connections carry.\n"
+            "what ten connections carry. It bounds the jobs that batches start per second in the same way.\n"
         ),
         "version_added": "0.1.0",
         "type": "float",

@@ -42,11 +42,13 @@ class _Client:
     One async client that is opened when it is needed, and anew when its credentials have expired.
 
     :param hook: where the connection comes from; a client that is opened again looks it up again.
+    :param repeats_calls: whether botocore repeats throttled calls.
     """
 
-    def __init__(self, hook: BdaHook, service: str) -> None:
+    def __init__(self, hook: BdaHook, service: str, *, repeats_calls: bool = True) -> None:
         self._hooks = chain([hook], iter(hook.anew, None))
         self._service = service
+        self._repeats_calls = repeats_calls
         self._resources = AsyncExitStack()
         self._client: Any = None
         self._opening = asyncio.Lock()
@@ -66,7 +68,8 @@ class _Client:
         async with self._opening:
             if self._client is None:
                 resources = AsyncExitStack()
-                opened = await next(self._hooks).async_client(self._service)
+                hook = next(self._hooks)
+                opened = await hook.async_client(self._service, repeats_calls=self._repeats_calls)
                 self._client, self._resources = await resources.enter_async_context(opened), resources
             return self._client
 
@@ -290,7 +293,8 @@ async def batch_clients(hook: BdaHook, identity: str) -> AsyncIterator[tuple[Hoo
 
     :param identity: the identity of the hook's connection.
     """
-    s3, bda = _Client(hook, "s3"), _Client(hook, hook.client_type)
+    # The pace of starts must see each refusal at once; the engine repeats calls itself.
+    s3, bda = _Client(hook, "s3"), _Client(hook, hook.client_type, repeats_calls=False)
     try:
         yield HookStore(s3), HookJobs(hook, bda, identity)
     finally:

@@ -79,6 +79,6 @@ def test_lateness_is_time_that_passes_not_what_a_clock_that_jumps_shows():
 )
 def test_the_seconds_since_the_clock_showed_a_moment(jumps, moment, passed):
     loop = SimpleNamespace(time=lambda: 100.0)
-    model = Model(Random(0), loop, jumps=jumps)
+    model = Model(Random(0), loop, jumps=jumps)  # noqa: S311  nothing is drawn
 
     assert model.seconds_since(EPOCH + timedelta(seconds=moment)) == passed

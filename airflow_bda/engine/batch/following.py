@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from airflow_bda.engine.batch.starting import Jobs, Ready
     from airflow_bda.engine.batch.store import Store
-    from airflow_bda.engine.batch.throttle import Gate
+    from airflow_bda.engine.batch.throttle import Gate, Permit
     from airflow_bda.engine.pacing import PollSchedule
     from airflow_bda.engine.waiting import WaitLimits
     from airflow_bda.service.statuses import JobOutcome
@@ -59,11 +59,11 @@ class Follower:
         self._now = now
         self._likely = LikelyEnd(jobs.limits)
 
-    async def follow(self, ready: Ready, *, is_probe: bool) -> dict[str, Any] | None:
+    async def follow(self, ready: Ready, permit: Permit) -> dict[str, Any] | None:
         """
         Wait for a job's end.
 
-        :param is_probe: whether the gate lets no other job start before this one has ended.
+        :param permit: that of the call that started the job, which the gate is told the job's end with.
         :return: what the document's row says of it; None for a job that goes on at the deadline.
         :raises BdaError: what concerns all jobs.
         """
@@ -73,14 +73,12 @@ class Follower:
                 await self._likely.wait_for_scouts()
             outcome = await wait_for_job(self._wait(ready, age))
         except asyncio.CancelledError:
-            if is_probe:
-                self._gate.probe_abandoned()
+            self._gate.abandoned(permit)
             raise
         if outcome.timed_out:
-            if is_probe:
-                self._gate.probe_abandoned()
+            self._gate.abandoned(permit)
             return None
-        self._gate.ended(in_service_error=isinstance(outcome.error, BdaServiceError))
+        self._gate.ended(permit, in_service_error=isinstance(outcome.error, BdaServiceError))
         return await self._known(ready, outcome)
 
     def _wait(self, ready: Ready, age: float) -> LikelyWait:

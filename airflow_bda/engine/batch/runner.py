@@ -22,7 +22,7 @@ from airflow_bda.engine.batch.following import Follower, PageCounter
 from airflow_bda.engine.batch.planning import read_part
 from airflow_bda.engine.batch.reporting import progress_line
 from airflow_bda.engine.batch.starting import VANISHED, Ready, RefusedError, Starter, look_up
-from airflow_bda.engine.batch.throttle import Gate, shared_turns
+from airflow_bda.engine.batch.throttle import Gate, Permit, shared_turns
 from airflow_bda.service.errors import BdaError, BdaRequestError
 
 if TYPE_CHECKING:
@@ -40,8 +40,6 @@ _LOOK_UPS_AT_ONCE = 16
 _FIRST_REPORT_SECONDS = 30.0
 _LONGEST_REPORT_SECONDS = 300.0
 _CLOCK_CHECK_SECONDS = 30.0
-# 36,000 jobs an hour are more than any known quota lets run; the pace of status requests may be higher.
-_MOST_STARTS_A_SECOND = 10.0
 # Time for the last look at every job when the deadline has come.
 _LAST_LOOKS_SECONDS = 330.0
 
@@ -82,10 +80,7 @@ class Runner:
         self._round = ledger.state.round
         self._deadline = datetime.fromisoformat(self._round.deadline)
         self._gate = Gate(
-            shared_turns(jobs.connection.identity, min(_MOST_STARTS_A_SECOND, jobs.limits.max_requests_per_second)),
-            self,
-            max_in_flight,
-            tell,
+            shared_turns(jobs.connection.identity, jobs.limits.max_requests_per_second), self, max_in_flight, tell
         )
         pages = PageCounter(ledger.folder.store)
         self._follower = Follower(jobs, self._gate, pages, self._deadline, now)
@@ -286,11 +281,11 @@ class Runner:
             if ready.arn is None:
                 if self._is_closing:
                     return
-                ready, is_probe = await self._starter.start(ready)
+                ready, permit = await self._starter.start(ready)
                 self._starting.pop(asyncio.current_task(), None)  # type: ignore[arg-type]  # this runs in one
             else:
-                is_probe = False
-            known = await self._follower.follow(ready, is_probe=is_probe)
+                permit = Permit()
+            known = await self._follower.follow(ready, permit)
             if known is not None:
                 self._end(ready, self._row(ready, jobs=ready.generation + 1, **known))
         except RefusedError as refused:

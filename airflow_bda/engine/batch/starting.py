@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from airflow_bda.engine.batch.ledger import Ledger
     from airflow_bda.engine.batch.store import Store
-    from airflow_bda.engine.batch.throttle import Gate
+    from airflow_bda.engine.batch.throttle import Gate, Permit
     from airflow_bda.engine.waiting import StatusConnection, WaitLimits
     from airflow_bda.service.errors import BdaError
     from airflow_bda.service.request import InvocationRequest
@@ -98,11 +99,11 @@ class Starter:
         self._has_started = self._was_reached = False
         self._tries_in_vain = self._refused_in_a_row = 0
 
-    async def start(self, ready: Ready) -> tuple[Ready, bool]:
+    async def start(self, ready: Ready) -> tuple[Ready, Permit]:
         """
         Start a document's job, however long that takes.
 
-        :return: the document with its job's ARN, and whether the job is a probe, whose end the gate waits for.
+        :return: the document with its job's ARN, and the permit of the call, for the gate.
         :raises RefusedError: when the service refuses this document.
         :raises BdaError: when it would refuse any.
         """
@@ -110,34 +111,36 @@ class Starter:
         token = client_token(str(self._ledger.state.life), ready.document, request.digest(), ready.generation)
         request = request.with_client_token(token)
         while True:
-            is_probe = await self._gate.enter()
+            permit = await self._gate.enter()
             try:
                 arn = await self._jobs.invoke(request)
+            except asyncio.CancelledError:
+                self._gate.abandoned(permit)
+                raise
             except Exception as error:
-                if is_probe:
-                    self._gate.probe_abandoned()
-                if await self._may_pass(error, request):
+                if await self._may_pass(error, request, permit):
                     continue
-                self._gate.not_started()
+                self._gate.denied(permit)
                 raise RefusedError(await self._why_refused(ready, error, request)) from error
             self._has_started = self._was_reached = True
             self._refused_in_a_row = 0
             self._gate.started()
             submitted_at = self._now()
             self._ledger.note({"t": "job", "i": ready.index, "arn": arn, "at": submitted_at.isoformat()})
-            return replace(ready, arn=arn, submitted_at=submitted_at), is_probe
+            return replace(ready, arn=arn, submitted_at=submitted_at), permit
 
-    async def _may_pass(self, error: Exception, request: InvocationRequest) -> bool:
+    async def _may_pass(self, error: Exception, request: InvocationRequest, permit: Permit) -> bool:
         kind = classify(error)
         if kind is not Failure.UNREACHABLE:
             self._was_reached = True
         if not kind.is_passing:
             return False
-        self._tries_in_vain += 1
         explained = await self._jobs.explain(error, request)
+        is_quota = error_code(error) == "ServiceQuotaExceededException"
+        # Calls that fail together count as one try.
+        self._tries_in_vain += self._gate.refused(permit, str(explained), is_quota=is_quota)
         if not self._was_reached and self._tries_in_vain >= _TRIES_TO_REACH:
             raise explained
-        self._gate.refused(str(explained), is_quota=error_code(error) == "ServiceQuotaExceededException")
         return True
 
     async def _why_refused(self, ready: Ready, error: Exception, request: InvocationRequest) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """
-When a batch may start its next job: fair turns, a pace that falls and recovers, and a circuit breaker.
+Decide when a batch may start its next job: fair turns, a pace that seeks what the account allows, circuit breakers.
 
-The pace and the turns are shared by all batches of one identity on one event loop. The breaker is each batch's own.
+The pace and the turns are shared by all batches of one identity on one event loop. The breakers are each batch's own.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from airflow_bda.engine.pacing import Pace, full_jitter
+from airflow_bda.engine.pacing import SeekingPace, full_jitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -23,12 +24,15 @@ class Turns:
     """
     Turns to start a job: as fast as the pace allows, and in rotation where several batches want one.
 
-    :param requests_per_second: the pace while nothing is refused.
+    How many jobs an account may start in a second is not published. The pace starts at ten a second, as that of status
+    requests does, rises while starts succeed and more of them wait, and falls when the service throttles.
+
+    :param most_per_second: starts per second that are never exceeded.
     """
 
-    def __init__(self, requests_per_second: float) -> None:
+    def __init__(self, most_per_second: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._pace = Pace(requests_per_second)
+        self._pace = SeekingPace(most_per_second)
         self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -36,14 +40,18 @@ class Turns:
         """Wait for a turn."""
         turn: asyncio.Future[None] = self._loop.create_future()
         self._waiting.setdefault(batch, deque()).append(turn)
-        self._give()
+        self._serve()
         await turn
+
+    def succeeded(self) -> None:
+        """Note that a job was started."""
+        self._pace.answered(is_end=True, is_late=bool(self._waiting))
 
     def slow_down(self) -> None:
         """Note that the service could not keep up."""
         self._pace.slow_down(self._loop.time())
 
-    def _give(self) -> None:
+    def _serve(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -58,7 +66,7 @@ class Turns:
                 self._pace.spend(self._loop.time())
                 turn.set_result(None)
         if self._waiting:
-            self._timer = self._loop.call_at(self._pace.next_at, self._give)
+            self._timer = self._loop.call_at(self._pace.next_at, self._serve)
 
 
 # As for the pollers: a loop's turns live as long as the batches that take them.
@@ -66,13 +74,13 @@ _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[str, Tu
 _turns_lock = threading.Lock()
 
 
-def shared_turns(identity: str, requests_per_second: float) -> Turns:
+def shared_turns(identity: str, most_per_second: float) -> Turns:
     """Return the turns of one identity on this loop."""
     with _turns_lock:
         of_this_loop = _turns.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
     turns = of_this_loop.get(identity)
     if turns is None:
-        turns = of_this_loop[identity] = Turns(requests_per_second)
+        turns = of_this_loop[identity] = Turns(most_per_second)
     return turns
 
 
@@ -118,14 +126,24 @@ class Breaker:
         self._failures = 0
         self._end_probe()
 
-    def failed(self) -> None:
-        """Note a failure."""
+    def failed(self, *, is_probe: bool) -> bool:
+        """
+        Note a failure.
+
+        What was under way already when the breaker opened, a hundred jobs perhaps, tells nothing new about the service:
+        once the breaker is open, only a probe's failure makes the pause longer.
+
+        :return: whether the failure counts.
+        """
+        if self.is_open and not is_probe:
+            return False
         self._failures += 1
         tries = max(0, self._failures - self._threshold)
         # Half of it at least: with no pause at all, the probe would learn nothing.
         pause = full_jitter(tries, first=self._first, longest=self._longest)
         self._probe_at = self._loop.time() + max(pause, min(self._longest, self._first * 2.0 ** min(tries, 16)) / 2)
         self._end_probe()
+        return True
 
     def abandoned(self) -> None:
         """Note that a probe came to no end, and let another one through."""
@@ -134,6 +152,19 @@ class Breaker:
     def _end_probe(self) -> None:
         self._is_probing = False
         self._changed.set()
+
+
+@dataclass(frozen=True)
+class Permit:
+    """
+    The permission to make one call that starts a job.
+
+    :param probes_calls: whether the call is the only one while calls are failing.
+    :param probes_jobs: whether the job is the only one that starts while jobs are failing; the gate waits for its end.
+    """
+
+    probes_calls: bool = False
+    probes_jobs: bool = False
 
 
 class Gate:
@@ -174,48 +205,70 @@ class Gate:
 
     # -- starts
 
-    async def enter(self) -> bool:
-        """Wait until a call may be made; return whether the job is a probe for failing jobs."""
-        is_probe = await self._jobs.enter()
+    async def enter(self) -> Permit:
+        """Wait until a call may be made. Exactly one of the methods below must be told what became of it."""
+        probes_jobs = await self._jobs.enter()
+        probes_calls = False
         try:
-            await self._calls.enter()
+            probes_calls = await self._calls.enter()
             await self._turns.take(self._batch)
         except asyncio.CancelledError:
-            if is_probe:
-                self._jobs.abandoned()
+            self.abandoned(Permit(probes_calls, probes_jobs))
             raise
-        return is_probe
+        return Permit(probes_calls, probes_jobs)
 
     def started(self) -> None:
         """Note that a job was started."""
-        if self._calls.is_open:
-            self._tell("InvokeDataAutomationAsync answers again; starting jobs.")
-        self._calls.succeeded()
+        self._calls_succeed_again()
+        self._turns.succeeded()
         if self._places < self._most:
             self._places = min(self._most, self._places + max(1.0, self._most * _REGAIN_SHARE))
             self._free.set()
 
-    def refused(self, what: str, *, is_quota: bool) -> None:
-        """Note that a call failed in a way that may pass."""
+    def refused(self, permit: Permit, what: str, *, is_quota: bool) -> bool:
+        """
+        Note that a call failed with an error that is retried.
+
+        :param what: the error's message.
+        :param is_quota: whether too many jobs are open.
+        :return: whether it was the first of the calls that failed together.
+        """
         if not self._calls.is_open:
-            self._tell(f"{what} Starting fewer jobs until it passes.")
-        self._calls.failed()
+            self._tell(f"{what} Starting fewer jobs until calls succeed again.")
+        counts = self._calls.failed(is_probe=permit.probes_calls)
         self._turns.slow_down()
-        if is_quota:
+        if is_quota and counts:
             # What is open now is what the account allows.
             self._places = max(1.0, min(self._places, self._taken) * _QUOTA_SHARE)
+        if permit.probes_jobs:
+            self._jobs.abandoned()
+        return counts
 
-    def not_started(self) -> None:
-        """Note that a call was answered, though with a refusal that concerns this document alone."""
+    def denied(self, permit: Permit) -> None:
+        """Note that a call was answered, though with an error that concerns this document alone."""
+        self._calls_succeed_again()
+        if permit.probes_jobs:
+            self._jobs.abandoned()
+
+    def _calls_succeed_again(self) -> None:
+        if self._calls.is_open:
+            self._tell("InvokeDataAutomationAsync answers again; starting jobs.")
         self._calls.succeeded()
+
+    def abandoned(self, permit: Permit) -> None:
+        """Note that nobody will know how the call, or its job, ended."""
+        if permit.probes_calls:
+            self._calls.abandoned()
+        if permit.probes_jobs:
+            self._jobs.abandoned()
 
     # -- ends
 
-    def ended(self, *, in_service_error: bool) -> None:
+    def ended(self, permit: Permit, *, in_service_error: bool) -> None:
         """Note how a job ended."""
         was_open = self._jobs.is_open
         if in_service_error:
-            self._jobs.failed()
+            self._jobs.failed(is_probe=permit.probes_jobs)
         else:
             self._jobs.succeeded()
         if self._jobs.is_open != was_open:
@@ -224,10 +277,6 @@ class Gate:
                 if was_open
                 else f"{_SERVICE_ERRORS_IN_A_ROW} jobs in a row ended in ServiceError; starting one at a time."
             )
-
-    def probe_abandoned(self) -> None:
-        """Note that a probe's job was not followed to its end."""
-        self._jobs.abandoned()
 
 
 # Ten failures in a row are no bad luck with single documents.

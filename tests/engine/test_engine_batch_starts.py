@@ -1,0 +1,300 @@
+"""When a batch may start jobs: the pace, the turns of several batches, the breakers, and giving up."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+from types import SimpleNamespace
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from simulated_time import simulated, wall_clock
+
+from airflow_bda.engine.batch.documents import Document
+from airflow_bda.engine.batch.starting import Ready, Starter
+from airflow_bda.engine.batch.throttle import Breaker, Gate, Permit, Turns, shared_turns
+from airflow_bda.exceptions import BdaConnectionError
+from airflow_bda.service.arns import derive_profile_arn
+from airflow_bda.service.aws_errors import call_error
+from airflow_bda.service.request.request import build_request
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def most_in_a_second(times: list[float]) -> int:
+    return max(sum(start <= time < start + 1.0 for time in times) for start in times)
+
+
+async def take_all(turns: Turns, number: int, batch: object = "batch") -> list[float]:
+    """Take turns, all of which succeed; return when."""
+    times: list[float] = []
+
+    async def take() -> None:
+        await turns.take(batch)
+        times.append(now())
+        turns.succeeded()
+
+    await asyncio.gather(*(take() for _ in range(number)))
+    return times
+
+
+# -- the pace
+
+
+@simulated
+async def test_the_pace_starts_moderate_and_rises_to_the_setting_while_starts_succeed():
+    times = await take_all(Turns(50.0), 1000)
+
+    assert most_in_a_second([time for time in times if time < 1.0]) == 10
+    assert most_in_a_second(times) == 50
+    assert times[-1] < 30.0, "50 a second take 20 seconds, and the rise some more"
+
+
+@simulated
+async def test_the_pace_never_exceeds_a_setting_below_the_first_pace():
+    times = await take_all(Turns(2.0), 20)
+
+    assert most_in_a_second(times) == 2
+
+
+@simulated
+async def test_the_pace_does_not_rise_while_nothing_waits():
+    turns = Turns(50.0)
+    for _ in range(100):
+        await take_all(turns, 1)
+        await asyncio.sleep(0.2)
+
+    began = now()
+    times = await take_all(turns, 30)
+
+    assert sum(time < began + 0.9 for time in times) < 15, "it rises while these wait, from ten"
+
+
+@dataclass
+class Account:
+    """An account that takes some starts a second, and refuses the others."""
+
+    most_per_second: float
+    tokens: float = field(init=False)
+    filled_at: float = 0.0
+    started: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.tokens = self.most_per_second
+
+    async def invoke(self) -> bool:
+        await asyncio.sleep(0.1)
+        self.tokens = min(self.most_per_second, self.tokens + (now() - self.filled_at) * self.most_per_second)
+        self.filled_at = now()
+        if self.tokens < 1.0:
+            self.refused.append(now())
+            return False
+        self.tokens -= 1.0
+        self.started.append(now())
+        return True
+
+
+@pytest.mark.parametrize("most_per_second", [1.0, 5.0, 15.0, 40.0])
+@simulated
+async def test_a_batch_uses_what_the_account_allows_with_few_refusals(most_per_second):
+    account, gate = Account(most_per_second), Gate(Turns(100.0), "batch", 1000, lambda _: None)
+
+    async def start() -> None:
+        while True:
+            permit = await gate.enter()
+            if await account.invoke():
+                return gate.started()
+            gate.refused(permit, "Throttled.", is_quota=False)
+
+    began = now()
+    await asyncio.gather(*(start() for _ in range(1000)))
+
+    assert now() - began < 1000 / most_per_second * 1.5
+    assert len(account.refused) < 0.4 * len(account.started)
+
+
+# -- turns
+
+
+@simulated
+async def test_batches_of_one_identity_take_turns_however_many_documents_each_has():
+    order: list[str] = []
+    turns = shared_turns("me", 10.0)
+    assert shared_turns("me", 10.0) is turns
+    assert shared_turns("somebody else", 10.0) is not turns
+
+    async def take(batch: str) -> None:
+        await turns.take(batch)
+        order.append(batch)
+
+    large = [asyncio.ensure_future(take("large")) for _ in range(100)]
+    await asyncio.sleep(0.5)
+    begun = len(order)
+    await asyncio.gather(*(take("small") for _ in range(20)))
+
+    assert [batch for batch, _ in groupby(order[begun:])] == ["large", "small"] * 20
+    await asyncio.gather(*large)
+
+
+@simulated
+async def test_a_turn_whose_taker_was_cancelled_costs_nothing():
+    turns = Turns(1.0)
+    await turns.take("batch")
+    gone = asyncio.ensure_future(turns.take("batch"))
+    await asyncio.sleep(0)
+    gone.cancel()
+
+    await turns.take("batch")
+
+    assert now() == pytest.approx(1.0, abs=0.2)
+
+
+# -- the breakers
+
+
+@simulated
+async def test_while_it_is_open_one_goes_through_at_a_time_after_pauses_that_grow():
+    breaker, entered = Breaker(3, first=1.0, longest=60.0), []
+    for _ in range(3):
+        breaker.failed(is_probe=False)
+
+    async def go() -> None:
+        is_probe = await breaker.enter()
+        entered.append((now(), is_probe))
+        if len(entered) == 6:
+            breaker.succeeded()
+        elif len(entered) < 6:
+            await asyncio.sleep(0.1)
+            breaker.failed(is_probe=is_probe)
+
+    await asyncio.gather(*(go() for _ in range(20)))
+
+    probes = [time for time, is_probe in entered if is_probe]
+    assert len(probes) == 6
+    for number, (earlier, later) in enumerate(pairwise(probes)):
+        assert 2.0**number - 0.01 <= later - earlier - 0.1 <= 2.0 ** (number + 1) + 0.01, "half of the limit at least"
+    assert all(time == probes[-1] for time, is_probe in entered if not is_probe), "the first success lets all in"
+
+
+@simulated
+async def test_calls_that_fail_together_cost_one_pause():
+    gate = Gate(Turns(100.0), "batch", 100, lambda _: None)
+    permits = [await gate.enter() for _ in range(10)]
+
+    counted = [gate.refused(permit, "Throttled.", is_quota=True) for permit in permits]
+
+    assert counted == [True] + [False] * 9
+    assert await gate.enter() == Permit(probes_calls=True)
+    assert 0.5 <= now() <= 2.0
+
+
+@simulated
+async def test_jobs_that_were_running_when_jobs_began_to_fail_make_no_pause_longer():
+    told: list[str] = []
+    gate = Gate(Turns(100.0), "batch", 100, told.append)
+    for _ in range(100):
+        gate.ended(Permit(), in_service_error=True)
+    assert told == ["10 jobs in a row ended in ServiceError; starting one at a time."]
+
+    probe = await gate.enter()
+    assert probe == Permit(probes_jobs=True)
+    assert 30.0 <= now() <= 61.0
+    second = asyncio.ensure_future(gate.enter())
+    await asyncio.sleep(3600.0)
+    assert not second.done(), "the probe's job has not ended"
+
+    gate.started()
+    gate.ended(probe, in_service_error=False)
+
+    assert await second == Permit()
+    assert told[1:] == ["Jobs succeed again; starting all."]
+
+
+@pytest.mark.parametrize("end", ["abandoned", "denied", "refused"])
+@simulated
+async def test_a_probe_that_starts_no_job_lets_the_next_one_in(end):
+    gate = Gate(Turns(100.0), "batch", 100, lambda _: None)
+    for _ in range(10):
+        gate.ended(Permit(), in_service_error=True)
+    probe = await gate.enter()
+
+    if end == "refused":
+        gate.refused(probe, "Throttled.", is_quota=False)
+    else:
+        getattr(gate, end)(probe)
+
+    assert (await gate.enter()).probes_jobs
+
+
+@simulated
+async def test_a_quota_of_open_jobs_lowers_what_is_open_once_and_it_comes_back():
+    gate = Gate(Turns(100.0), "batch", 100, lambda _: None)
+
+    async def take_places(number: int) -> int:
+        taken = [asyncio.ensure_future(gate.take_place()) for _ in range(number)]
+        await asyncio.sleep(1.0)
+        for task in taken:
+            task.cancel()
+        return sum(task.done() and not task.cancelled() for task in taken)
+
+    assert await take_places(50) == 50
+    for permit in [await gate.enter() for _ in range(5)]:
+        gate.refused(permit, "Too many jobs.", is_quota=True)
+    for _ in range(10):
+        gate.leave_place()
+
+    assert await take_places(20) == 5, "45 of the 50 that were open"
+    for _ in range(11):
+        gate.started()
+    assert await take_places(100) == 55
+
+
+# -- an endpoint that does not exist
+
+
+class Nowhere:
+    """BDA at an address where nothing answers."""
+
+    limits = None
+
+    def __init__(self) -> None:
+        self.calls: list[float] = []
+
+    def request(self, job, input_s3_uri):
+        return build_request(input_s3_uri=input_s3_uri, **job)
+
+    async def invoke(self, request):
+        self.calls.append(now())
+        raise EndpointConnectionError(endpoint_url="http://nowhere")
+
+    async def explain(self, error, request):
+        return call_error(error, operation="InvokeDataAutomationAsync")
+
+
+@simulated
+async def test_an_endpoint_that_was_never_reached_is_given_up_within_a_minute_but_not_at_once():
+    job = {
+        "output_s3_uri": "s3://outputs/x",
+        "profile_arn": derive_profile_arn(region="us-east-1", account="111122223333"),
+        "project_arn": "arn:aws:bedrock:us-east-1:aws:data-automation-project/public-default",
+    }
+    ledger = SimpleNamespace(state=SimpleNamespace(job=job, life="life"))
+    jobs = Nowhere()
+    starter = Starter(ledger, jobs, Gate(Turns(100.0), "batch", 100, lambda _: None), wall_clock)
+    starts = [
+        asyncio.ensure_future(starter.start(Ready(number, Document(f"s3://inputs/{number}.pdf", "e"), 0)))
+        for number in range(50)
+    ]
+
+    done, pending = await asyncio.wait(starts, return_when=asyncio.FIRST_EXCEPTION)
+
+    assert 10.0 < now() < 60.0
+    with pytest.raises(BdaConnectionError):
+        done.pop().result()
+    for start in pending:
+        start.cancel()
+    await asyncio.wait(pending)
