@@ -103,8 +103,13 @@ class _Run(Generic[T]):
         self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
 
     def __call__(self) -> None:
-        with suppress(asyncio.CancelledError):
+        try:
             asyncio.run(self._run())
+        except BaseException as error:  # noqa: BLE001  it is raised in the thread that waits
+            # With a result, only closing the loop failed, as it does in a process that has just ended: for closing,
+            # asyncio starts a thread.
+            if not self.result.done():
+                self.result.set_exception(error)
 
     async def _run(self) -> None:
         task = asyncio.current_task()

@@ -45,6 +45,41 @@ async def test_errors_come_back_from_the_other_thread():
         run_to_the_end(fail)
 
 
+def test_a_loop_that_cannot_be_closed_is_nobodys_error(monkeypatch):
+    """In a process that ends, asyncio cannot start the thread by which it closes a loop."""
+    died, seen = threading.Event(), []
+
+    async def shut_down(loop, timeout=None):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    class Thread(threading.Thread):
+        def run(self):
+            super().run()
+            died.set()
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "shutdown_default_executor", shut_down)
+    monkeypatch.setattr(threading, "excepthook", lambda failed: (seen.append(failed.exc_value), died.set()))
+    monkeypatch.setattr("airflow_bda.engine.tasks.threading.Thread", Thread)
+
+    assert run_to_the_end(answer)[0] == 42
+
+    assert died.wait(10)
+    assert seen == []
+
+
+def test_a_loop_that_cannot_be_made_is_the_callers_error(monkeypatch):
+    """The caller waits for the result, and there is nobody else to set it."""
+
+    def run(coroutine):
+        coroutine.close()
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(asyncio, "run", run)
+
+    with pytest.raises(OSError, match="too many open files"):
+        run_to_the_end(answer)
+
+
 class KilledError(Exception):
     pass
 
