@@ -132,7 +132,6 @@ def test_the_same_token_starts_one_job(bda_emulator, document, output, capsys):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["status", "nonsense"],
         ["results", "s3://bda-out/nothing"],
         ["invoke", "--input", "s3://bda-test", "--output", "s3://bda-out/x"],
     ],
@@ -168,12 +167,6 @@ def test_options_lead_to_aws_past_the_environment(bda_emulator, document, output
     assert invoked.returncode == 0, invoked.stderr
     assert [job.invocation_arn for job in bda_emulator.jobs] == [invoked.stdout.strip()]
     assert not (tmp_path / "airflow").exists()
-
-
-def test_a_status_of_nothing_is_not_asked_for(bda_emulator, capsys):
-    assert main(["status", "nonsense"]) == 1
-    assert "It reads arn:aws:bedrock:<region>" in capsys.readouterr().err
-    assert "GetDataAutomationStatus" not in bda_emulator.calls
 
 
 def test_status_needs_no_region(bda_emulator, document, output, capsys, monkeypatch):
@@ -259,7 +252,8 @@ def test_a_demo_without_its_libraries_says_how_to_install_them(library, tmp_path
     assert "Traceback" not in ended.stderr
 
 
-ARN = "arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/11111111-2222-3333-4444-555555555555"
+UUID = "11111111-2222-3333-4444-555555555555"
+ARN = f"arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/{UUID}"
 
 
 @pytest.mark.parametrize(
@@ -269,7 +263,21 @@ ARN = "arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/1111111
             ["invoke", "--input", "s3:/b/a.pdf", "--output", "s3://b/out"],
             "argument --input: 's3:/b/a.pdf' is not a URI such as s3://bucket/folder/document.pdf",
         ),
-        (["batch", "--input", "s3://b/", "--output", "out"], "argument --output: 'out' is not a URI such as"),
+        (
+            ["batch", "--input", "s3://b/", "--output", "out"],
+            "argument --output: 'out' is not a URI such as s3://bucket/results",
+        ),
+        (
+            ["batch", "--input", "inbox", "--output", "s3://b/out"],
+            "argument --input: 'inbox' is not a URI such as s3://bucket/folder/",
+        ),
+        (
+            ["status", "nonsense"],
+            "argument ARN: 'nonsense' is not the ARN of an invocation. It reads arn:aws:bedrock:<",
+        ),
+        (["status", UUID], "It is a bare job id; the ARN is arn:aws:bedrock:<region>:<account>:"),
+        (["results", PROJECT], "is not the ARN of an invocation. "),
+        (["results", "s3://bda-out"], "argument JOB: 's3://bda-out' is neither a URI such as"),
         (["results", "nonsense"], "'nonsense' is neither a URI such as s3://bucket/results/<job id>/job_metadata.json"),
         (["report", "nonsense"], "nor an invocation's ARN"),
     ],
@@ -291,6 +299,16 @@ def test_what_the_request_finds_wrong_is_named_by_its_option(bda_emulator, capsy
     assert "input_s3_uri is" not in said
 
 
+def test_what_the_service_refuses_is_named_by_its_option(bda_emulator, output, capsys):
+    bda_emulator.make_bucket("bda-in")
+
+    assert main(["invoke", "--input", "s3://bda-in/none.pdf", "--output", output]) == 1
+
+    said = capsys.readouterr().err
+    assert "does not exist" in said
+    assert "Correct --input (mind the extension)" in said
+
+
 def test_without_a_region_it_says_where_one_can_be_set(bda_emulator, capsys, monkeypatch):
     for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
@@ -300,6 +318,49 @@ def test_without_a_region_it_says_where_one_can_be_set(bda_emulator, capsys, mon
     said = capsys.readouterr().err
     assert "--region" in said
     assert "AWS_DEFAULT_REGION" in said
+
+
+BEFORE_THE_HOOK = """
+import sys
+from airflow_bda.cli import main
+from airflow_bda.commands import options
+from airflow_bda.service.errors import BdaError
+
+def hook_of(args):
+    raise BdaError("Airflow was imported" if "airflow" in sys.modules else "Airflow is still to come")
+
+options.hook_of = hook_of
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["invoke", "--input=s3://b/a.pdf", "--output=s3://b/out"],
+        ["batch", "--input=s3://b/in/", "--output=s3://b/out"],
+        ["status", ARN],
+        ["results", ARN],
+        ["report", ARN],
+        ["doctor"],
+        ["project", "apply", "project.json"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_how_much_airflow_logs_is_set_before_airflow_is_imported(arguments, tmp_path):
+    """After that it is too late, and standard error begins with Airflow's lines on credentials and endpoints."""
+    (tmp_path / "project.json").write_text('{"project": {"projectName": "a", "standardOutputConfiguration": {}}}')
+
+    ended = subprocess.run(
+        [sys.executable, "-c", BEFORE_THE_HOOK, *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+    assert "Airflow is still to come" in ended.stderr
 
 
 @pytest.mark.parametrize("command", ["status", "results", "report"])
@@ -313,6 +374,17 @@ def test_jobs_of_several_regions_are_no_one_call(bda_emulator, capsys):
     assert main(["results", ARN, ARN.replace("us-east-1", "eu-west-1")]) == 1
 
     assert "several regions, eu-west-1, us-east-1" in capsys.readouterr().err
+
+
+def test_results_of_several_jobs_tell_how_far_they_are(document, output, capsys):
+    assert main(["invoke", "--input", document, "--output", output, "--project", PROJECT, "--wait"]) == 0
+    arn, uri = capsys.readouterr().out.splitlines()
+
+    assert main(["results", arn, uri]) == 0
+
+    told = capsys.readouterr().err
+    assert f"Reading 1 of 2: {arn}" in told
+    assert f"Reading 2 of 2: {uri}" in told
 
 
 def test_a_report_takes_the_arn_too(document, output, capsys, tmp_path):

@@ -52,7 +52,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     source.add_argument(
         "--input",
         dest="prefix",
-        type=options.s3_uri,
+        type=options.s3_uri_like("s3://bucket/folder/"),
         metavar="URI",
         help="every document under s3://bucket/prefix",
     )
@@ -85,10 +85,12 @@ def run(args: Namespace) -> int:
     :raises BdaError: where something concerns the whole batch, or more documents failed than allowed.
     """
     from airflow_bda.engine.batch.session import FOLDER
-    from airflow_bda.operators.bda_batch import check_manifest, job_arguments
 
     source = _source(args)
     with options.hook_of(args) as hook:
+        # Not before: the hook's context sets how much Airflow logs, and Airflow reads that when it is imported.
+        from airflow_bda.operators.bda_batch import check_manifest, job_arguments
+
         job = job_arguments(hook, request_members(args, _JOB_ARGUMENTS))
         asked = json.dumps([source.to_json(), job], sort_keys=True)
         batch_id = args.batch_id or f"command-{hashlib.sha256(asked.encode()).hexdigest()[:12]}"

@@ -186,6 +186,8 @@ def run_doctor(args: Namespace) -> int:
         report = hook.preflight(subject)
     lines = [json.dumps(report.to_json(), indent=2)] if args.json else [str(check) for check in report.checks]
     sys.stdout.write("".join(f"{line}\n" for line in lines))
+    # Where both go to one file, the counts come last.
+    sys.stdout.flush()
     counts = [(len(report.faults), "fault"), (len(report.hints), "hint")]
     found = ", ".join(f"{number} {noun}" if number == 1 else f"{number} {noun}s" for number, noun in counts)
     sys.stderr.write(f"{len(report.checks)} checks: {found}\n")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from airflow_bda.commands import options
-from airflow_bda.service.arns import check_invocation_arn, region_of
+from airflow_bda.service.arns import region_of
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.results.rows import FIELDS, SEGMENTS
 from airflow_bda.tables import CSV, JSONL, PARQUET, open_table
@@ -57,7 +57,7 @@ def add_invoke_arguments(parser: ArgumentParser) -> None:
     request.add_argument(
         "--input",
         dest="input_s3_uri",
-        type=options.s3_uri,
+        type=options.s3_uri_like("s3://bucket/folder/document.pdf"),
         required=True,
         metavar="URI",
         help="the document, s3://bucket/key",
@@ -128,7 +128,12 @@ def _print_facts(facts: dict[str, str | None], *, as_json: bool) -> None:
 
 def add_status_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument("invocation_arn", metavar="ARN", help="the invocation, as `airflow-bda invoke` prints it")
+    parser.add_argument(
+        "invocation_arn",
+        type=options.invocation_arn,
+        metavar="ARN",
+        help="the invocation, as `airflow-bda invoke` prints it",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     options.add_arguments(parser)
 
@@ -139,7 +144,6 @@ def run_status(args: Namespace) -> int:
 
     :return: 0, also for a job that failed: the question was answered.
     """
-    check_invocation_arn(args.invocation_arn)
     take_region_of([args.invocation_arn], args)
     with options.hook_of(args) as hook:
         state = hook.get_status(args.invocation_arn)
@@ -187,7 +191,9 @@ def run_results(args: Namespace) -> int:
             file = stack.enter_context(Path(args.output).open("wb")) if args.output else out.buffer
             table = open_table(args.table, args.form, file)
         hook = stack.enter_context(options.hook_of(args))
-        for job in args.jobs:
+        for number, job in enumerate(args.jobs, start=1):
+            if len(args.jobs) > 1:
+                _tell_progress(number, job, args)
             result = hook.get_results(find_metadata_uri(hook, job))
             if table:
                 for row in result.rows(args.table):
@@ -207,7 +213,7 @@ def take_region_of(jobs: Iterable[str], args: Namespace) -> None:
 
     :raises BdaRequestError: where that is not one region, or ``--region`` is another.
     """
-    regions = {str(region_of(check_invocation_arn(job))) for job in jobs if job.startswith("arn:")}
+    regions = {str(region_of(job)) for job in jobs if job.startswith("arn:")}
     if len(regions) > 1:
         raise BdaRequestError(f"The jobs are of several regions, {', '.join(sorted(regions))}: ask for one at a time.")
     for region in regions:
@@ -225,11 +231,11 @@ def find_metadata_uri(hook: BdaHook, job: str) -> str:
     Return where a job's results are.
 
     :param job: that, or the job's ARN.
-    :raises BdaRequestError: for an ARN that is not an invocation's, or a job that has no results.
+    :raises BdaRequestError: for a job that has no results.
     """
     if not job.startswith("arn:"):
         return job
-    state = hook.get_status(check_invocation_arn(job))
+    state = hook.get_status(job)
     if state.output_metadata_uri is None:
         why = f": {state.error_message}" if state.error_message else ""
         raise BdaRequestError(f"The job has no results: its status is {state.status_text}{why}.", invocation_arn=job)
@@ -305,13 +311,17 @@ def _reported(hook: BdaHook, job: str, number: int, args: Namespace) -> Reported
     from airflow_bda.hooks.results import read_object
     from airflow_bda.report import ReportedJob
 
-    sys.stderr.write(f"Reading {number} of {len(args.jobs)}: {job}\n")
+    _tell_progress(number, job, args)
     return ReportedJob(
         hook.get_results(find_metadata_uri(hook, job)),
         read_input=None if args.no_pictures else partial(read_object, hook.s3),
         earlier=hook.get_results(find_metadata_uri(hook, args.compare)) if args.compare else None,
         most_pages=args.most_pages,
     )
+
+
+def _tell_progress(number: int, job: str, args: Namespace) -> None:
+    sys.stderr.write(f"Reading {number} of {len(args.jobs)}: {job}\n")
 
 
 def _share(text: str) -> float:

@@ -11,17 +11,21 @@ from argparse import ArgumentTypeError
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from datetime import timedelta
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from airflow_bda.service.arns import check_invocation_arn
+from airflow_bda.service.errors import BdaError, BdaRequestError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace, _ArgumentGroup
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from airflow_bda.hooks import BdaHook
 
 _SECONDS_TO_CONNECT = 1.5
 _OPTION_OF_ARGUMENT = {
+    "aws_conn_id": "--conn-id",
     "blueprints": "--blueprint",
     "client_token": "--client-token",
     "event_bridge_enabled": "--event-bridge",
@@ -37,6 +41,7 @@ _OPTION_OF_ARGUMENT = {
     "region_name": "--region",
     "tags": "--tag",
 }
+_NO_OTHER_WORD = ("aws_conn_id", "input_s3_uri", "output_s3_uri", "profile_arn", "project_arn")
 # Each comes before what --profile or --endpoint-url says, if it is left where it is.
 _BEFORE_A_PROFILE = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _BEFORE_AN_ENDPOINT = ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_ENDPOINT_URL_")
@@ -59,7 +64,7 @@ def add_output(group: _ArgumentGroup) -> None:
     group.add_argument(
         "--output",
         dest="output_s3_uri",
-        type=s3_uri,
+        type=s3_uri_like("s3://bucket/results"),
         required=True,
         metavar="URI",
         help="where results go, s3://bucket/prefix",
@@ -95,20 +100,30 @@ def hook_of(args: Namespace) -> Iterator[BdaHook]:
             # Airflow creates a home where there is none; without a connection it is not needed.
             os.environ["AIRFLOW_HOME"] = stack.enter_context(TemporaryDirectory(prefix="airflow-bda-"))
         from airflow_bda.hooks import BdaHook
-        from airflow_bda.service.errors import BdaRequestError
 
         if args.conn_id is not None:
             _check_connection(args.conn_id)
         try:
             yield BdaHook(aws_conn_id=args.conn_id, region_name=args.region)
-        except BdaRequestError as error:
-            problems, remedy = tuple(map(_by_its_option, error.problems)), _by_its_option(error.remedy)
-            raise error.about(problems=problems, remedy=remedy) from error.__cause__
+        except BdaError as error:
+            raise error.about(**_by_options(error)) from error.__cause__
 
 
-def _by_its_option(problem: str) -> str:
-    """Replace arguments' names in a problem, or in its remedy, by the options as they are typed."""
-    return re.sub(r"^\w+|\b\w+(?==)", lambda name: _OPTION_OF_ARGUMENT.get(name[0], name[0]), problem)
+def _by_options(error: BdaError) -> dict[str, Any]:
+    """Return the texts of an error that name arguments, with the options as they are typed."""
+    texts: dict[str, Any] = {"remedy": error.remedy and _by_its_option(error.remedy)}
+    if isinstance(error, BdaRequestError):
+        texts["problems"] = tuple(map(_by_its_option, error.problems))
+    return texts
+
+
+def _by_its_option(text: str) -> str:
+    """Replace the names of arguments: as the first word, before a "=", and those that can be nothing else."""
+    return re.sub(
+        rf"^\w+|\b\w+(?==)|\b(?:{'|'.join(_NO_OTHER_WORD)})\b",
+        lambda name: _OPTION_OF_ARGUMENT.get(name[0], name[0]),
+        text,
+    )
 
 
 def _check_connection(conn_id: str) -> None:
@@ -120,7 +135,6 @@ def _check_connection(conn_id: str) -> None:
     from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined]
 
     from airflow_bda.hooks import BdaHook
-    from airflow_bda.service.errors import BdaRequestError
 
     try:
         BdaHook.get_connection(conn_id)
@@ -166,15 +180,31 @@ def _forget(prefixes: tuple[str, ...]) -> None:
         del os.environ[name]
 
 
-def s3_uri(text: str) -> str:
+def s3_uri_like(example: str) -> Callable[[str], str]:
     """
-    Read an argument that is a place in S3; what a key may hold is for the request's own checks.
+    Make the type of an argument that is a place in S3; what a key may hold is for the request's own checks.
 
-    :raises ArgumentTypeError: shows an example.
+    :param example: what to write, for the message of what is no such place.
     """
-    if not re.match(r"s3://[^/]", text):
-        raise ArgumentTypeError(f"{text!r} is not a URI such as s3://bucket/folder/document.pdf")
-    return text
+
+    def read(text: str) -> str:
+        if not re.match(r"s3://[^/]", text):
+            raise ArgumentTypeError(f"{text!r} is not a URI such as {example}")
+        return text
+
+    return read
+
+
+def invocation_arn(text: str) -> str:
+    """
+    Read an argument that is a job's ARN.
+
+    :raises ArgumentTypeError: shows an example, or says what the text is instead.
+    """
+    try:
+        return check_invocation_arn(text)
+    except BdaRequestError as error:
+        raise ArgumentTypeError(f"{text!r} is not the ARN of an invocation. {error.remedy}") from None
 
 
 def job(text: str) -> str:
@@ -183,7 +213,9 @@ def job(text: str) -> str:
 
     :raises ArgumentTypeError: shows an example of both.
     """
-    if not text.startswith(("s3://", "arn:")):
+    if text.startswith("arn:"):
+        return invocation_arn(text)
+    if not re.match(r"s3://[^/]+/.*[^/]$", text):
         raise ArgumentTypeError(
             f"{text!r} is neither a URI such as s3://bucket/results/<job id>/job_metadata.json nor an invocation's ARN"
         )

@@ -119,7 +119,9 @@ def run(args: Namespace) -> int:
         from airflow_bda.emulator.core.objects import StorageError
         from airflow_bda.emulator.server.server import EmulatorServer, EmulatorStartError, SeedBucket
     except ModuleNotFoundError as error:
-        _say(f"{error}. The emulator needs more libraries: pip install 'airflow-provider-bda[local]'")
+        _say(
+            f"airflow-bda emulator: {error}. The emulator needs more libraries: pip install 'airflow-provider-bda[local]'"
+        )
         return 1
     try:
         settings = _settings(args)
@@ -141,7 +143,7 @@ def run(args: Namespace) -> int:
     try:
         server.start()
     except (EmulatorStartError, StorageError) as error:
-        _say(str(error))
+        _say(f"airflow-bda emulator: {error}")
         return 1
     return _serve(server, args.region)
 
