@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_bda.emulator.core.emulator import EmulatorSettings
     from airflow_bda.emulator.server.server import EmulatorServer
 
+_LIBRARIES_MISSING = "The emulator needs more libraries: pip install 'airflow-provider-bda[local]'"
 _BANNER = """\
 BDA emulator at {endpoint_url}  (jobs: {endpoint_url}/_bda/)
 emulator: {answered} of {known} operations
@@ -119,9 +120,7 @@ def run(args: Namespace) -> int:
         from airflow_bda.emulator.core.objects import StorageError
         from airflow_bda.emulator.server.server import EmulatorServer, EmulatorStartError, SeedBucket
     except ModuleNotFoundError as error:
-        _say(
-            f"airflow-bda emulator: {error}. The emulator needs more libraries: pip install 'airflow-provider-bda[local]'"
-        )
+        _say(f"airflow-bda emulator: {error}. {_LIBRARIES_MISSING}")
         return 1
     try:
         settings = _settings(args)
