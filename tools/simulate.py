@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import resource
 import sys
 import time
 from pathlib import Path
@@ -53,11 +54,15 @@ def run(first: int, count: int) -> int:
                 broken.append(result.seed)
             if result.violations and len(broken) <= MOST_SHOWN:
                 print(f"seed {result.seed}: {result.violations[0]}", flush=True)
+        pool.close()
+        pool.join()
     seconds = time.monotonic() - began
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"simulate.schedules {count}")
     print(f"simulate.jobs {jobs}")
     print(f"simulate.hours {simulated / 3600:.0f}")
     print(f"simulate.seconds {seconds:.0f}")
+    print(f"simulate.processor_seconds {used.ru_utime + used.ru_stime:.0f}")
     print(f"simulate.broken {len(broken)}")
     if broken:
         print(f"Replay one with: make simulate SEED={min(broken)}")

@@ -42,10 +42,19 @@ def refusal(code: str, http_status: int = 400) -> ClientError:
 
 @dataclass
 class Job:
+    """
+    A job of BDA.
+
+    :param epoch: that of the process that started it, and so is the attempt.
+    :param is_late: whether the call that started it was under way while its process stood still.
+    """
+
     number: int
     uri: str
     etag: str
     epoch: int
+    attempt: int
+    is_late: bool
     created_at: float
     begins_at: float
     ends_at: float
@@ -88,6 +97,7 @@ class Process:
     :param dies_at: the step (of S3 or BDA) at which it is killed; None for none.
     :param dies_after_effect: whether that step still takes effect.
     :param epoch: what its jobs belong to: another one where a document may have a new job.
+    :param attempt: which try of the task it belongs to.
     :param stalls_for: how long it stands still, in seconds; 0 for not at all.
     :param stalls_at: at which step it does; None for just before ``results.jsonl`` is there.
     """
@@ -100,6 +110,7 @@ class Process:
     is_dead: bool = False
     root: asyncio.Task[Any] | None = None
     epoch: int = 0
+    attempt: int = 0
     stalls_for: float = 0.0
     stalls_at: int | None = None
     stalled_until: float = 0.0
@@ -205,13 +216,18 @@ class Model:
         self.clock_offset += seconds
         self.jumps.append((self.loop.time(), self.clock_offset))
 
-    def seconds_since(self, moment: datetime) -> float:
-        """Return how many seconds have passed since the clock first showed a moment; below 0 where it has not yet."""
+    def seconds_since(self, moment: datetime, *, until: float | None = None) -> float:
+        """
+        Return how many seconds have passed since the clock first showed a moment; below 0 where it has not yet.
+
+        :param until: the loop's time to count to; None for now.
+        """
         shown = (moment - EPOCH).total_seconds()
         settings = [(0.0, 0.0), *self.jumps]
         ends = [*(at for at, _ in self.jumps), inf]
         firsts = ((max(at, shown - offset), end) for (at, offset), end in zip(settings, ends, strict=True))
-        return self.loop.time() - next(first for first, end in firsts if first < end)
+        first = next(first for first, end in firsts if first < end)
+        return (self.loop.time() if until is None else until) - first
 
     # -- S3
 
@@ -241,7 +257,7 @@ class Model:
 
     # -- BDA
 
-    def invoke(self, request: InvocationRequest, epoch: int) -> str:
+    def invoke(self, request: InvocationRequest, process: Process) -> str:
         self.calls["invoke"] += 1
         params = request.to_api()
         token = params.pop("clientToken")
@@ -265,7 +281,19 @@ class Model:
         if _is_bad(self.objects[uri][0]):
             end = "ClientError"
         length = self.rng.uniform(*self.job_seconds)
-        job = Job(len(self.jobs), uri, self.objects[uri][1], epoch, now, begins, begins + length, end, repr(params))
+        job = Job(
+            number=len(self.jobs),
+            uri=uri,
+            etag=self.objects[uri][1],
+            epoch=process.epoch,
+            attempt=process.attempt,
+            is_late=process.stalled_until > 0.0,
+            created_at=now,
+            begins_at=begins,
+            ends_at=begins + length,
+            end=end,
+            params=repr(params),
+        )
         self.jobs.append(job)
         self.tokens[token] = job
         return job.arn
@@ -398,7 +426,7 @@ class ModelJobs:
         return _requests[key]
 
     async def invoke(self, request: InvocationRequest) -> str:
-        return await self.process.step(lambda: self.process.model.invoke(request, self.process.epoch), of_bda=True)
+        return await self.process.step(lambda: self.process.model.invoke(request, self.process), of_bda=True)
 
     async def explain(self, error: Exception, request: InvocationRequest) -> Any:
         return call_error(error, operation="InvokeDataAutomationAsync", input_s3_uri=request.input_s3_uri)
