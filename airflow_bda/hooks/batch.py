@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_bda.engine.batch.documents import Document
-from airflow_bda.engine.batch.store import UPLOAD_PART_BYTES, ConflictError, patiently
+from airflow_bda.engine.batch.store import UPLOAD_PART_BYTES, ConflictError, with_retries
 from airflow_bda.engine.tasks import call_in_thread
 from airflow_bda.engine.waiting import StatusConnection
 from airflow_bda.hooks.bda import HookStatusSource
@@ -243,7 +243,7 @@ class HookUpload:
             with _conflicts(self._place["Key"], if_etag):
                 await self._client.call(operation, **self._place, **arguments)
 
-        await patiently(once, operation=f"Writing {self._place['Key']}")
+        await with_retries(once, operation=f"Writing {self._place['Key']}")
 
     async def _abort(self) -> None:
         """Delete the parts, which are billed as long as they exist."""
@@ -253,7 +253,7 @@ class HookUpload:
                 await self._client.call("abort_multipart_upload", **self._place, UploadId=self._id)
 
     async def _patient_call(self, operation: str, **arguments: Any) -> Any:
-        return await patiently(
+        return await with_retries(
             lambda: self._client.call(operation, **self._place, **arguments), operation=f"Writing {self._place['Key']}"
         )
 

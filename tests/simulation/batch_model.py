@@ -381,9 +381,9 @@ class ModelUpload:
         async def once() -> None:
             await self.process.step(lambda: model.put(self.uri, self.body, if_absent=if_absent, if_etag=if_etag))
 
-        from airflow_bda.engine.batch.store import patiently
+        from airflow_bda.engine.batch.store import with_retries
 
-        await patiently(once, operation="CompleteMultipartUpload")
+        await with_retries(once, operation="CompleteMultipartUpload")
 
 
 @dataclass

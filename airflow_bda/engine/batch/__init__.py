@@ -1,11 +1,11 @@
 """
-Run a batch of documents with one loop: plan, run, survive, tell. asyncio, no Airflow.
+Run a batch of documents in one asyncio loop: plan it, run it, resume it after a crash, report it. No Airflow.
 
-Everything that a batch knows is in S3, under ``<output>/_batch/<batch_id>/``:
+The whole state of a batch is in S3, under ``<output>/_batch/<batch_id>/``:
 
 ``manifest.json``
     A summary of constant size, which is also the task's XCom. It is written at the end of every round (a try of the
-    task that took the batch up)::
+    task that ran the batch)::
 
         {
           "format": 1,
@@ -34,30 +34,30 @@ Everything that a batch knows is in S3, under ``<output>/_batch/<batch_id>/``:
     ``input``      the document's URI
     ``etag``       the object's ETag without quotes, as it was when its job was started (or listed)
     ``version``    the object's version id, in a bucket that has versions
-    ``status``     ``succeeded``, ``failed``, ``skipped`` (an earlier batch finished it), ``running`` (its job goes
-                   on though the batch ended at its deadline) or ``not_started``
+    ``status``     ``succeeded``, ``failed``, ``skipped`` (an earlier batch finished it), ``running`` (its job
+                   continues, though the round ended at its deadline) or ``not_started``
     ``arn``        the invocation's ARN; for a skipped document, that of the earlier batch
-    ``error_type`` the service's word for a failure, or ours: ``Vanished``, ``InvalidRequest``
+    ``error_type`` the service's type of the error, or ours: ``Vanished``, ``InvalidRequest``
     ``error``      the failure's message
     ``output``     the URI of ``job_metadata.json``
     ``seconds``    how long the job took, in seconds
     ``pages``      how many pages the document has, where its standard output says so
     ``jobs``       how many jobs the document has had in this batch; 0 for one that was never submitted
     ``round``      in which round of the batch it ended
-    ``again``      who takes a failed document up again: ``retry`` (any later round) or ``clear`` (a cleared task)
+    ``again``      what retries a failed document: ``retry`` (any later round) or ``clear`` (a cleared task)
     ============== ====================================================================================
 
 ``plan-<n>/<part>.jsonl``
     The documents, 500 a part, as they were listed.
 
 ``ledger/<number>.jsonl``
-    What happened, in numbered parts that are only ever added, each with ``If-None-Match: *``. That is what fences
-    runners off from each other: who takes a batch over adds a part, and the part that the former runner tries to add
-    next is refused. See :mod:`airflow_bda.engine.batch.ledger`.
+    What happened, in numbered parts that are only ever added, each with ``If-None-Match: *``. That keeps two runners
+    from owning one batch: a runner that takes a batch over adds a part, and the next part of the former runner is
+    refused. See :mod:`airflow_bda.engine.batch.ledger`.
 
 ``rows/<part>-<number>.jsonl``
     The rows of a part all of whose documents have ended.
 
-Beside the batches, ``<output>/_batch/_finished/<digest>/`` keeps which objects were finished with which request, for
-``only_changed``.
+``<output>/_batch/_finished/<digest>/`` records which objects were finished with which request, in all batches on that
+output. ``only_changed`` reads it.
 """

@@ -1,7 +1,7 @@
 """
-A document of a batch, the row that tells of it, and what the batch has done, all in all.
+The documents of a batch, their rows, and the state of the batch.
 
-What was done is the entries of the batch's ledger, taken in one after the other.
+The state is the result of applying all entries of the batch's ledger, in order.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ RUNNING = "running"
 NOT_STARTED = "not_started"
 STATUSES = (SUCCEEDED, FAILED, SKIPPED, RUNNING, NOT_STARTED)
 
-# Who takes a failed document up again.
+# What retries a failed document: any later try, or only a clear.
 BY_RETRY = "retry"
 BY_CLEAR = "clear"
 
 Row = dict[str, Any]
-# A message of the service's may be of any length; a row is one of thousands.
+# The service's messages may have any length; a row is one of thousands.
 _LONGEST_ERROR = 500
 
 
 @dataclass(frozen=True)
 class Document:
     """
-    One object of S3, as it was at one moment.
+    An object in S3, as it was when it was listed or looked up.
 
     :param etag: its ETag, without quotes.
     :param version: its version id, where the bucket has versions.
@@ -47,17 +47,17 @@ class Document:
 
     @property
     def state(self) -> str:
-        """What changes when the object does: its version, or its ETag where there are no versions."""
+        """Return what changes with the object's content: its version, or its ETag where there are no versions."""
         return self.version or self.etag
 
 
 @dataclass(frozen=True)
 class PlannedDocument:
     """
-    A line of the plan.
+    A document as the plan has it.
 
     :param index: its place in the batch, from 0.
-    :param finished: the row of the earlier batch that finished this very object, if any did.
+    :param finished: the row of an earlier batch that finished the same object with the same request, if any did.
     """
 
     index: int
@@ -65,14 +65,14 @@ class PlannedDocument:
     finished: Row | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the line, without what is not known."""
+        """Return the line of the plan, without unknown members."""
         line = {"i": self.index, "input": self.document.uri, "etag": self.document.etag}
         optional = {"version": self.document.version, "finished": self.finished}
         return line | {name: value for name, value in optional.items() if value is not None}
 
     @classmethod
     def from_json(cls, line: Mapping[str, Any]) -> PlannedDocument:
-        """Read a line."""
+        """Read a line of the plan."""
         return cls(line["i"], Document(line["input"], line["etag"], line.get("version")), line.get("finished"))
 
 
@@ -81,7 +81,7 @@ def client_token(life: str, document: Document, request_digest: str, generation:
     Return the token of one job of a document, as 64 hex digits: the same in every process that runs the batch.
 
     :param life: the batch's life; another one for a batch that starts over.
-    :param generation: 0 at first, one more for each job of the document that failed and is not the last word.
+    :param generation: which job of the document it is, from 0; a failed job that is retried adds one.
     """
     parts = json.dumps(["batch", life, document.uri, document.state, request_digest, generation])
     return hashlib.sha256(parts.encode()).hexdigest()
@@ -128,13 +128,13 @@ PART_SIZE = 500
 @dataclass
 class Progress:
     """
-    How far a document has come whose part is not complete.
+    The progress of a document whose part is not complete.
 
     :param generation: which of its jobs this is, from 0.
     :param etag: the object's, as it was when the job's request was made.
-    :param arn: None while it is not known that the job was started.
-    :param row: its row, once it has ended.
-    :param earlier: the row of the job before this one, which counts until this one is known to have been started.
+    :param arn: None until the job is known to have started.
+    :param row: its row, once the document has ended.
+    :param earlier: the row of the previous job, which counts until this job is known to have started.
     """
 
     generation: int = 0
@@ -154,7 +154,7 @@ class SealedPart:
     :param round_number: the round that it was sealed in.
     :param rows: the name of the object that holds its rows.
     :param counts: how many documents there are of each status.
-    :param again: how many failed documents a retry, or a clear, would take up.
+    :param again: how many failed documents a retry, or a clear, would run again.
     """
 
     round_number: int
@@ -166,11 +166,11 @@ class SealedPart:
 @dataclass
 class Round:
     """
-    One go at the batch: a try of the task.
+    One try of the task that runs the batch.
 
     :param deadline: an ISO 8601 time with a zone.
-    :param owner: the task; this and the four that follow are those of the attempt that began the round.
-    :param key: names the try, so that a runner that is started again within it goes on with the same round.
+    :param owner: the task; this and the next four are those of the attempt that began the round.
+    :param key: names the try, so that a process that is started again within it continues the same round.
     :param cleared_in: the number of the last round that a clear began; 0 for none.
     """
 
@@ -188,7 +188,7 @@ class Round:
 @dataclass
 class State:
     """
-    What the ledger says, all in all.
+    The state of a batch, as all entries of its ledger make it.
 
     :param life: the random name that tokens are made with; None before the batch has begun.
     :param job: the arguments of the jobs' requests, but for the input.
@@ -213,7 +213,7 @@ class State:
         return -(-self.documents // PART_SIZE)
 
     def takes_up(self, row: Row) -> bool:
-        """Whether this round gives a document that ended in an earlier one another job."""
+        """Whether this round starts another job for a document that ended in an earlier round."""
         assert self.round is not None, "asked outside of a round"  # noqa: S101
         ended_in = row["round"]
         if row["status"] != FAILED or ended_in >= self.round.number:
@@ -232,7 +232,7 @@ class State:
         return not (sealed.again.get(BY_RETRY, 0) + by_clear)
 
     def apply(self, entry: Mapping[str, Any]) -> None:
-        """Take one entry in."""
+        """Apply one entry of the ledger."""
         kind = entry["t"]
         if kind == "start":
             before = self.open.get(entry["i"], Progress())

@@ -1,10 +1,10 @@
 """
-Follow the jobs of a batch's documents to their ends, and tell what their rows say of them.
+Wait for the jobs of a batch's documents, and return what their rows say.
 
-When a job has probably ended is learned from those before it, so that one look or two are enough. The pages of a
-finished document cost two small reads more: the standard output of its last segment begins with where it ends in the
+The likely length of a job is learned from earlier jobs, so that one or two status calls are enough. The number of a
+document's pages takes two more small reads: the standard output of its last segment begins with its last page in the
 input (https://docs.aws.amazon.com/bedrock/latest/userguide/bda-output-documents.html). The file may be of any size,
-so only its head is read, and what is not found there is not guessed.
+so only its beginning is read, and a number that is not there is not guessed.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
     from airflow_bda.engine.waiting import WaitLimits
     from airflow_bda.service.statuses import JobOutcome
 
-# Longer than this the number of a document's pages is not waited for, in seconds.
-_PATIENCE_WITH_PAGES = 15.0
+# How long to wait for the number of a document's pages, in seconds.
+_PAGES_TIMEOUT_SECONDS = 15.0
 
 
 class Follower:
     """
-    Waits for jobs, each with a look or two at its likely end.
+    Waits for jobs, each with one or two status calls around its likely end.
 
-    :param gate: is told how jobs end.
+    :param gate: is notified of each job's end.
     :param deadline: when to give up, timezone-aware.
-    :param now: tells the time of day.
+    :param now: returns the current time.
     """
 
     def __init__(
@@ -63,14 +63,14 @@ class Follower:
         """
         Wait for a job's end.
 
-        :param permit: that of the call that started the job, which the gate is told the job's end with.
-        :return: what the document's row says of it; None for a job that goes on at the deadline.
+        :param permit: the gate's permit of the call that started the job.
+        :return: the members of the document's row; None for a job that is still running at the deadline.
         :raises BdaError: what concerns all jobs.
         """
         age = max(0.0, (self._now() - ready.submitted_at).total_seconds()) if ready.submitted_at else 0.0
         try:
             if not age:
-                await self._likely.wait_for_scouts()
+                await self._likely.wait_for_sample()
             outcome = await wait_for_job(self._wait(ready, age))
         except asyncio.CancelledError:
             self._gate.abandoned(permit)
@@ -112,13 +112,13 @@ class Follower:
 
     async def _pages_of(self, metadata_uri: str | None) -> int | None:
         try:
-            return await asyncio.wait_for(self._pages.pages(metadata_uri), _PATIENCE_WITH_PAGES)
+            return await asyncio.wait_for(self._pages.pages(metadata_uri), _PAGES_TIMEOUT_SECONDS)
         except asyncio.TimeoutError:
             return None
 
 
 def _length(outcome: JobOutcome, ready: Ready, now: datetime) -> float:
-    """Return how long a job took, in seconds: as the service says, else until its end was seen."""
+    """Return how long a job took, in seconds: from the service's times, else until its end was seen."""
     state = outcome.state
     if state is not None and state.completed_at is not None and state.submitted_at is not None:
         return (state.completed_at - state.submitted_at).total_seconds()
@@ -126,13 +126,13 @@ def _length(outcome: JobOutcome, ready: Ready, now: datetime) -> float:
 
 
 _REMEMBERED = 64
-# Three of five jobs have ended at the first look; an earlier look would cost calls, a later one time.
+# Three of five jobs have ended at the first status call; an earlier call would cost calls, a later one time.
 _SHARE_AT_FIRST_LOOK = 0.6
-# The pauses after a look too early, in shares of the likely length, each twice the one before.
+# The pause after a call that was too early, as a share of the likely length; the next ones double.
 _FIRST_PAUSE_SHARE = 0.15
-# While nothing is known, only these look often; the others wait for what they learn.
-_SCOUTS = 4
-_LONGEST_WAIT_FOR_SCOUTS = 600.0
+# Until a length is known, only so many jobs are polled often; the others wait for their lengths.
+_SAMPLE_SIZE = 4
+_LONGEST_WAIT_FOR_SAMPLE = 600.0
 
 
 class LikelyEnd:
@@ -145,7 +145,7 @@ class LikelyEnd:
     def __init__(self, limits: WaitLimits) -> None:
         self.limits = limits
         self._lengths: deque[float] = deque(maxlen=_REMEMBERED)
-        self._scouts = 0
+        self._sampled = 0
         self._known = asyncio.Event()
 
     @property
@@ -156,17 +156,17 @@ class LikelyEnd:
         return sorted(self._lengths)[int(len(self._lengths) * _SHARE_AT_FIRST_LOOK)]
 
     def learn(self, seconds: float) -> None:
-        """Take in how long a job took."""
+        """Record how long a job took."""
         self._lengths.append(seconds)
         self._known.set()
 
-    async def wait_for_scouts(self) -> None:
-        """Return at once for a scout, and when anything is known; else after ten minutes."""
-        if self._lengths or self._scouts < _SCOUTS:
-            self._scouts += 1
+    async def wait_for_sample(self) -> None:
+        """Return at once for the first jobs, for all once a length is known, and else after ten minutes."""
+        if self._lengths or self._sampled < _SAMPLE_SIZE:
+            self._sampled += 1
             return
         try:
-            await asyncio.wait_for(self._known.wait(), _LONGEST_WAIT_FOR_SCOUTS)
+            await asyncio.wait_for(self._known.wait(), _LONGEST_WAIT_FOR_SAMPLE)
         except asyncio.TimeoutError:
             return
 
@@ -174,7 +174,7 @@ class LikelyEnd:
 @dataclass
 class LikelySchedule:
     """
-    Look when the job has probably ended, then after pauses that double.
+    Poll when the job has probably ended, then after pauses that double.
 
     :param age: how old the job was when the schedule was made, in seconds.
     """
@@ -195,7 +195,7 @@ class LikelySchedule:
         seconds = self.likely.seconds
         if seconds is None:
             return self._adaptive().next_delay(age_seconds)
-        # Many jobs may have become longer at once: then no look is early enough to be told from a late one.
+        # The age counts too: the lengths of all jobs may have grown at once.
         pause = _FIRST_PAUSE_SHARE * max(seconds, age_seconds / 2) * 2.0**self.looks
         self.looks = min(self.looks + 1, 3)
         limits = self.likely.limits
@@ -208,7 +208,7 @@ class LikelySchedule:
 
 @dataclass(frozen=True)
 class LikelyWait(Wait):
-    """A wait that looks by the likely end."""
+    """A wait that polls at the likely end."""
 
     likely: LikelySchedule | None = field(default=None, compare=False)
 

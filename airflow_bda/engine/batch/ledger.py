@@ -1,13 +1,13 @@
 """
-What a batch has done, on S3, in numbered parts that are only ever added: the batch's memory and its lock.
+The ledger of a batch on S3: what it has done, in numbered parts that are only ever added. It is also the batch's lock.
 
-Whoever runs a batch first takes it over: he reads all parts and adds one that says so. Every part is written with
-``If-None-Match: *`` under the next number, so that there is one order of all parts. A runner that was taken over finds
-its next number used, and stops. What it may have sent meanwhile were requests whose tokens stand in the ledger
-already: the new runner sends the same ones.
+A runner first takes the batch over: it reads all parts and adds one that says so. Every part is written with
+``If-None-Match: *`` under the next number, so that all parts have one order. A runner that lost the batch finds its
+next number used, and stops. The intents of all requests that it may have sent meanwhile are in the ledger already, so
+that the new runner sends the same requests with the same tokens.
 
-A checkpoint is a part that holds the whole state, so that nobody has to read what came before it. ``head.json`` says
-where the last one is; an old or missing one only costs reading.
+A checkpoint is a part that holds the whole state, so that earlier parts need not be read. ``head.json`` says where the
+last checkpoint is; if it is old or missing, more parts are read.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ if TYPE_CHECKING:
 
     from airflow_bda.engine.batch.store import Folder
 
-# What is known of a job already may wait for company: losing it costs a question, not a job.
+# Entries that nothing waits for are collected this long, and written together. Losing them costs a call, not a job.
 _GATHER_SECONDS = 3.0
-# An owner that is alive says so this often, in seconds; one that was silent for longer than this is taken for dead.
-BEAT_SECONDS = 45.0
-SILENCE_SECONDS = 150.0
+# The owner writes a part at least this often, in seconds; one that has written none for so long is taken for dead.
+HEARTBEAT_SECONDS = 45.0
+HEARTBEAT_TIMEOUT_SECONDS = 150.0
 _PARTS_A_CHECKPOINT = 200
 _READS_AT_ONCE = 16
 
 
 class TakenOverError(BdaError):
-    """Another runner has taken the batch over; this one has stopped."""
+    """Another runner has taken over the batch; this one has stopped."""
 
-    remedy = "Nothing is to be done: the other runner goes on with the same jobs."
+    remedy = "No action is needed: the other runner continues with the same jobs."
 
 
 class Ledger:
     """
-    The ledger of one batch, in the hands of the runner that owns it.
+    The ledger of one batch, as one runner reads and writes it.
 
     :param folder: the batch's.
-    :param now: tells the time of day.
+    :param now: returns the current time.
 
-    ``owner`` is a random name of this runner, ``number`` that of the last part that was read or written.
+    ``owner`` is a random name of this runner; ``number`` is the last part that was read or written.
     """
 
     def __init__(self, folder: Folder, now: Callable[[], datetime]) -> None:
@@ -71,7 +71,7 @@ class Ledger:
     # -- reading
 
     async def read(self) -> None:
-        """Read what was added since the last reading, from the last checkpoint at first."""
+        """Read the parts that were added since the last call; the first call starts at the last checkpoint."""
         if not self.number:
             head = await self.folder.read("head.json")
             self.number = self._checkpoint_at = max(0, head[0][0]["checkpoint"] - 1) if head else 0
@@ -90,7 +90,7 @@ class Ledger:
             for entry in entries:
                 self.state.apply(entry)
 
-    def silence(self) -> float | None:
+    def idle_seconds(self) -> float | None:
         """Return how long ago the last part was written, in seconds; None where there is none."""
         if self._last_seen is None:
             return None
@@ -102,19 +102,20 @@ class Ledger:
         """
         Read the ledger and become its owner.
 
-        :param is_allowed: raises where the batch must be left to its owner; it gets the state and the owner's silence.
+        :param is_allowed: raises where another runner must keep the batch; called with the state and
+            :meth:`idle_seconds`.
         :raises BdaRequestError: when the store does not honour conditional writes.
         """
         while True:
             await self.read()
-            is_allowed(self.state, self.silence())
+            is_allowed(self.state, self.idle_seconds())
             if await self._add([{"t": "own"}]):
                 break
         await self._check_conditions()
         self._writer = asyncio.ensure_future(self._keep_writing())
 
     async def _check_conditions(self) -> None:
-        """Overwrite our own part with itself: a store that lets us would let two runners own one batch."""
+        """Try to overwrite our own part: a store that allows it would let two runners own one batch."""
         name = f"ledger/{_part_name(self.number)}"
         try:
             await self.folder.write(name, [self._header(), {"t": "own"}], if_absent=True)
@@ -126,14 +127,14 @@ class Ledger:
         )
 
     async def _add(self, entries: Iterable[Mapping[str, Any]]) -> bool:
-        """Add a part under the next number; False when somebody else has used it."""
+        """Add a part under the next number; return False when another runner has used that number."""
         entries = list(entries)
         name = f"ledger/{_part_name(self.number + 1)}"
         header = self._header()
         try:
             await self.folder.write(name, [header, *entries], if_absent=True)
         except ConflictError:
-            # Or we have: the answer to an earlier try of this very write was lost.
+            # Or this runner has: the response to an earlier try of the same write was lost.
             if (await self.folder.read_lines(name))[0] != header:
                 return False
         self.number += 1
@@ -149,7 +150,7 @@ class Ledger:
 
     async def write(self, *entries: Mapping[str, Any]) -> None:
         """
-        Add entries, and return when they cannot be lost any more.
+        Add entries, and return when they are written.
 
         :raises TakenOverError: when another runner owns the batch now.
         """
@@ -159,7 +160,7 @@ class Ledger:
         await asyncio.shield(written)
 
     def note(self, *entries: Mapping[str, Any]) -> None:
-        """Add entries soon, together with others."""
+        """Add entries, to be written soon, together with others."""
         self._enqueue(entries)
         self._wake.set()
 
@@ -169,7 +170,7 @@ class Ledger:
         self._pending.extend(entries)
         if self._written is None:
             self._written = asyncio.get_running_loop().create_future()
-            # Most entries are noted, and nobody waits for them.
+            # Nothing waits for entries that were only noted.
             self._written.add_done_callback(lambda future: future.exception())
         return self._written
 
@@ -180,15 +181,15 @@ class Ledger:
                 await self._flush()
         except asyncio.CancelledError:
             raise
-        except BaseException as error:  # noqa: BLE001  raised in whoever writes next
+        except BaseException as error:  # noqa: BLE001  raised by the next write
             self._lost = error
             if self._written is not None:
                 self._written.set_exception(error)
 
     async def _gather(self) -> None:
-        """Wait for entries; for more of them, unless somebody waits for these; and for the next sign of life."""
+        """Wait for entries to write, or the next heartbeat. Collect more entries unless a caller waits for these."""
         try:
-            await asyncio.wait_for(self._wake.wait(), BEAT_SECONDS)
+            await asyncio.wait_for(self._wake.wait(), HEARTBEAT_SECONDS)
         except asyncio.TimeoutError:
             return
         if not self._is_urgent:
@@ -221,20 +222,20 @@ class Ledger:
 
     async def _add_as_owner(self, entries: Iterable[Mapping[str, Any]]) -> None:
         if not await self._add(entries):
-            raise TakenOverError(f"Another runner has taken the batch at {self.folder.uri} over.")
+            raise TakenOverError(f"Another runner has taken over the batch at {self.folder.uri}.")
 
     async def checkpoint(self) -> None:
-        """Add a part that holds the whole state, and say where it is."""
+        """Add a part that holds the whole state, and record its number in ``head.json``."""
         await self._add_as_owner([{"t": "state", "state": asdict(self.state)}])
         self._checkpoint_at = self.number
         await self.folder.write("head.json", [{"checkpoint": self.number}])
 
     async def check_ownership(self) -> None:
-        """Make sure that the batch is still ours, and that nothing is unwritten."""
+        """Check that this runner still owns the batch, and that all entries are written."""
         await self.write({"t": "beat"})
 
     async def close(self, *, seconds: float = 5.0) -> None:
-        """Write what is pending, if that goes quickly, and stop. Never raises for what is lost: it is found again."""
+        """Write pending entries within some seconds, and stop. Lost entries raise no error: they can be found again."""
         if self._writer is None:
             return
         if self._pending and self._lost is None:

@@ -3,8 +3,8 @@ Decide which documents a batch has: list, filter, leave out what an earlier batc
 
 S3 lists keys in the order of their bytes, which is the order of Python's texts too. So the listing and the index of
 what was finished earlier are two sorted streams, and comparing them takes the memory of one page each. The index is
-kept in parts, and written anew with every batch that finished something: the former index and the batch's own rows
-are merged as two streams. ``current.json`` says which folder counts. It is replaced by a conditional write; whoever
+kept in parts, and rewritten by every batch that finished something: the former index and the batch's own rows
+are merged as two streams. ``current.json`` names the current folder. It is replaced by a conditional write; who
 comes second merges again.
 """
 
@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.engine.batch.documents import PART_SIZE, SUCCEEDED, Document, PlannedDocument
-from airflow_bda.engine.batch.store import ConflictError, Replacing, patiently
+from airflow_bda.engine.batch.store import ConflictError, Replacing, with_retries
 from airflow_bda.service.errors import BdaError, BdaRequestError
 from airflow_bda.service.s3 import S3Uri, is_known_format
 
@@ -39,9 +39,9 @@ class Source:
 
     :param uris: the documents, sorted, each once.
     :param prefix: ``s3://bucket/prefix``; every object under it.
-    :param pattern: a glob of the keys' rest behind the prefix, in which ``*`` matches slashes too; None takes the
-        objects whose names end like a format that the service lists.
-    :param shard: ``(number, of)``: only every so-manieth document, by a digest of its URI; None for all.
+    :param pattern: a glob for the part of each key that follows the prefix, in which ``*`` matches slashes too; None
+        takes the objects whose extension is of a format that the service lists.
+    :param shard: ``(number, of)``: only the documents of one of *of* shards, by a digest of their URIs; None for all.
     """
 
     uris: tuple[str, ...] = ()
@@ -61,15 +61,15 @@ class Source:
 
     def check_apart_from(self, output_s3_uri: str) -> None:
         """
-        Refuse an output that would be its own input.
+        Refuse an output that lies inside the input.
 
-        :raises BdaRequestError: when results would be written among the documents.
+        :raises BdaRequestError: when the batch would process its own results.
         """
         output = f"{output_s3_uri.rstrip('/')}/"
         inside = [uri for uri in self.uris if uri.startswith(output)]
         if (self.prefix is not None and output.startswith(self.prefix)) or inside:
             raise BdaRequestError(
-                "The batch was not begun: it would process its own results.",
+                "The output is inside the input: the batch would process its own results.",
                 problems=[
                     f"output_s3_uri={output_s3_uri!r} lies inside of input_s3_prefix={self.prefix!r}: use another "
                     "prefix, or another bucket, for the results."
@@ -79,7 +79,7 @@ class Source:
             )
 
     def takes(self, document: Document) -> str | None:
-        """Return why an object is left out, in a word; None for one that is taken."""
+        """Return the reason for leaving an object out: ``empty``, ``pattern`` or ``format``; None for a document."""
         key = S3Uri.parse(document.uri).key
         if key.endswith("/") or document.size == 0:
             return "empty"
@@ -88,7 +88,7 @@ class Source:
         return None if is_known_format(key) or self.uris else "format"
 
     def is_in_shard(self, document: Document) -> bool:
-        """Whether a document falls to this shard."""
+        """Whether a document belongs to this shard."""
         if self.shard is None:
             return True
         number, of = self.shard
@@ -112,7 +112,7 @@ class Plan:
 
 async def write_plan(folder: Folder, name: str, source: Source, finished: AsyncIterator[Row]) -> Plan:
     """
-    List the documents of a batch and write them down.
+    List the documents of a batch and write the plan.
 
     :param name: the plan's folder; another one for each attempt.
     :param finished: the rows of what earlier batches finished with the same request, sorted by their URIs.
@@ -132,7 +132,7 @@ async def write_plan(folder: Folder, name: str, source: Source, finished: AsyncI
         await folder.write(_part_of_plan(name, (count - 1) // PART_SIZE), lines)
     if not count and left_out and not source.shard:
         raise BdaRequestError(
-            "The batch was not begun: nothing under the prefix is taken.",
+            "No object under the prefix is a document for this batch.",
             problems=[
                 f"input_s3_prefix={source.prefix!r}: all {left_out.total()} objects were left out: {_told(left_out)}."
             ],
@@ -184,7 +184,7 @@ async def _listed(store: Store, source: Source) -> AsyncIterator[Document]:
     after: str | None = ""
     while after is not None:
         start = after
-        page, after = await patiently(
+        page, after = await with_retries(
             lambda start=start: store.documents(prefix, after=start),  # type: ignore[misc]
             operation=f"Listing {prefix}",
         )
@@ -202,7 +202,7 @@ async def _looked_up(store: Store, uris: tuple[str, ...]) -> AsyncIterator[Docum
 
 async def _look_up(store: Store, uri: str) -> Document | None:
     try:
-        return await patiently(lambda: store.head(uri), operation=f"Looking {uri} up")
+        return await with_retries(lambda: store.head(uri), operation=f"Looking {uri} up")
     except BdaError:
         return None
 
@@ -226,7 +226,7 @@ async def _with_finished(
 
 _PART_SIZE = 1000
 _CURRENT = "current.json"
-# What is kept of a row; a skipped document's row is made of it.
+# The members of a row that the index keeps, for the row of a document that a later batch skips.
 _KEPT = ("input", "etag", "version", "arn", "output", "seconds", "pages")
 
 
@@ -265,7 +265,7 @@ class FinishedIndex:
                 # Either another batch was faster, or the answer to our own write was lost.
                 if (await self._current())[0].get("name") != written["name"]:
                     continue
-            await self._forget(current.get("before"))
+            await self._delete_old(current.get("before"))
             return
 
     async def _current(self) -> tuple[dict[str, Any], str | None]:
@@ -294,14 +294,14 @@ class FinishedIndex:
         kept = {"name": before["name"], "parts": before["parts"]} if before else None
         return {"name": name, "parts": parts, "before": kept}
 
-    async def _forget(self, old: dict[str, Any] | None) -> None:
+    async def _delete_old(self, old: dict[str, Any] | None) -> None:
         if not old:
             return
         names = [self._folder.of(f"{old['name']}/{part:05d}.jsonl") for part in range(old["parts"])]
         try:
             for start in range(0, len(names), 1000):
                 some = names[start : start + 1000]
-                await patiently(
+                await with_retries(
                     lambda some=some: self._folder.store.delete(some),  # type: ignore[misc]
                     operation=f"Deleting {some[0]}",
                 )

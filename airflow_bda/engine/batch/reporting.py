@@ -1,4 +1,4 @@
-"""Tell what became of a batch: one row a document, counts, causes, and a manifest of constant size."""
+"""Report a batch: one row for each document, counts, causes of failures, and a manifest of constant size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow_bda.engine.batch.documents import (
     skipped_row,
 )
 from airflow_bda.engine.batch.planning import read_part
-from airflow_bda.engine.batch.store import UPLOAD_PART_BYTES, ConflictError, Replacing, patiently, to_line
+from airflow_bda.engine.batch.store import UPLOAD_PART_BYTES, ConflictError, Replacing, to_line, with_retries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -33,12 +33,12 @@ MANIFEST = "manifest.json"
 _CAUSES_SHOWN = 20
 _CAUSES_KEPT = 200
 _FAILED_SHOWN = 10
-# Where a message holds a document's name or an id, every document would be a cause of its own.
+# Messages that hold a document's name or an id would make every document a cause of its own.
 _CAUSE_LENGTH = 160
 
 
 async def all_rows(ledger: Ledger) -> AsyncIterator[Row]:
-    """Give the row of every document, in the order of the plan, as the ledger has it now."""
+    """Yield the row of every document, in the order of the plan, as the ledger has it now."""
     state = ledger.state
     for part in range(state.parts):
         sealed = state.sealed.get(part)
@@ -107,8 +107,8 @@ async def conclude(
     """
     Write ``results.jsonl`` and ``manifest.json``, and return the manifest.
 
-    Each replaces only what was there before the last check that the batch is ours. A runner that stalls behind that
-    check, for however long, finds its successor's file in place of the one it knew, and leaves it.
+    Each file is replaced only if it is the one that was there before the last check of the ownership. A runner that
+    stalls after that check finds its successor's file instead, and does not overwrite it.
 
     :raises TakenOverError: when another runner owns the batch now.
     :raises BdaError: when the store cannot replace an object by its ETag.
@@ -117,7 +117,7 @@ async def conclude(
     while True:
         before = {name: await _etag(ledger.folder, name) for name in (RESULTS, MANIFEST)}
         replacing.tries(None if before[RESULTS] is None else (before[RESULTS], before[MANIFEST]))
-        # Nothing may be pending, too: rows are told from what is written.
+        # This also writes all pending entries: rows are made from what is written.
         await ledger.check_ownership()
         try:
             tally = await _write_results(ledger, before[RESULTS])
@@ -129,27 +129,27 @@ async def conclude(
             }
             await ledger.folder.write(MANIFEST, [manifest], **_replacing(before[MANIFEST]))
         except ConflictError:
-            # A predecessor was as late as that, or the answer to our own write was lost; or we were taken over, which
-            # the next check finds.
+            # A former owner wrote that late, the response to our own write was lost, or another runner took the batch
+            # over, which the next check finds.
             continue
         return manifest
 
 
 async def _etag(folder: Folder, name: str) -> str | None:
     uri = folder.of(name)
-    found = await patiently(lambda: folder.store.head(uri), operation=f"Looking {uri} up")
+    found = await with_retries(lambda: folder.store.head(uri), operation=f"Looking {uri} up")
     return found.etag if found else None
 
 
 def _replacing(etag: str | None) -> dict[str, Any]:
-    """Return the condition of a write that replaces what had an ETag, or nothing."""
+    """Return the condition of a write that replaces the object with this ETag, or creates the object."""
     return {"if_etag": etag} if etag else {"if_absent": True}
 
 
 async def _write_results(ledger: Ledger, replaced: str | None) -> _Tally:
     tally = _Tally()
     folder = ledger.folder
-    upload = await patiently(lambda: folder.store.upload(folder.of(RESULTS)), operation=f"Writing {RESULTS}")
+    upload = await with_retries(lambda: folder.store.upload(folder.of(RESULTS)), operation=f"Writing {RESULTS}")
     piece = bytearray()
     async for row in all_rows(ledger):
         tally.add(row)
@@ -180,9 +180,9 @@ def _manifest(ledger: Ledger, tally: _Tally) -> dict[str, Any]:
 
 def progress_line(counts: Counter[str], total: int, in_flight: int, rate: float) -> str:
     """
-    Return the line that tells how far a batch has come.
+    Return the progress line of a batch.
 
-    :param rate: how many documents end in a second.
+    :param rate: how many documents end per second.
     """
     done = sum(counts.values())
     left = ""

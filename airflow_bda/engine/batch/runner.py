@@ -1,4 +1,4 @@
-"""Run one round of a batch: start jobs within the limits, follow them, and keep the ledger true at every step."""
+"""Run one round of a batch: start jobs within the limits, wait for them, and record every step in the ledger."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from airflow_bda.engine.batch.ledger import Ledger
     from airflow_bda.engine.batch.starting import Jobs
 
-# Documents whose requests are ready when a place becomes free. Their intents share one write to the ledger.
+# How many documents are prepared before a place is free. Their intents share one write to the ledger.
 _READY = 50
-# A part is open until its slowest document has ended; the memory that this may cost is bounded here.
+# A part is open until its slowest document has ended. This bounds the memory.
 _MOST_OPEN_PARTS = 20
 _LOOK_UPS_AT_ONCE = 16
 _FIRST_REPORT_SECONDS = 30.0
@@ -58,8 +58,8 @@ class Runner:
     :param ledger: owned by this runner.
     :param jobs: the service.
     :param max_in_flight: how many jobs may be open at once.
-    :param now: tells the time of day.
-    :param tell: logs one line.
+    :param now: returns the current time.
+    :param log: logs one line.
     """
 
     def __init__(
@@ -69,18 +69,18 @@ class Runner:
         *,
         max_in_flight: int,
         now: Callable[[], datetime],
-        tell: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:
         assert ledger.state.round is not None, "there is no round to run"  # noqa: S101
         self._ledger = ledger
         self._state = ledger.state
         self._jobs = jobs
         self._now = now
-        self._tell = tell
+        self._log = log
         self._round = ledger.state.round
         self._deadline = datetime.fromisoformat(self._round.deadline)
         self._gate = Gate(
-            shared_turns(jobs.connection.identity, jobs.limits.max_requests_per_second), self, max_in_flight, tell
+            shared_turns(jobs.connection.identity, jobs.limits.max_requests_per_second), self, max_in_flight, log
         )
         pages = PageCounter(ledger.folder.store)
         self._follower = Follower(jobs, self._gate, pages, self._deadline, now)
@@ -103,7 +103,7 @@ class Runner:
         """
         Run until every document has ended, or until the deadline has come and every open job was looked at once more.
 
-        :raises BdaError: what concerns the whole batch; the ledger stays true.
+        :raises BdaError: an error that concerns the whole batch; the ledger stays valid.
         """
         everything = self._spawn(self._everything())
         self._spawn(self._serve())
@@ -147,7 +147,7 @@ class Runner:
             left = (self._deadline - self._now()).total_seconds() if give_up_at is None else give_up_at - loop.time()
             if left <= 0:
                 return
-            # Deadlines are on the wall clock, and the loop's stands still while a machine sleeps.
+            # The deadline is a wall-clock time, and the loop's clock stops while a machine sleeps.
             timeout = min(left, _CLOCK_CHECK_SECONDS)
             await asyncio.wait([task, self._failure], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
@@ -175,7 +175,7 @@ class Runner:
     # -- parts of the plan
 
     async def _open(self, part: int) -> None:
-        """Take a part up: settle what has ended already, follow what is open, start the rest."""
+        """Open a part: keep the rows of documents that have ended, wait for running jobs, start the others."""
         documents = await read_part(self._ledger.folder, str(self._state.plan), part)
         sealed = self._state.sealed.get(part)
         rows = await self._ledger.folder.read_lines(sealed.rows) if sealed else [None] * len(documents)
@@ -204,7 +204,7 @@ class Runner:
             await self._seal(part)
 
     async def _make_ready(self, some: list[Ready]) -> None:
-        """Look the objects up as they are now, and write down what is about to be sent before it is."""
+        """Look the objects up as they are now, and record each intent before its request is sent."""
         checked: list[Ready] = []
         for start in range(0, len(some), _LOOK_UPS_AT_ONCE):
             checked += filter(None, await asyncio.gather(*map(self._check, some[start : start + _LOOK_UPS_AT_ONCE])))
@@ -298,7 +298,7 @@ class Runner:
     def _row(self, ready: Ready, status: str, *, jobs: int, **known: Any) -> Row:
         return new_row(ready.document, status, jobs=jobs, round_number=self._round.number, arn=ready.arn, **known)
 
-    # -- telling
+    # -- progress
 
     async def _report(self) -> None:
         loop = asyncio.get_running_loop()
@@ -310,12 +310,12 @@ class Runner:
             if done_before is None:
                 done_before = self.counts[SKIPPED]
             rate = max(0.0, done - done_before) / (loop.time() - began_at)
-            self._tell(progress_line(self.counts, self._state.documents, self.in_flight, rate))
+            self._log(progress_line(self.counts, self._state.documents, self.in_flight, rate))
             pause = min(pause * 1.5, _LONGEST_REPORT_SECONDS)
 
 
 def _as_begun(planned: PlannedDocument, progress: Progress) -> Ready:
-    """Return a document whose job was about to be started, or was: its object's state is the one that was sent."""
+    """Return a document whose request may have been sent, with the state of its object at that time."""
     document = replace(planned.document, etag=progress.etag, version=progress.version)
     at = progress.submitted_at
     return Ready(planned.index, document, progress.generation, progress.arn, datetime.fromisoformat(at) if at else None)

@@ -1,18 +1,18 @@
 """
-Begin a batch, take one up again, and bring a round to its end: what the operator, the trigger and the command call.
+Begin or resume a batch, and run a round to its end, for the operator, the trigger and the command.
 
-What a new try finds decides what it does:
+What has changed since the last round decides what a new try does:
 
 ============================================ ==========================================================================
 what is different                            what happens
 ============================================ ==========================================================================
-nothing: the same try in another process     the round goes on where it was
-the try (a retry)                            a new round: what is unfinished goes on, ``ServiceError`` gets another job;
-                                             the request stays the first one's, with a warning where it differs
-the life (the task was cleared)              likewise, and every failed document gets another job
+nothing: the same try in another process     the round continues
+the try (a retry)                            a new round: unfinished documents continue, ``ServiceError`` gets another
+                                             job; the first request is kept, with a warning if the new one differs
+the life (the task was cleared)              the same, and every failed document gets another job
 the life, and the request or the source      the batch starts over
-the life, and ``force``                      the batch starts over, and takes up what earlier batches finished too
-the run (another one, or one made anew)      the batch starts over, once nobody runs it any more
+the life, and ``force``                      the batch starts over, and also runs what earlier batches finished
+the run (another one, or one created again)  the batch starts over, unless the other run is still running it
 ============================================ ==========================================================================
 """
 
@@ -28,7 +28,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.engine.batch.documents import SUCCEEDED, Round, State
-from airflow_bda.engine.batch.ledger import BEAT_SECONDS, SILENCE_SECONDS, Ledger, TakenOverError
+from airflow_bda.engine.batch.ledger import HEARTBEAT_SECONDS, HEARTBEAT_TIMEOUT_SECONDS, Ledger, TakenOverError
 from airflow_bda.engine.batch.planning import FinishedIndex, write_plan
 from airflow_bda.engine.batch.reporting import MANIFEST, all_rows, conclude
 from airflow_bda.engine.batch.runner import Runner
@@ -45,14 +45,14 @@ if TYPE_CHECKING:
 
 FOLDER = "_batch"
 _FINISHED = "_finished"
-# These say who is told and what a job is called, not what comes out of it: changing them makes no document unfinished.
+# Tags and notifications do not change a job's results: documents that were finished with others stay finished.
 _WITHOUT_EFFECT_ON_RESULTS = frozenset({"tags", "event_bridge_enabled"})
 
 
 @dataclass(frozen=True)
 class Attempt:
     """
-    Who takes a batch up.
+    The try of a task that runs a batch.
 
     :param owner: names the task in its DAG run.
     :param life: names the task's life; a clear changes it.
@@ -72,7 +72,7 @@ class Attempt:
         """
         Whether the last round belongs to the same DAG run.
 
-        One that was deleted and created again has the same name. It has started anew, and has not been cleared since.
+        A run that was deleted and created again has the same name, another start, and no clears.
         """
         if last.owner != self.owner:
             return False
@@ -84,18 +84,18 @@ class Attempt:
         """
         Whether the last round belongs to a later start of the same DAG run.
 
-        Then Airflow gave this attempt up long ago, and its process stood still meanwhile. Taken for a run that was made
-        anew, it would start the batch over.
+        Then Airflow gave this attempt up long ago, while its process was suspended. Mistaken for a run that was created
+        again, it would start the batch over.
         """
         mine, lasts = _place_in_time(self.run_started), _place_in_time(last.run_started)
-        # A batch may have begun on Airflow 2, and go on after an upgrade.
+        # A batch may have begun on Airflow 2, and continue after an upgrade.
         return last.owner == self.owner and type(mine) is type(lasts) and mine < lasts
 
 
 @dataclass(frozen=True)
 class Order:
     """
-    A batch as it was asked for.
+    The arguments of a batch.
 
     :param job: the arguments of :func:`airflow_bda.service.request.build_request` that all documents share,
         ``output_s3_uri`` and ``profile_arn`` among them.
@@ -115,16 +115,16 @@ class Order:
 @dataclass(frozen=True)
 class World:
     """
-    What a batch runs in.
+    What a batch needs from its surroundings.
 
-    :param now: tells the time of day.
-    :param tell: logs one line.
+    :param now: returns the current time.
+    :param log: logs one line.
     :param warn: logs one warning.
     """
 
     store: Store
     now: Callable[[], datetime]
-    tell: Callable[[str], None]
+    log: Callable[[str], None]
     warn: Callable[[str], None]
 
 
@@ -134,18 +134,18 @@ def batch_folder(store: Store, output_s3_uri: str, batch_id: str) -> Folder:
 
 
 def job_digest(job: dict[str, Any]) -> str:
-    """Return the digest of what decides a document's results: the request without its input."""
+    """Return the digest of the arguments that determine a document's results: the request without its input."""
     asked = {name: value for name, value in job.items() if name not in _WITHOUT_EFFECT_ON_RESULTS and value is not None}
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 async def begin(order: Order, attempt: Attempt, world: World) -> Ledger:
     """
-    Take a batch over, and bring it to where its round can run: begun, planned, in a round of this attempt.
+    Take a batch over, and begin it, plan it and begin this attempt's round, as far as that was not done.
 
     :return: the ledger, owned; the caller closes it.
-    :raises BdaRequestError: when the batch is in use by another run, or what was asked for makes no sense.
-    :raises BdaError: when S3 refuses.
+    :raises BdaRequestError: when another run is running the batch, or the arguments are not valid.
+    :raises BdaError: when S3 refuses a call.
     """
     order.source.check_apart_from(order.job["output_s3_uri"])
     folder = batch_folder(world.store, order.job["output_s3_uri"], order.batch_id)
@@ -163,7 +163,7 @@ async def begin(order: Order, attempt: Attempt, world: World) -> Ledger:
 
 
 def _place_in_time(run_started: str | None) -> Any:
-    """Return what orders the starts of a run: its key on Airflow 2, which grows, or its time."""
+    """Return a value that orders the starts of a run: the key on Airflow 2, which grows, or the time."""
     text = run_started or ""
     try:
         return int(text) if text.isdigit() else datetime.fromisoformat(text)
@@ -171,12 +171,12 @@ def _place_in_time(run_started: str | None) -> Any:
         return ""
 
 
-def _check_free(order: Order, attempt: Attempt, state: State, silence: float | None) -> None:
+def _check_free(order: Order, attempt: Attempt, state: State, idle_seconds: float | None) -> None:
     last = state.round
     if last is not None and attempt.is_outdated(last):
-        raise BatchMovedOnError("A later try of the task has the batch.")
+        raise BatchMovedOnError("A later try of the task owns the batch.")
     is_anothers = last is not None and last.owner != attempt.owner and not last.is_finished
-    if is_anothers and silence is not None and silence < SILENCE_SECONDS:
+    if is_anothers and idle_seconds is not None and idle_seconds < HEARTBEAT_TIMEOUT_SECONDS:
         raise BdaRequestError(
             f"The batch {order.batch_id!r} on {order.job['output_s3_uri']} is being run by another DAG run.",
             remedy="Let that run end, or pass another batch_id. Without batch_id, every run has a batch of its own.",
@@ -190,12 +190,12 @@ async def _begin_anew(ledger: Ledger, order: Order, attempt: Attempt, world: Wor
         changed = _changed(state, order.job, source)
         is_same_life = state.round is None or state.round.life == attempt.life
         if state.round is not None and not attempt.is_same_run(state.round):
-            why = "another DAG run has it now, or the run was created anew"
+            why = "another DAG run owns it now, or the run was created again"
         elif is_same_life:
             if changed:
                 world.warn(
-                    f"{', '.join(changed)} changed since the batch began. It goes on with what it began with; clear "
-                    "the task to start over with the new values."
+                    f"{', '.join(changed)} changed since the batch began. The batch continues with the values that "
+                    "it began with; clear the task to start over with the new ones."
                 )
             return
         elif order.force:
@@ -205,13 +205,13 @@ async def _begin_anew(ledger: Ledger, order: Order, attempt: Attempt, world: Wor
         else:
             return
         if world.now() >= order.deadline:
-            # Nothing could be started any more, and the rows of what was done would be lost. A process that stood still
-            # while later tries did the work comes here.
+            # No job could be started any more, and the rows of the finished documents would be lost. A process that was
+            # suspended while later tries did the work gets here.
             raise BdaTimeoutError(
-                f"The batch {order.batch_id!r} was to start over ({why}), and the deadline has passed.",
+                f"The deadline has passed: the batch {order.batch_id!r} was not started over ({why}).",
                 remedy="Nothing was changed. Clear the task to start over.",
             )
-        world.tell(f"The batch {order.batch_id} starts over: {why}.")
+        world.log(f"The batch {order.batch_id} starts over: {why}.")
     await ledger.write(
         {
             "t": "begin",
@@ -224,20 +224,20 @@ async def _begin_anew(ledger: Ledger, order: Order, attempt: Attempt, world: Wor
 
 
 def _changed(state: State, job: dict[str, Any], source: dict[str, Any]) -> list[str]:
-    """Name the arguments that are not what the batch began with."""
-    # As the ledger would have them: a tuple is a list there.
+    """Return the names of the arguments that differ from those that the batch began with."""
+    # As JSON, like those in the ledger, where a tuple is a list.
     old, new = {**state.job, **state.source}, json.loads(json.dumps({**job, **source}))
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 
 async def _plan(ledger: Ledger, order: Order, world: World) -> None:
-    # Named by the owner and the life: a plan that was not finished is never taken for one that was.
+    # The name has the owner and the life, so that an unfinished plan is never mistaken for a finished one.
     name = f"plan-{ledger.owner}-{str(ledger.state.life)[:8]}"
     index = FinishedIndex(_index_folder(ledger, order.job))
     skip = order.only_changed and not order.force
     plan = await write_plan(ledger.folder, name, order.source, index.rows() if skip else _none())
     await ledger.write({"t": "plan", "plan": plan.name, "documents": plan.documents, "left_out": plan.left_out})
-    world.tell(f"The batch {order.batch_id} has {plan.documents} documents; {sum(plan.left_out.values())} left out.")
+    world.log(f"The batch {order.batch_id} has {plan.documents} documents; {sum(plan.left_out.values())} left out.")
 
 
 async def _none() -> AsyncIterator[Row]:
@@ -260,7 +260,7 @@ async def _begin_round(ledger: Ledger, order: Order, attempt: Attempt, world: Wo
     this = Round(number, order.deadline.isoformat(), **asdict(attempt), cleared_in=cleared_in)
     await ledger.write({"t": "round", "round": asdict(this)})
     if last is not None:
-        world.tell(f"Taking the batch {order.batch_id} up again, round {number}: what is unfinished or failed.")
+        world.log(f"Resuming the batch {order.batch_id}, round {number}: documents that are unfinished or failed.")
 
 
 async def run_round(
@@ -274,17 +274,17 @@ async def run_round(
     """
     Run the ledger's round to its end.
 
-    :param on_start: is given the runner, to watch it.
-    :return: the manifest. Documents that failed are in it; they are no error here.
+    :param on_start: is called with the runner, which has the counts.
+    :return: the manifest. Failed documents raise no error here; the manifest has them.
     :raises TakenOverError: when another runner took the batch over.
-    :raises BdaError: when something concerns the whole batch. ``results.jsonl`` tells how far it came.
+    :raises BdaError: an error that concerns the whole batch. ``results.jsonl`` has the rows so far.
     """
     state = ledger.state
     assert state.round is not None, "there is no round to run"  # noqa: S101
     if state.round.is_finished:
         found = await ledger.folder.read_lines(MANIFEST)
         return dict(found[0])
-    runner = Runner(ledger, jobs, max_in_flight=max_in_flight, now=world.now, tell=world.tell)
+    runner = Runner(ledger, jobs, max_in_flight=max_in_flight, now=world.now, log=world.log)
     on_start(runner)
     try:
         await runner.run()
@@ -313,11 +313,11 @@ async def _conclude(ledger: Ledger, world: World) -> dict[str, Any]:
 
 async def run_or_follow(folder: Folder, key: str, jobs: Jobs, world: World, *, max_in_flight: int) -> dict[str, Any]:
     """
-    Run a round that was begun, or follow the runner that took it over: two triggerers may run one trigger.
+    Run a round that was begun, or wait for the runner that took it over: two triggerers may run one trigger.
 
     :param key: the try that the round must belong to.
     :return: the manifest.
-    :raises TakenOverError: when a later try has the batch.
+    :raises BatchMovedOnError: when a later try owns the batch.
     """
     while True:
         ledger = Ledger(folder, world.now)
@@ -325,7 +325,7 @@ async def run_or_follow(folder: Folder, key: str, jobs: Jobs, world: World, *, m
             await ledger.take_over(is_allowed=partial(_check_key, key))
             return await run_round(ledger, jobs, world, max_in_flight=max_in_flight)
         except TakenOverError:
-            world.warn(f"Another runner has taken the batch at {folder.uri} over; following it.")
+            world.warn(f"Another runner has taken over the batch at {folder.uri}; waiting for its result.")
         finally:
             await ledger.close()
         manifest = await _follow(folder, key, world)
@@ -335,24 +335,24 @@ async def run_or_follow(folder: Folder, key: str, jobs: Jobs, world: World, *, m
 
 def _check_key(key: str, state: State, _: float | None) -> None:
     if state.round is None or state.round.key != key:
-        raise BatchMovedOnError("A later try of the task has the batch.")
+        raise BatchMovedOnError("A later try of the task owns the batch.")
 
 
 class BatchMovedOnError(BdaError):
-    """The batch is in a round of another try; who waits for an earlier one waits for nothing."""
+    """Another try owns the batch now; the round of this one will not end."""
 
 
 async def _follow(folder: Folder, key: str, world: World) -> dict[str, Any] | None:
-    """Watch the owner; return the manifest at its end, and None when nothing was heard of it for long."""
+    """Wait for the owner to end, and return its manifest; None when it has written nothing for too long."""
     loop = asyncio.get_running_loop()
     ledger = Ledger(folder, world.now)
     heard_at, last = loop.time(), 0
-    while loop.time() - heard_at < SILENCE_SECONDS:
+    while loop.time() - heard_at < HEARTBEAT_TIMEOUT_SECONDS:
         await ledger.read()
         _check_key(key, ledger.state, None)
         if ledger.state.round is not None and ledger.state.round.is_finished:
             return dict((await folder.read_lines(MANIFEST))[0])
         if ledger.number != last:
             heard_at, last = loop.time(), ledger.number
-        await asyncio.sleep(BEAT_SECONDS / 3)
+        await asyncio.sleep(HEARTBEAT_SECONDS / 3)
     return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_bda.engine.batch.documents import BY_CLEAR, BY_RETRY, Document, client_token
-from airflow_bda.engine.batch.store import patiently
+from airflow_bda.engine.batch.store import with_retries
 from airflow_bda.service.aws_errors import Failure, classify, error_code
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _REFUSALS_OF_ALL = 5
 _DENIALS_OF_ALL = 20
 # As for a single document: an endpoint that was never reached is more often a typing error than an outage.
 _TRIES_TO_REACH = 6
-# What a row says of an object that is not there any more.
+# The row's members for an object that was deleted.
 VANISHED = {"error_type": "Vanished", "error": "There is no such object any more.", "again": BY_CLEAR}
 
 
@@ -70,7 +70,7 @@ class RefusedError(Exception):
     """
     The service refused one document; never leaves the engine.
 
-    :param known: what its row says of it.
+    :param known: the members of the document's row.
     """
 
     def __init__(self, known: dict[str, Any]) -> None:
@@ -80,15 +80,15 @@ class RefusedError(Exception):
 
 async def look_up(store: Store, uri: str) -> Document | None:
     """Return an object as it is now; None where there is none."""
-    return await patiently(lambda: store.head(uri), operation=f"Looking {uri} up")
+    return await with_retries(lambda: store.head(uri), operation=f"Looking {uri} up")
 
 
 class Starter:
     """
-    Starts jobs, and tells a refusal of one document from one of all.
+    Starts jobs, and distinguishes an error of one document from one that all would get.
 
     :param gate: when a call may be made.
-    :param now: tells the time of day.
+    :param now: returns the current time.
     """
 
     def __init__(self, ledger: Ledger, jobs: Jobs, gate: Gate, now: Callable[[], datetime]) -> None:
@@ -97,15 +97,15 @@ class Starter:
         self._gate = gate
         self._now = now
         self._has_started = self._was_reached = False
-        self._tries_in_vain = self._refused_in_a_row = 0
+        self._failed_tries = self._refused_in_a_row = 0
 
     async def start(self, ready: Ready) -> tuple[Ready, Permit]:
         """
-        Start a document's job, however long that takes.
+        Start a document's job, and retry until the call succeeds or is refused.
 
         :return: the document with its job's ARN, and the permit of the call, for the gate.
         :raises RefusedError: when the service refuses this document.
-        :raises BdaError: when it would refuse any.
+        :raises BdaError: when it would refuse every document.
         """
         request = self._jobs.request(self._ledger.state.job, ready.document.uri)
         token = client_token(str(self._ledger.state.life), ready.document, request.digest(), ready.generation)
@@ -138,14 +138,14 @@ class Starter:
         explained = await self._jobs.explain(error, request)
         is_quota = error_code(error) == "ServiceQuotaExceededException"
         # Calls that fail together count as one try.
-        self._tries_in_vain += self._gate.refused(permit, str(explained), is_quota=is_quota)
-        if not self._was_reached and self._tries_in_vain >= _TRIES_TO_REACH:
+        self._failed_tries += self._gate.refused(permit, str(explained), is_quota=is_quota)
+        if not self._was_reached and self._failed_tries >= _TRIES_TO_REACH:
             raise explained
         return True
 
     async def _why_refused(self, ready: Ready, error: Exception, request: InvocationRequest) -> dict[str, Any]:
-        """Return what a row says of a refused document; raise a refusal that concerns them all."""
-        # The service says of an object that is not there what it says of one that may not be read.
+        """Return the row's members for a refused document; raise an error that all documents would get."""
+        # The service returns the same error for an object that is missing and for one that may not be read.
         if await look_up(self._ledger.folder.store, ready.document.uri) is None:
             return VANISHED
         kind = classify(error)

@@ -1,4 +1,4 @@
-"""The folder of a batch on S3: JSON Lines, conditional writes, and patience with what passes by itself."""
+"""The folder of a batch on S3: JSON Lines, conditional writes, and retries of transient errors."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ T = TypeVar("T")
 
 _RETRY_FIRST_SECONDS = 0.5
 _RETRY_LONGEST_SECONDS = 30.0
-# An S3 that does not answer for so long is no storm any more; the task's retries take the batch up later.
-_PATIENCE_SECONDS = 900.0
+# After this long an error of S3 is no short outage; it fails the try, and the task's retries resume the batch.
+_RETRY_SECONDS = 900.0
 # Lost answers and writes under way explain one or two.
 _MOST_CONFLICTS_WITHOUT_CHANGE = 5
 # The least that S3 takes for a part of an upload that is not the last one, in bytes.
@@ -29,43 +29,42 @@ UPLOAD_PART_BYTES = 5 * 1024 * 1024
 
 
 class ConflictError(Exception):
-    """A conditional write came too late: somebody else wrote the object first."""
+    """The condition of a write does not hold: another writer was faster."""
 
 
 class Replacing:
     """
-    The tries to replace an object by its ETag, which end where they cannot succeed.
+    Count the tries to replace an object by its ETag, and stop where they cannot succeed.
 
-    A conflict means that the object has changed. On a store that never finds an ETag to be the object's own (some make
-    up another one for each answer, or for encrypted objects), it never would have, and trying again would never end.
+    A conflict should mean that the object has changed. Some stores return another ETag with each response, or for
+    encrypted objects. There If-Match always fails, and retrying would never end.
 
-    :param uri: for the error.
+    :param uri: the object, for the error.
     """
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
         self._last: object = None
-        self._in_vain = 0
+        self._failed_tries = 0
 
     def tries(self, etag: object) -> None:
         """
-        Note a try to replace what has this ETag.
+        Record a try to replace the object with this ETag.
 
-        :raises BdaError: when several tries were refused though the object was the same all along.
+        :raises BdaError: when several tries were refused and the object's ETag did not change.
         """
-        self._in_vain = self._in_vain + 1 if etag is not None and etag == self._last else 0
+        self._failed_tries = self._failed_tries + 1 if etag is not None and etag == self._last else 0
         self._last = etag
-        if self._in_vain >= _MOST_CONFLICTS_WITHOUT_CHANGE:
+        if self._failed_tries >= _MOST_CONFLICTS_WITHOUT_CHANGE:
             raise BdaError(
-                f"The object store refuses to replace {self._uri}: If-Match fails though the ETag is the one that it "
-                "gave.",
-                remedy="A batch needs a store whose ETags can be compared, as those of S3 can. What was done is kept: "
-                "the same batch goes on from its ledger.",
+                f"The object store refuses to replace {self._uri}: If-Match fails with the ETag that it returned.",
+                remedy="A batch needs a store whose ETags can be compared, as those of S3 can. No progress is lost: "
+                "the same batch continues from its ledger.",
             )
 
 
 class Upload(Protocol):
-    """An object that is written piece by piece, and is there when it is finished."""
+    """An object that is written in pieces, and becomes visible when it is finished."""
 
     async def write(self, piece: bytes) -> None:
         """Add a piece, of 5 MiB at least unless it is the last one."""
@@ -105,7 +104,7 @@ class Store(Protocol):
         List one page of what lies under a prefix, in order, each by the rest of its key.
 
         :param after: list what comes after this name only.
-        :return: the names, and what to pass as *after* for the next page; None behind the last one.
+        :return: the names, and what to pass as *after* for the next page; None after the last page.
         """
 
     async def documents(self, uri: str, *, after: str) -> tuple[list[Document], str | None]:
@@ -113,7 +112,7 @@ class Store(Protocol):
         List one page of the objects under a prefix in the order of their keys, with versions where there are any.
 
         :param after: list the keys after this one only.
-        :return: the objects, and what to pass as *after* for the next page; None behind the last one.
+        :return: the objects, and what to pass as *after* for the next page; None after the last page.
         """
 
     async def upload(self, uri: str) -> Upload:
@@ -123,7 +122,7 @@ class Store(Protocol):
         """Delete objects, at most 1,000."""
 
 
-# Of S3, by the first word of what was tried. Without s3:ListBucket S3 denies what is merely not there.
+# By the first word of the operation. Without s3:ListBucket, S3 denies access to an object that is merely missing.
 _PERMISSIONS = {
     "Listing": "s3:ListBucket on the bucket",
     "Looking": "s3:GetObject on it and s3:ListBucket on its bucket",
@@ -133,17 +132,17 @@ _PERMISSIONS = {
 }
 
 
-async def patiently(call: Callable[[], Awaitable[T]], *, operation: str) -> T:
+async def with_retries(call: Callable[[], Awaitable[T]], *, operation: str) -> T:
     """
-    Call S3 until it answers.
+    Call S3, and retry transient errors.
 
-    :param call: makes one try. It must do no harm when it is repeated.
+    :param call: makes one try. It must be safe to repeat.
     :param operation: what is tried and where, for the error: "Reading s3://bucket/key".
-    :raises BdaError: what waiting does not mend, and what did not pass in a quarter of an hour.
+    :raises BdaError: an error that is not transient, or that lasted for a quarter of an hour.
     :raises ConflictError: as the call does.
     """
     loop = asyncio.get_running_loop()
-    give_up_at = loop.time() + _PATIENCE_SECONDS
+    give_up_at = loop.time() + _RETRY_SECONDS
     tries = 0
     while True:
         try:
@@ -170,7 +169,7 @@ def _remedy(error: Exception, operation: str) -> str | None:
 @dataclass(frozen=True)
 class Folder:
     """
-    A prefix of S3 and what is read and written below it, patiently.
+    A prefix of S3; reads and writes below it are retried on transient errors.
 
     :param uri: without a trailing slash.
     """
@@ -188,7 +187,7 @@ class Folder:
         marker: str | None = after
         while marker is not None:
             start = marker
-            found, marker = await patiently(
+            found, marker = await with_retries(
                 lambda start=start: self.store.names(place, after=start),  # type: ignore[misc]
                 operation=f"Listing {place}",
             )
@@ -197,7 +196,7 @@ class Folder:
 
     async def read(self, name: str) -> tuple[list[Any], str] | None:
         """Return the lines of an object, and its ETag; None where there is none."""
-        found = await patiently(lambda: self.store.get(self.of(name)), operation=f"Reading {self.of(name)}")
+        found = await with_retries(lambda: self.store.get(self.of(name)), operation=f"Reading {self.of(name)}")
         if found is None:
             return None
         body, etag = found
@@ -228,7 +227,7 @@ class Folder:
         :raises ConflictError: when a condition was given and does not hold.
         """
         body = b"".join(to_line(line) for line in lines)
-        return await patiently(
+        return await with_retries(
             lambda: self.store.put(self.of(name), body, if_absent=if_absent, if_etag=if_etag),
             operation=f"Writing {self.of(name)}",
         )

@@ -56,7 +56,7 @@ class Turns:
             self._timer.cancel()
             self._timer = None
         while self._waiting and self._pace.next_at <= self._loop.time():
-            # The batch that is served moves to the end of the row.
+            # Round robin: the batch that is served moves to the end.
             batch = next(iter(self._waiting))
             turns = self._waiting.pop(batch)
             turn = turns.popleft()
@@ -69,7 +69,7 @@ class Turns:
             self._timer = self._loop.call_at(self._pace.next_at, self._serve)
 
 
-# As for the pollers: a loop's turns live as long as the batches that take them.
+# As for the pollers: a loop's turns exist as long as a batch uses them.
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[str, Turns]] = WeakKeyDictionary()
 _turns_lock = threading.Lock()
 
@@ -86,7 +86,9 @@ def shared_turns(identity: str, most_per_second: float) -> Turns:
 
 class Breaker:
     """
-    Stop after failures in a row; then let one through at a time, ever more rarely, until one succeeds.
+    A circuit breaker: it opens after failures in a row, then allows one probe at a time, until one succeeds.
+
+    The pauses between probes grow.
 
     :param threshold: how many failures in a row open it.
     :param first: the limit of the first pause, in seconds.
@@ -104,11 +106,11 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether it lets no more than probes through."""
+        """Whether only probes are allowed."""
         return self._failures >= self._threshold
 
     async def enter(self) -> bool:
-        """Wait until a start is allowed; return whether it is a probe, whose end must be told."""
+        """Wait until a start is allowed; return whether it is a probe, whose result must be reported."""
         while self.is_open:
             pause = inf if self._is_probing else self._probe_at - self._loop.time()
             if pause <= 0:
@@ -130,8 +132,8 @@ class Breaker:
         """
         Note a failure.
 
-        What was under way already when the breaker opened, a hundred jobs perhaps, tells nothing new about the service:
-        once the breaker is open, only a probe's failure makes the pause longer.
+        Calls or jobs that were already running when the breaker opened, a hundred perhaps, say nothing new about the
+        service: while the breaker is open, only a probe's failure makes the pause longer.
 
         :return: whether the failure counts.
         """
@@ -146,7 +148,7 @@ class Breaker:
         return True
 
     def abandoned(self) -> None:
-        """Note that a probe came to no end, and let another one through."""
+        """Note that a probe has no result, and allow another one."""
         self._end_probe()
 
     def _end_probe(self) -> None:
@@ -169,23 +171,23 @@ class Permit:
 
 class Gate:
     """
-    All that stands between a document and the start of its job.
+    All conditions for starting a job: a place among the open jobs, closed breakers, and a turn.
 
     :param turns: shared with the other batches of the identity.
     :param batch: names the batch among them.
     :param most: how many jobs may be open at once.
-    :param tell: logs one line.
+    :param log: logs one line.
     """
 
-    def __init__(self, turns: Turns, batch: Hashable, most: int, tell: Callable[[str], None]) -> None:
+    def __init__(self, turns: Turns, batch: Hashable, most: int, log: Callable[[str], None]) -> None:
         self._turns = turns
         self._batch = batch
-        self._tell = tell
+        self._log = log
         self._most = most
         self._places = float(most)
         self._taken = 0
         self._free = asyncio.Event()
-        # Calls are cheap to try again, jobs are not: a storm of ServiceError costs a job each.
+        # Retrying a call is free, retrying a job is billed. So the pauses for failing jobs are longer.
         self._calls = Breaker(1, first=1.0, longest=60.0)
         self._jobs = Breaker(_SERVICE_ERRORS_IN_A_ROW, first=60.0, longest=900.0)
 
@@ -206,7 +208,7 @@ class Gate:
     # -- starts
 
     async def enter(self) -> Permit:
-        """Wait until a call may be made. Exactly one of the methods below must be told what became of it."""
+        """Wait until a call may be made. Its result must be reported to exactly one of the methods below."""
         probes_jobs = await self._jobs.enter()
         probes_calls = False
         try:
@@ -234,7 +236,7 @@ class Gate:
         :return: whether it was the first of the calls that failed together.
         """
         if not self._calls.is_open:
-            self._tell(f"{what} Starting fewer jobs until calls succeed again.")
+            self._log(f"{what} Starting fewer jobs until calls succeed again.")
         counts = self._calls.failed(is_probe=permit.probes_calls)
         self._turns.slow_down()
         if is_quota and counts:
@@ -252,11 +254,11 @@ class Gate:
 
     def _calls_succeed_again(self) -> None:
         if self._calls.is_open:
-            self._tell("InvokeDataAutomationAsync answers again; starting jobs.")
+            self._log("InvokeDataAutomationAsync answers again; starting jobs.")
         self._calls.succeeded()
 
     def abandoned(self, permit: Permit) -> None:
-        """Note that nobody will know how the call, or its job, ended."""
+        """Note that the result of the call, or of its job, will not be known."""
         if permit.probes_calls:
             self._calls.abandoned()
         if permit.probes_jobs:
@@ -272,7 +274,7 @@ class Gate:
         else:
             self._jobs.succeeded()
         if self._jobs.is_open != was_open:
-            self._tell(
+            self._log(
                 "Jobs succeed again; starting all."
                 if was_open
                 else f"{_SERVICE_ERRORS_IN_A_ROW} jobs in a row ended in ServiceError; starting one at a time."
