@@ -15,6 +15,7 @@ sys.path.insert(0, str(SIMULATION))
 
 SCHEDULES = 20_000
 MOST_SHOWN = 5
+PROGRESS = 1_000
 
 
 def main() -> int:
@@ -44,9 +45,10 @@ def run(first: int, count: int) -> int:
     began = time.monotonic()
     jobs = documents = 0
     simulated = 0.0
-    broken = []
+    broken: list[int] = []
     with multiprocessing.get_context("spawn").Pool(os.cpu_count(), initializer=_find_the_simulation) as pool:
-        for result in pool.imap_unordered(run_seed, range(first, first + count), chunksize=50):
+        results = pool.imap_unordered(run_seed, range(first, first + count), chunksize=50)
+        for done, result in enumerate(results, start=1):
             jobs += result.jobs
             documents += result.documents
             simulated += result.simulated_seconds
@@ -54,6 +56,8 @@ def run(first: int, count: int) -> int:
                 broken.append(result.seed)
             if result.violations and len(broken) <= MOST_SHOWN:
                 print(f"seed {result.seed}: {result.violations[0]}", flush=True)
+            if done % PROGRESS == 0:
+                print(f"{done} of {count} schedules, {len(broken)} broken", file=sys.stderr, flush=True)
         pool.close()
         pool.join()
     seconds = time.monotonic() - began
