@@ -9,14 +9,10 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.exceptions import BotoCoreError, NoRegionError
 
 from airflow_bda._compat import allow_in_xcoms
-from airflow_bda.engine.event_queue import EventQueue, region_of_queue
-from airflow_bda.engine.submitting import submit_in_this_thread
 from airflow_bda.engine.tasks import call_in_thread
-from airflow_bda.engine.waiting import StatusConnection, Wait, wait_for_job, wait_in_this_thread
 from airflow_bda.hooks import telemetry
 from airflow_bda.hooks.connection import AsyncAwsHook
 from airflow_bda.hooks.task_arguments import deadline_after, in_seconds, job_events_queue, seconds_of, wait_limits
@@ -31,6 +27,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from airflow_bda.access.preflight.findings import Report, Subject
+    from airflow_bda.engine.event_queue import EventQueue
+    from airflow_bda.engine.waiting import Wait
     from airflow_bda.hooks.sync import SyncAnswer
     from airflow_bda.projects.account import Account
     from airflow_bda.projects.files import Files
@@ -80,6 +78,8 @@ class BdaHook(AsyncAwsHook):
     @cached_property
     def s3(self) -> Any:
         """A boto3 client of S3 on the same connection."""
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
         return self._like(S3Hook).conn
 
     def client_of(self, service: str) -> Any:
@@ -249,6 +249,8 @@ class BdaHook(AsyncAwsHook):
         :return: the invocation's ARN.
         :raises BdaError: as :meth:`invoke`, and when the deadline passes.
         """
+        from airflow_bda.engine.submitting import submit_in_this_thread
+
         hook = self
         # Made in the task's own thread, which is where Airflow is asked for connections.
         hook.conn  # noqa: B018
@@ -333,6 +335,8 @@ class BdaHook(AsyncAwsHook):
         :return: None when the service could not be asked for minutes.
         :raises BdaError: when the call was refused in a way that waiting does not change.
         """
+        from airflow_bda.engine.waiting import wait_in_this_thread
+
         # An earlier try submitted the job by this connection.
         now = datetime.now(timezone.utc)
         outcome = wait_in_this_thread(self._wait(invocation_arn, self.identity, now, None, has_worked=True))
@@ -397,6 +401,8 @@ class BdaHook(AsyncAwsHook):
         :param has_worked: whether this connection is known to have worked, as it has for who has just submitted the
             job. Then an endpoint that cannot be reached is waited for, and does not end the wait after a minute.
         """
+        from airflow_bda.engine.waiting import wait_in_this_thread
+
         try:
             wait = self._wait(invocation_arn, self.identity, deadline, poll_interval, has_worked=has_worked)
         except BdaError as error:
@@ -413,6 +419,8 @@ class BdaHook(AsyncAwsHook):
         has_worked: bool = False,
     ) -> JobOutcome:
         """Wait for a job to end and return the end as a value; the async twin of :meth:`outcome`."""
+        from airflow_bda.engine.waiting import wait_for_job
+
         try:
             identity = await self.identity_patiently()
             wait = self._wait(invocation_arn, identity, deadline, poll_interval, has_worked=has_worked)
@@ -430,6 +438,8 @@ class BdaHook(AsyncAwsHook):
         *,
         has_worked: bool,
     ) -> Wait:
+        from airflow_bda.engine.waiting import StatusConnection, Wait
+
         # A source that is opened again, after credentials expired, must see the connection as it is by then.
         hooks = chain([self], iter(self.anew, None))
         return Wait(
@@ -449,6 +459,8 @@ class BdaHook(AsyncAwsHook):
         url = job_events_queue()
         if url is None:
             return None
+        from airflow_bda.engine.event_queue import EventQueue, region_of_queue
+
         region = region_of_queue(url) or self._region_name
 
         def client() -> Awaitable[AbstractAsyncContextManager[Any]]:

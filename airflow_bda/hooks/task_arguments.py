@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from airflow_bda._compat import BaseOperator, conf
-from airflow_bda.engine.waiting import WaitLimits
 from airflow_bda.service.arguments import MEMBER_OF_ARGUMENT, as_text, explain, holds_template, root, to_members
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.model import Rule, shorten
@@ -27,6 +26,8 @@ from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_bda.engine.waiting import WaitLimits
 
 SECTION = "bda"
 # Not known: how many status requests per second an account may make. The pace finds that out; this bounds what it takes
@@ -50,6 +51,8 @@ def wait_limits() -> WaitLimits:
 
     :raises BdaRequestError: names the option that has no number that makes sense.
     """
+    from airflow_bda.engine.waiting import WaitLimits
+
     # The fallbacks serve Airflow 2.11, which reads a provider's defaults late.
     rate = _option("max_status_requests_per_second", MAX_STATUS_REQUESTS_PER_SECOND, _LEAST_REQUESTS_PER_SECOND)
     shortest = _option("min_poll_interval", MIN_POLL_INTERVAL)

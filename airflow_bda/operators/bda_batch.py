@@ -12,8 +12,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_bda._compat import AirflowSkipException, AwsBaseOperator, conf
-from airflow_bda.engine.batch.planning import Source
-from airflow_bda.engine.batch.session import Attempt, Order, World, batch_folder, begin, run_round
 from airflow_bda.engine.tasks import run_to_the_end
 from airflow_bda.exceptions import task_errors
 from airflow_bda.hooks import telemetry
@@ -33,6 +31,9 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from airflow.sdk import Context
+
+    from airflow_bda.engine.batch.planning import Source
+    from airflow_bda.engine.batch.session import Attempt, Order
 
 MANIFEST = "manifest"
 _BATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -233,6 +234,7 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
 
     async def _begin(self, order: Order, attempt: Attempt, identity: str) -> dict[str, Any] | None:
         """Begin the round; unless the triggerer is to run it, run it to its end and return its manifest."""
+        from airflow_bda.engine.batch.session import World, batch_folder, begin, run_round
         from airflow_bda.hooks.batch import batch_clients
 
         async with batch_clients(self.hook, identity) as (store, jobs):
@@ -252,6 +254,8 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
 
     def _order(self, attempt: Attempt) -> Order:
         """Check the arguments, all at once, and return what they ask for."""
+        from airflow_bda.engine.batch.session import Order
+
         return Order(
             batch_id=self.batch_id or _default_batch_id(self.dag_id, self.task_id, attempt.owner),
             job=job_arguments(self.hook, self.request_arguments()),
@@ -344,6 +348,8 @@ def check_manifest(manifest: dict[str, Any], max_failures: float) -> None:
 
 def _source(uris: Sequence[str] | None, prefix: str | None, pattern: str | None, shard: str | None) -> Source:
     """Return where the documents are, from arguments of which each is valid by itself."""
+    from airflow_bda.engine.batch.planning import Source
+
     problems = []
     if (uris is None) == (prefix is None):
         problems.append("input_s3_uris, input_s3_prefix: pass exactly one of them.")
@@ -358,6 +364,8 @@ def _source(uris: Sequence[str] | None, prefix: str | None, pattern: str | None,
 
 def _attempt(context: Mapping[str, Any]) -> Attempt:
     """Return who takes the batch up: this try of this life of this task."""
+    from airflow_bda.engine.batch.session import Attempt
+
     identity, ti, run = task_identity(context), context["ti"], context.get("dag_run")
     names = [identity.dag_id, identity.run_id, identity.task_id, identity.map_index, identity.loop]
     started = getattr(run, "start_date", None)

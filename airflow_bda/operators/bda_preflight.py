@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_bda._compat import AwsBaseOperator, aws_template_fields
-from airflow_bda.access.preflight.findings import Subject
 from airflow_bda.exceptions import BdaRequestFailException, task_errors
 from airflow_bda.hooks.bda import BdaHook
 from airflow_bda.hooks.task_arguments import TaskArguments, blueprint_arns
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context
+
+    from airflow_bda.access.preflight.findings import Subject
 
 
 class BdaPreflightOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook]):
@@ -103,6 +104,8 @@ class BdaPreflightOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook])
         return report.to_json()
 
     def _subject(self) -> Subject:
+        from airflow_bda.access.preflight.findings import Subject
+
         try:
             return Subject(
                 input_uri=self.input_s3_uri,

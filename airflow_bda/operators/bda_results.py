@@ -21,13 +21,11 @@ from botocore.exceptions import ClientError
 from airflow_bda._compat import AwsBaseOperator, aws_template_fields
 from airflow_bda.exceptions import BdaRequestFailException, task_errors
 from airflow_bda.hooks.bda import BdaHook
-from airflow_bda.hooks.results import download_file, read_object, upload_file
 from airflow_bda.hooks.task_arguments import TaskArguments, flag, list_of, number, one_of, optional_text, s3_uri
 from airflow_bda.hooks.telemetry import LineageMixin
 from airflow_bda.links.bda import BdaReportLink, link_report
 from airflow_bda.service import json_reading
 from airflow_bda.service.arguments import as_text
-from airflow_bda.service.results.metadata import NO_MATCH
 from airflow_bda.service.results.rows import FIELDS, SEGMENTS, rows_of_job
 from airflow_bda.service.s3 import S3Uri
 from airflow_bda.service.safe_values import SafeLogging
@@ -221,6 +219,7 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
 
     def _write(self, files: Mapping[str, Any]) -> tuple[dict[str, int], list[str]]:
         """Write every row of every job, and return the counts, and the jobs with the lowest confidences."""
+        from airflow_bda.service.results.metadata import NO_MATCH
         from airflow_bda.tables import open_table
 
         tables = {table: open_table(table, self.format, file) for table, file in files.items()}
@@ -253,6 +252,7 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
 
     def _write_report(self, metadata_uris: list[str], partition: str, name: str) -> str | None:
         """Write the report on some jobs; return its URI."""
+        from airflow_bda.hooks.results import read_object, upload_file
         from airflow_bda.report import ReportedJob, write_report
 
         if not metadata_uris:
@@ -322,6 +322,8 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
 
     def _jobs_of_batch(self, results_uri: str) -> Iterator[_Job]:
         """Iterate over the documents of a batch that have a result; those that failed have no rows here."""
+        from airflow_bda.hooks.results import download_file
+
         without = 0
         # A copy on disk: the connection would be cut while the jobs' files are read.
         with TemporaryFile(prefix="bda-batch-") as rows:
@@ -336,6 +338,8 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
             self.log.warning("%s documents of the batch have no result; %s says why.", without, results_uri)
 
     def _results_of_manifest(self, uri: str) -> str:
+        from airflow_bda.hooks.results import download_file
+
         with TemporaryFile(prefix="bda-batch-") as manifest:
             download_file(self.hook.s3, uri, manifest)
             results_uri = json_reading.text(json_reading.document(manifest.read(), uri), "results_uri")
@@ -345,6 +349,8 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
 
     def _put(self, file: Any, table: str, partition: str, name: str) -> str:
         """Upload a table, and remove the file that an earlier try wrote in another format."""
+        from airflow_bda.hooks.results import upload_file
+
         place = S3Uri.parse(self.output_s3_uri.rstrip("/"))
         stem = f"{place.key}/{table}/date={partition}/{name}".removeprefix("/")
         uri = str(S3Uri(place.bucket, f"{stem}.{self.format}"))

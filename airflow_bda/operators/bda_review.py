@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_bda._compat import AwsBaseOperator, BaseOperator, aws_template_fields, hitl_operator
 from airflow_bda.exceptions import task_errors
 from airflow_bda.hooks.bda import BdaHook
-from airflow_bda.hooks.results import download_file, upload_file
 from airflow_bda.hooks.task_arguments import TaskArguments, number, required_text, s3_uri
 from airflow_bda.links.bda import BdaReportLink, link_report
 from airflow_bda.service.errors import BdaRequestError
@@ -222,6 +221,8 @@ class _ReviewedTable:
         self._s3, self._stack = s3, stack
         self._format = uri.rpartition(".")[2]
         self._file = self._open()
+        from airflow_bda.hooks.results import download_file
+
         download_file(s3, uri, self._file)
         self._reviews = dict(self._stored_reviews())
 
@@ -250,6 +251,8 @@ class _ReviewedTable:
         from airflow_bda.tables import read_table
 
         file = self._open()
+        from airflow_bda.hooks.results import download_file
+
         if download_file(self._s3, self.reviews_uri, file, may_be_absent=True):
             for row in read_table(self._format, file):
                 yield key_of(row), row
@@ -263,6 +266,8 @@ class _ReviewedTable:
             # A table of an earlier release may lack columns.
             writer.write({column: row.get(column) for column in COLUMNS[table]})
         writer.close()
+        from airflow_bda.hooks.results import upload_file
+
         upload_file(self._s3, file, uri)
 
     def _open(self) -> Any:

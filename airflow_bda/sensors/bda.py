@@ -16,7 +16,6 @@ from airflow_bda._compat import (
     conf,
     first_poke_at,
 )
-from airflow_bda.engine.judging import Looker
 from airflow_bda.exceptions import BdaError, as_sensor_error
 from airflow_bda.hooks import telemetry
 from airflow_bda.hooks.bda import BdaHook
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_bda.engine.judging import Ask
+    from airflow_bda.engine.judging import Ask, Looker
     from airflow_bda.service.statuses import JobState
 
 
@@ -183,6 +182,8 @@ class BdaStatusSensor(SafeLogging, LineageMixin, TaskArguments, AwsBaseSensor[Bd
     def _looks(self, context: Context) -> Looker:
         """Return what looks at the job; between reschedules it is lost, and with it all but this process's memory."""
         if self._looker is None:
+            from airflow_bda.engine.judging import Looker
+
             # An earlier poke would have ended the wait if the connection did not work at all.
             earlier_poke = first_poke_at(context) if self.reschedule and not self.deferrable else None
             self._began = earlier_poke or datetime.now(timezone.utc)

@@ -156,9 +156,9 @@ def test_tables_that_are_written_again_get_the_answers_again(inbox, stored_job):
 
 def test_answers_that_were_kept_outlive_a_table_that_could_not_be_written(inbox, monkeypatch):
     form = inbox.ask()
-    from airflow_bda.operators import bda_review
+    from airflow_bda.hooks import results
 
-    upload = bda_review.upload_file
+    upload = results.upload_file
 
     def fail(s3, file, uri):
         if "/fields/" in uri:
@@ -166,7 +166,7 @@ def test_answers_that_were_kept_outlive_a_table_that_could_not_be_written(inbox,
         upload(s3, file, uri)
 
     with monkeypatch.context() as patch:
-        patch.setattr(bda_review, "upload_file", fail)
+        patch.setattr(results, "upload_file", fail)
         with pytest.raises(BdaError, match="fields"):
             inbox.answer(form, Sender="R. Mole")
 
