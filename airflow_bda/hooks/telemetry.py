@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from airflow_bda.service.request.request import InvocationRequest
-    from airflow_bda.service.statuses import JobOutcome, JobState
+    from airflow_bda.service.statuses import JobState
 
 log = safe_logger(__name__)
 
@@ -86,19 +86,19 @@ class Starts:
             _send("incr", ATTACHED)
 
 
-def ended(outcome: JobOutcome) -> None:
-    """Count how a sensor's job ended."""
-    _send("incr", SUCCEEDED if outcome.error is None else f"{FAILED}.{_kind_of(outcome.error)}")
-
-
 @contextmanager
 def failures() -> Iterator[None]:
     """Count what a task fails with, by its kind: a job that failed, and a request that never became one."""
     try:
         yield
     except BdaError as error:
-        _send("incr", f"{FAILED}.{_kind_of(error)}")
+        failed(error)
         raise
+
+
+def failed(error: BdaError) -> None:
+    """Count an error that a task gives up with, by its kind."""
+    _send("incr", f"{FAILED}.{_kind_of(error)}")
 
 
 def started() -> None:
@@ -183,7 +183,8 @@ def _send(what: str, metric: str, *values: Any, **options: Any) -> None:
 SOURCE = "bedrock-data-automation"
 # A facet names what made it, by a URI.
 PRODUCER = f"urn:airflow-provider-bda:{__version__}"
-RUN_FACET = "bda"
+# OpenLineage names facets that are not its own by the project and a name.
+RUN_FACET = "bda_task"
 # A task over thousands of documents names its prefixes; a list this long would be most of an event.
 MOST_INPUTS = 100
 
@@ -290,9 +291,9 @@ def _own_facet(facts: Mapping[str, Any]) -> Any:
     from airflow.providers.common.compat.openlineage.facet import RunFacet
 
     @attrs.define
-    class BdaRunFacet(RunFacet):
+    class BdaTaskRunFacet(RunFacet):
         """The job's facts, under one name each."""
 
         facts: dict[str, Any] = attrs.field(factory=dict)
 
-    return BdaRunFacet(facts=dict(facts), producer=PRODUCER)
+    return BdaTaskRunFacet(facts=dict(facts), producer=PRODUCER)

@@ -193,7 +193,7 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """List the documents, or take up what an earlier try listed; then run the batch here or in the triggerer."""
-        with task_errors():
+        with task_errors(), telemetry.failures():
             self.check_arguments()
             documents = self.input_s3_prefix or "those of input_s3_uris"
             self.log.info("Documents: %s, output: %s", documents, self.output_s3_uri)
@@ -216,7 +216,7 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
         if belongs_to_an_earlier_try(context, deferred_in_try):
             # Airflow guards `execute` against calls from other code; this is the function that it guards.
             return self.execute.__wrapped__(self, context)  # type: ignore[no-any-return,attr-defined]
-        with task_errors():
+        with task_errors(), telemetry.failures():
             if (event or {}).get("status") != "success":
                 JobOutcome.from_event(event).metadata_uri()
             place = S3Uri.parse(str((event or {})["manifest_uri"]))

@@ -223,15 +223,17 @@ class BdaStatusSensor(SafeLogging, LineageMixin, TaskArguments, AwsBaseSensor[Bd
         )
 
     def _conclude(self, context: Context, outcome: JobOutcome) -> str | None:
-        telemetry.ended(outcome)
         if outcome.error is not None:
             self._give_up(outcome.error)
+        telemetry.succeeded()
         self.log.info("Invocation %s succeeded: %s", outcome.invocation_arn, outcome.output_metadata_uri)
         link_results(context, outcome.invocation_arn, outcome.output_metadata_uri, emulator_url=self.hook.emulator_url)
         self.note_end(context, invocation_arn=outcome.invocation_arn, output_metadata_uri=outcome.output_metadata_uri)
         return outcome.output_metadata_uri
 
     def _give_up(self, error: BdaError) -> NoReturn:
+        """Count an error and raise it, or skip the task: the one way in which it ends without a result."""
+        telemetry.failed(error)
         failure = as_sensor_error(error)
         final = isinstance(failure, AirflowFailException | AirflowSensorTimeout)
         if self.never_fail or (self.soft_fail and final):

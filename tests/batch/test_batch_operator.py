@@ -11,7 +11,8 @@ from conftest import BUCKET, INBOX, OUTPUT, Batch
 from airflow_bda._compat import AirflowFailException, AirflowSkipException
 from airflow_bda.engine.batch.documents import Round
 from airflow_bda.engine.batch.session import Attempt
-from airflow_bda.exceptions import BdaClientError, BdaRequestError, BdaServiceError, BdaTimeoutError
+from airflow_bda.exceptions import BdaClientError, BdaError, BdaRequestError, BdaServiceError, BdaTimeoutError
+from airflow_bda.hooks import telemetry
 from airflow_bda.operators import BdaBatchOperator
 from airflow_bda.triggers import BdaBatchTrigger
 
@@ -209,6 +210,21 @@ class TestFailures:
         batch.next_try()
 
         assert batch.jobs == {**dict.fromkeys(NAMES, 1), "3.pdf": 2}
+
+    @pytest.mark.parametrize(
+        ("arguments", "kind"),
+        [({}, "client"), ({"max_in_flight": 0}, "request"), ({"input_s3_prefix": "s3://not-there/in"}, "other")],
+    )
+    def test_a_batch_that_fails_is_counted_once_by_its_kind(self, batch, upload, monkeypatch, arguments, kind):
+        upload(*NAMES)
+        batch.emulator.faults.add("failed_job", key="*3.pdf", status="ClientError")
+        sent = []
+        monkeypatch.setattr(telemetry, "_send", lambda what, metric, *values, **options: sent.append(metric))
+
+        with pytest.raises(BdaError):
+            batch.next_try(**arguments)
+
+        assert [metric for metric in sent if metric.startswith("bda.failed")] == [f"bda.failed.{kind}"]
 
     @pytest.mark.parametrize("allowed", [1, 0.2])
     def test_some_failures_may_be_allowed(self, batch, upload, allowed):

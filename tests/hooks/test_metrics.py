@@ -38,16 +38,15 @@ if stats is not None:
 from airflow_bda.hooks import telemetry
 from airflow_bda.hooks.bda import BdaHook
 from airflow_bda.service.errors import BdaClientError, BdaTimeoutError
-from airflow_bda.service.statuses import JobOutcome
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:data-automation-invocation/11111111-2222-3333-4444-555555555555"
 starts = telemetry.Starts(lambda request: ARN)
 starts.submit(None)
 starts.found_a_job()
 telemetry.Starts(lambda request: ARN).found_a_job()
-telemetry.ended(JobOutcome(ARN, output_metadata_uri="s3://b/job_metadata.json"))
-telemetry.ended(JobOutcome(ARN, error=BdaClientError("No.")))
-telemetry.ended(JobOutcome(ARN, error=BdaTimeoutError("No.")))
+telemetry.succeeded()
+telemetry.failed(BdaClientError("No."))
+telemetry.failed(BdaTimeoutError("No."))
 telemetry.batch_ended({"total": 7, "failed": 2})
 
 class Hook(BdaHook):

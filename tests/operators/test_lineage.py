@@ -55,12 +55,21 @@ DATASETS = {
         },
     },
 }
+# OpenLineage's schema of the facet, beside what it asks of all.
+EXTERNAL_QUERY = {
+    "required": ["externalQueryId", "source"],
+    "properties": {"externalQueryId": {"type": "string"}, "source": {"type": "string"}},
+}
 # What OpenLineage's own schema asks of an event of a run, and what its naming asks of datasets on S3.
 EVENT = {
     "type": "object",
     "required": ["eventTime", "producer", "schemaURL", "run", "job"],
     "properties": {
-        "run": {"type": "object", "required": ["runId"], "properties": {"facets": FACETS}},
+        "run": {
+            "type": "object",
+            "required": ["runId"],
+            "properties": {"facets": {"allOf": [FACETS, {"properties": {"externalQuery": EXTERNAL_QUERY}}]}},
+        },
         "job": {"type": "object", "required": ["namespace", "name"], "properties": {"facets": FACETS}},
         "inputs": DATASETS,
         "outputs": DATASETS,
@@ -69,7 +78,7 @@ EVENT = {
 
 
 def event_of(lineage) -> dict:
-    """Make the event that OpenLineage would send, as JSON, and check it."""
+    """Make the event that OpenLineage would send, as JSON, and check it; its classes check ids, times and types."""
     event = RunEvent(
         eventType=RunState.COMPLETE,
         eventTime=datetime.now(timezone.utc).isoformat(),
@@ -179,7 +188,7 @@ def test_right_after_a_deferral(context):
 
     sent = event_of(operator.get_openlineage_facets_on_complete(None))
     assert sent["run"]["facets"]["externalQuery"]["externalQueryId"] == ARN
-    assert sent["run"]["facets"]["bda"]["facts"]["output_metadata_uri"] == METADATA
+    assert sent["run"]["facets"]["bda_task"]["facts"]["output_metadata_uri"] == METADATA
     assert places(sent["outputs"]) == [OUTPUT]
 
 
@@ -203,7 +212,7 @@ def test_the_sensor_names_its_job_and_no_place(context):
     for event in (started, ended):
         assert event["run"]["facets"]["externalQuery"]["externalQueryId"] == ARN
         assert event["inputs"] == event["outputs"] == []
-    assert ended["run"]["facets"]["bda"]["facts"]["output_metadata_uri"] == METADATA
+    assert ended["run"]["facets"]["bda_task"]["facts"]["output_metadata_uri"] == METADATA
 
 
 def test_what_is_no_uri_is_left_out():
@@ -255,7 +264,7 @@ def test_events_that_cannot_be_filled_do_not_fail_the_task(context):
     operator.note_end(context, invocation_arn=ARN)
 
     sent = event_of(operator.get_openlineage_facets_on_complete(None))
-    assert sent["run"]["facets"]["bda"]["facts"] == {"invocation_arn": ARN}
+    assert sent["run"]["facets"]["bda_task"]["facts"] == {"invocation_arn": ARN}
 
 
 def test_a_real_job_is_told_of(bda_emulator, sample_pdf, context):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
 import pytest
+from botocore.exceptions import ClientError
 
 from airflow_bda._compat import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
-from airflow_bda.exceptions import BdaClientError, BdaRequestError, BdaServiceError, BdaTimeoutError
-from airflow_bda.hooks import BdaHook
+from airflow_bda.exceptions import BdaClientError, BdaError, BdaRequestError, BdaServiceError, BdaTimeoutError
+from airflow_bda.hooks import BdaHook, telemetry
 from airflow_bda.operators import BdaInvokeOperator
 from airflow_bda.sensors import BdaStatusSensor
 
@@ -390,3 +391,31 @@ def event_of(trigger):
         return (await anext(trigger.run())).payload
 
     return asyncio.run(first())
+
+
+def denied(self, invocation_arn):
+    raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "No."}}, "GetDataAutomationStatus")
+
+
+@pytest.mark.parametrize("arguments", [{"deferrable": False}, {"deferrable": True}, {"never_fail": True}])
+@pytest.mark.parametrize("end", ["request", "permission", "client", "service", "timeout", "success"])
+def test_every_end_is_counted_once_by_its_kind(bda_emulator, start, monkeypatch, end, arguments):
+    """Also an end that comes before there is a job's outcome, and one that skips the task."""
+    sent = []
+    monkeypatch.setattr(telemetry, "_send", lambda what, metric, *values, **options: sent.append(metric))
+    faults = {"client": ("failed_job", "ClientError"), "service": ("failed_job", "ServiceError")}
+    if end in faults:
+        kind, status = faults[end]
+        bda_emulator.faults.add(kind, status=status)
+    elif end == "timeout":
+        bda_emulator.faults.add("stuck_job")
+    elif end == "permission":
+        monkeypatch.setattr(BdaHook, "ask_status", denied)
+    waiting = sensor("no ARN" if end == "request" else start(), timeout=1.5 if end == "timeout" else 60, **arguments)
+    raised = nullcontext() if end == "success" else pytest.raises((BdaError, AirflowSkipException))
+
+    with raised:
+        wait_deferred(waiting)
+
+    expected = "bda.succeeded" if end == "success" else f"bda.failed.{end}"
+    assert [metric for metric in sent if metric.startswith(("bda.failed", "bda.succeeded"))] == [expected]
