@@ -192,7 +192,7 @@ class HookStore:
         found = answer.get("BucketRegion") or headers.get("x-amz-bucket-region")
         if found and region and found != region:
             raise BdaRequestError(
-                "The batch was not begun: a bucket is in another region than the jobs.",
+                "A bucket is in another region than the jobs.",
                 problems=[f"{uri}: the bucket {bucket!r} is in {found}, and the jobs run in {region}."],
                 remedy=f"Use a bucket in {region}, or pass region_name={found!r}.",
             )

@@ -6,21 +6,34 @@ import json
 import logging
 import re
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
 from botocore.config import Config
 from manual_pages import ROOT, blocks
 
 from airflow_bda.cli import main
+from airflow_bda.engine.batch import session
+from airflow_bda.engine.batch.documents import Document, Round, Row, State
+from airflow_bda.engine.batch.ledger import Ledger, TakenOverError
+from airflow_bda.engine.batch.planning import Source, write_plan
+from airflow_bda.engine.batch.session import Attempt, Order
+from airflow_bda.engine.batch.store import Folder, Replacing
 from airflow_bda.exceptions import BdaError
 from airflow_bda.hooks import BdaHook
+from airflow_bda.hooks.batch import batch_clients
+from airflow_bda.operators.bda_batch import check_manifest
 from airflow_bda.operators.bda_lambda import _unhandled_error
 from airflow_bda.service.arns import derive_profile_arn
 from airflow_bda.service.lambda_interface import Answer
 from airflow_bda.service.model import INVOKE, Rule, validate
 from airflow_bda.service.request.request import build_request, request_warnings
 from airflow_bda.triggers import BdaJobEventTrigger, BdaStatusTrigger, bda_events
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 MESSAGES = [block for block in blocks(ROOT / "docs/how-to/troubleshooting.md") if block.kind == "text message"]
 PROFILE = derive_profile_arn(region="us-east-1", account="123456789012")
@@ -136,6 +149,71 @@ def of_permissions(emulator, monkeypatch) -> list[str]:
         return [error_of(hook.invoke, hook.build_request(**GOOD)), error_of(hook.get_status, UNKNOWN)]
 
 
+class _Forgetful:
+    """An object store without conditional writes, which returns another ETag each time, and keeps nothing."""
+
+    async def get(self, uri: str) -> None:
+        return None
+
+    async def names(self, uri: str, *, after: str) -> tuple[list[str], None]:
+        return [], None
+
+    async def put(self, uri: str, body: bytes, *, if_absent: bool = False, if_etag: str | None = None) -> str:
+        return "etag"
+
+    async def documents(self, uri: str, *, after: str) -> tuple[list[Document], None]:
+        return [Document(f"{uri}notes.txt", "etag", size=1)], None
+
+
+async def of_batches(emulator) -> list[str]:
+    async def refused_by(awaitable) -> str:
+        with pytest.raises(BdaError) as caught:
+            await awaitable
+        return str(caught.value)
+
+    async def nothing() -> AsyncIterator[Row]:
+        return
+        yield
+
+    emulator.client("s3", region_name="eu-west-1").create_bucket(
+        Bucket="far-away", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    folder = Folder(_Forgetful(), "s3://bda-test/out/_batch/inbox")
+    source = Source(prefix="s3://bda-test/inbox/")
+    hook = BdaHook(aws_conn_id=None)
+    now = datetime(2026, 1, 5, tzinfo=timezone.utc)
+    order = Order("inbox", {"output_s3_uri": "s3://bda-test/out", "tags": {"try": "2"}}, source, now)
+    running = State(round=Round(1, now.isoformat(), "another run", "life", "try"))
+    begun = State(life="life", job=order.job | {"tags": {"try": "1"}}, source=source.to_json())
+    warned: list[str] = []
+    await session._begin_anew(
+        SimpleNamespace(state=begun), order, Attempt("run", "life", "try"), SimpleNamespace(warn=warned.append)
+    )
+    replacing = Replacing("s3://bda-test/out/_batch/inbox/results.jsonl")
+    manifest = {"counts": {"total": 5, "running": 1, "not_started": 2, "failed": 0}, "results_uri": "s3://bda-test/r"}
+    ended = manifest | {
+        "counts": {"total": 5, "running": 0, "not_started": 0, "failed": 2},
+        "errors": [{"count": 2, "cause": "ServiceError: busy"}],
+        "failed": ["s3://bda-test/inbox/1.pdf"],
+        "again": {"retry": 2, "clear": 0},
+    }
+    async with batch_clients(hook, hook.identity) as (store, _):
+        region = await refused_by(store.check_region("s3://far-away/inbox/", "us-east-1"))
+    return [
+        error_of(Source(prefix="s3://bda-test/").check_apart_from, "s3://bda-test/out"),
+        await refused_by(write_plan(folder, "plan", source, nothing())),
+        region,
+        error_of(session._check_free, order, Attempt("run", "life", "try"), running, 1.0),
+        *warned,
+        str(TakenOverError(f"Another runner has taken over the batch at {folder.uri}.")),
+        error_of(check_manifest, manifest, 0),
+        error_of(check_manifest, ended, 1),
+        await refused_by(Ledger(folder, lambda: now).take_over()),
+        error_of(lambda: [replacing.tries("etag") for _ in range(10)]),
+        await refused_by(folder.read_lines("plan-1/00000.jsonl")),
+    ]
+
+
 async def of_triggers(monkeypatch, caplog) -> list[str]:
     monkeypatch.setattr(BdaStatusTrigger, "log", logging.getLogger("trigger"))
     await BdaStatusTrigger(invocation_arn=UNKNOWN, deadline="2026-01-05T00:00:00+00:00").on_kill()
@@ -166,6 +244,7 @@ async def said(bda_emulator, sample_pdf, monkeypatch, caplog, capsys) -> list[st
         *of_warnings(),
         *of_invokes(bda_emulator, monkeypatch),
         *of_jobs(bda_emulator),
+        *await of_batches(bda_emulator),
         *of_permissions(bda_emulator, monkeypatch),
         *await of_triggers(monkeypatch, caplog),
         *of_the_rest(monkeypatch, capsys),

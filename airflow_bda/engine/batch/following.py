@@ -65,7 +65,7 @@ class Follower:
 
         :param permit: the gate's permit of the call that started the job.
         :return: the members of the document's row; None for a job that is still running at the deadline.
-        :raises BdaError: what concerns all jobs.
+        :raises BdaError: an error that concerns all jobs.
         """
         age = max(0.0, (self._now() - ready.submitted_at).total_seconds()) if ready.submitted_at else 0.0
         try:
@@ -95,7 +95,7 @@ class Follower:
     async def _known(self, ready: Ready, outcome: JobOutcome) -> dict[str, Any]:
         state, error = outcome.state, outcome.error
         if error is not None and (state is None or not state.status.is_terminal):
-            # The job's end was not seen. If the service does not know the job, that is this document's matter alone.
+            # The job's end was not seen. An error that says that the job is unknown concerns this document alone.
             if not isinstance(error, BdaRequestError):
                 raise error
             return {"status": FAILED, "error_type": error.error_type, "error": str(error), "again": BY_CLEAR}
@@ -126,7 +126,7 @@ def _length(outcome: JobOutcome, ready: Ready, now: datetime) -> float:
 
 
 _REMEMBERED = 64
-# Three of five jobs have ended at the first status call; an earlier call would cost calls, a later one time.
+# Three of five jobs have ended at the first status call; earlier would cost more calls, later more time.
 _SHARE_AT_FIRST_LOOK = 0.6
 # The pause after a call that was too early, as a share of the likely length; the next ones double.
 _FIRST_PAUSE_SHARE = 0.15
@@ -139,7 +139,7 @@ class LikelyEnd:
     """
     The lengths of the jobs that ended last.
 
-    :param limits: the shortest and the longest pause between looks.
+    :param limits: the shortest and the longest pause between polls.
     """
 
     def __init__(self, limits: WaitLimits) -> None:
@@ -269,7 +269,7 @@ class PageCounter:
 
 def last_page(head: bytes) -> int | None:
     """
-    Return the number, from 1, of the last page that a segment's standard output tells of.
+    Return the number, from 1, of a segment's last page, from its standard output.
 
     :param head: the beginning of the file.
     """

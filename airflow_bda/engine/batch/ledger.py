@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # Entries that nothing waits for are collected this long, and written together. Losing them costs a call, not a job.
 _GATHER_SECONDS = 3.0
-# The owner writes a part at least this often, in seconds; one that has written none for so long is taken for dead.
+# The owner writes a part at least this often, in seconds; one that has written none for so long is considered dead.
 HEARTBEAT_SECONDS = 45.0
 HEARTBEAT_TIMEOUT_SECONDS = 150.0
 _PARTS_A_CHECKPOINT = 200

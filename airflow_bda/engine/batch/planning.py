@@ -193,7 +193,7 @@ async def _listed(store: Store, source: Source) -> AsyncIterator[Document]:
 
 
 async def _looked_up(store: Store, uris: tuple[str, ...]) -> AsyncIterator[Document]:
-    """Look the objects of a list up, some at a time. One that cannot be is a document too, and fails later."""
+    """Look up the objects of a list, some at a time. One that is missing is a document too, and fails later."""
     for start in range(0, len(uris), _LOOK_UPS_AT_ONCE):
         some = uris[start : start + _LOOK_UPS_AT_ONCE]
         for uri, found in zip(some, await asyncio.gather(*(_look_up(store, uri) for uri in some)), strict=True):
@@ -262,7 +262,7 @@ class FinishedIndex:
             try:
                 await self._folder.write(_CURRENT, [written], **condition)
             except ConflictError:
-                # Either another batch was faster, or the answer to our own write was lost.
+                # Either another batch was faster, or the response to our own write was lost.
                 if (await self._current())[0].get("name") != written["name"]:
                     continue
             await self._delete_old(current.get("before"))

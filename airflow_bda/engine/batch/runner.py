@@ -40,7 +40,7 @@ _LOOK_UPS_AT_ONCE = 16
 _FIRST_REPORT_SECONDS = 30.0
 _LONGEST_REPORT_SECONDS = 300.0
 _CLOCK_CHECK_SECONDS = 30.0
-# Time for the last look at every job when the deadline has come.
+# Time for one last status call for every job after the deadline.
 _LAST_LOOKS_SECONDS = 330.0
 
 
@@ -88,7 +88,7 @@ class Runner:
         self._parts: dict[int, _OpenPart] = {}
         self._room = asyncio.Event()
         self._is_closing = False
-        # Dictionaries for sets that keep an order: what is replayed must go the same way again.
+        # Dictionaries as ordered sets: the simulation replays a schedule exactly.
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._starting: dict[asyncio.Task[None], None] = {}
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -101,7 +101,7 @@ class Runner:
 
     async def run(self) -> None:
         """
-        Run until every document has ended, or until the deadline has come and every open job was looked at once more.
+        Run until every document has ended, or until the deadline has passed and each open job had a last status call.
 
         :raises BdaError: an error that concerns the whole batch; the ledger stays valid.
         """

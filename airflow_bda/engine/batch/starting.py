@@ -1,4 +1,4 @@
-"""Start the jobs of a batch's documents: with the same token however often it is tried, and not faster than allowed."""
+"""Start the jobs of a batch's documents, with one token for all tries, and no faster than the gate allows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_bda.service.errors import BdaError
     from airflow_bda.service.request import InvocationRequest
 
-# Refusals that concern one document look like those that concern all; so many in a row, and none good, are the latter.
+# An error that all documents get looks like the error of one. After so many in a row without a success it concerns all.
 _REFUSALS_OF_ALL = 5
 _DENIALS_OF_ALL = 20
 # As for a single document: an endpoint that was never reached is more often a typing error than an outage.
@@ -35,17 +35,17 @@ class Jobs(Protocol):
 
     @property
     def connection(self) -> StatusConnection:
-        """How statuses are asked for; its identity is shared with other batches and waits."""
+        """The connection for status calls; batches and waits of one identity share a poller."""
 
     @property
     def limits(self) -> WaitLimits:
-        """What the platform allows."""
+        """The limits from Airflow's configuration."""
 
     def request(self, job: dict[str, Any], input_s3_uri: str) -> InvocationRequest:
         """
         Return the request for one document.
 
-        :raises BdaRequestError: when the service would not take it.
+        :raises BdaRequestError: when the request is not valid.
         """
 
     async def invoke(self, request: InvocationRequest) -> str:
@@ -57,7 +57,7 @@ class Jobs(Protocol):
 
 @dataclass(frozen=True)
 class Ready:
-    """A document whose next step is to start its job, or to follow it."""
+    """A document whose job is to be started, or to be waited for."""
 
     index: int
     document: Document

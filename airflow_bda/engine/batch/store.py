@@ -22,9 +22,9 @@ _RETRY_FIRST_SECONDS = 0.5
 _RETRY_LONGEST_SECONDS = 30.0
 # After this long an error of S3 is no short outage; it fails the try, and the task's retries resume the batch.
 _RETRY_SECONDS = 900.0
-# Lost answers and writes under way explain one or two.
+# A lost response or a concurrent write explains one or two.
 _MOST_CONFLICTS_WITHOUT_CHANGE = 5
-# The least that S3 takes for a part of an upload that is not the last one, in bytes.
+# S3's minimum for the parts of an upload, the last one excepted, in bytes.
 UPLOAD_PART_BYTES = 5 * 1024 * 1024
 
 
@@ -101,7 +101,7 @@ class Store(Protocol):
 
     async def names(self, uri: str, *, after: str) -> tuple[list[str], str | None]:
         """
-        List one page of what lies under a prefix, in order, each by the rest of its key.
+        List one page of the keys under a prefix, in order, each without the prefix.
 
         :param after: list what comes after this name only.
         :return: the names, and what to pass as *after* for the next page; None after the last page.
@@ -182,7 +182,7 @@ class Folder:
         return f"{self.uri}/{name}"
 
     async def names(self, prefix: str, *, after: str = "") -> AsyncIterator[str]:
-        """List what lies under a prefix of the folder, in order, each by the rest of its name."""
+        """List the names under a prefix of the folder, in order, each without the prefix."""
         place = self.of(prefix)
         marker: str | None = after
         while marker is not None:
@@ -222,7 +222,7 @@ class Folder:
         """
         Write an object of lines, and return its ETag.
 
-        A write whose answer is lost may come back as a conflict with itself.
+        A write whose response is lost may end in a conflict with itself.
 
         :raises ConflictError: when a condition was given and does not hold.
         """

@@ -48,7 +48,7 @@ class Turns:
         self._pace.answered(is_end=True, is_late=bool(self._waiting))
 
     def slow_down(self) -> None:
-        """Note that the service could not keep up."""
+        """Note that the service refused a call for its rate."""
         self._pace.slow_down(self._loop.time())
 
     def _serve(self) -> None:
@@ -141,7 +141,7 @@ class Breaker:
             return False
         self._failures += 1
         tries = max(0, self._failures - self._threshold)
-        # Half of it at least: with no pause at all, the probe would learn nothing.
+        # At least half of it: a probe without a pause would find the service unchanged.
         pause = full_jitter(tries, first=self._first, longest=self._longest)
         self._probe_at = self._loop.time() + max(pause, min(self._longest, self._first * 2.0 ** min(tries, 16)) / 2)
         self._end_probe()
@@ -247,14 +247,14 @@ class Gate:
         return counts
 
     def denied(self, permit: Permit) -> None:
-        """Note that a call was answered, though with an error that concerns this document alone."""
+        """Note that the service returned an error that concerns this document alone."""
         self._calls_succeed_again()
         if permit.probes_jobs:
             self._jobs.abandoned()
 
     def _calls_succeed_again(self) -> None:
         if self._calls.is_open:
-            self._log("InvokeDataAutomationAsync answers again; starting jobs.")
+            self._log("InvokeDataAutomationAsync succeeds again; starting jobs.")
         self._calls.succeeded()
 
     def abandoned(self, permit: Permit) -> None:
@@ -281,7 +281,7 @@ class Gate:
             )
 
 
-# Ten failures in a row are no bad luck with single documents.
+# Ten failures in a row point to the service, not to single documents.
 _SERVICE_ERRORS_IN_A_ROW = 10
 _QUOTA_SHARE = 0.9
 _REGAIN_SHARE = 0.05
