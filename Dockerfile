@@ -12,6 +12,7 @@ FROM airflow AS wheel
 COPY --chown=airflow:root constraints/build.txt /tmp/build.txt
 RUN pip install --quiet --no-cache-dir --require-hashes --requirement /tmp/build.txt
 COPY --chown=airflow:root pyproject.toml README.md LICENSE /tmp/source/
+COPY --chown=airflow:root tools/package_metadata.py /tmp/source/tools/
 COPY --chown=airflow:root dags /tmp/source/dags
 COPY --chown=airflow:root airflow_bda /tmp/source/airflow_bda
 RUN pip wheel --quiet --no-cache-dir --no-deps --no-build-isolation --wheel-dir /tmp/wheels /tmp/source

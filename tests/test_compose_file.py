@@ -174,3 +174,13 @@ def test_requirements_of_the_image_keep_what_it_has(tmp_path):
     ]
     assert not any("--hash" in line or "\\" in line for line in constraints)
     assert any(line.startswith("moto") for line in (tmp_path / "requirements.txt").read_text().splitlines())
+
+
+def test_the_image_gets_what_the_wheel_is_made_with():
+    """Hatchling runs a script of ours at each build, and takes the example DAGs into the wheel."""
+    configured = re.findall(r'^(?:path|dags) = "(\S+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    scripts = {path for path in configured if path.startswith("tools/")}
+    copied = re.findall(r"^COPY --chown=\S+ (.+) /tmp/source", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+
+    assert scripts
+    assert {*scripts, "airflow_bda", "dags", "pyproject.toml"} <= set(" ".join(copied).split())
