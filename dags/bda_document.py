@@ -71,6 +71,7 @@ def bda_document() -> None:
     @task
     def show_fields(metadata_uri: str) -> list[dict]:
         """Log each field, and return them: a few of one document. BdaResultsOperator makes tables of many."""
+        log.info("Results: %s", metadata_uri)
         rows = []
         for segment in BdaHook().get_results(metadata_uri).segments:
             log.info("Segment %s: %s pages, %s", segment.index, segment.pages, segment.custom_status or "no blueprint")

@@ -79,6 +79,7 @@ def bda_lambda() -> None:
 
     @task
     def show_fields(metadata_uri: str) -> list[dict]:
+        log.info("Results: %s", metadata_uri)
         rows = []
         for segment in BdaHook().get_results(metadata_uri).segments:
             for field in segment.custom.fields() if segment.custom else ():

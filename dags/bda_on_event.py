@@ -148,6 +148,7 @@ if AssetWatcher is not None:
         @task(map_index_template="{{ task.op_kwargs['job']['input_s3_uri'] }}")
         def collect(job: dict) -> str | None:
             """Write one job's results where a second time would write them again."""
+            log.info("%s: %s", job["input_s3_uri"], job["status"])
             if job["status"] != "Success":
                 state = BdaHook().get_status(job["invocation_arn"])
                 log.warning("%s: %s, %s: %s", job["input_s3_uri"], state.status, state.error_type, state.error_message)

@@ -69,14 +69,9 @@ def bda_wait_in_one_task() -> None:
 
     @task
     def show_summary(metadata_uri: str) -> dict[str, int]:
+        log.info("Results: %s", metadata_uri)
         result = BdaHook().get_results(metadata_uri)
-        log.info(
-            "%s: %s segments, %s pages, see %s",
-            result.metadata.modality,
-            result.segment_count,
-            result.pages,
-            metadata_uri,
-        )
+        log.info("%s: %s segments, %s pages", result.metadata.modality, result.segment_count, result.pages)
         return {"segments": result.segment_count, "pages": result.pages}
 
     show_summary(process.output["output_metadata_uri"])

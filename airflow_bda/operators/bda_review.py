@@ -148,6 +148,7 @@ class BdaReviewOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook], HI
         report_uri = self.tables.get("report_uri") if isinstance(self.tables, Mapping) else None
         with task_errors(), ExitStack() as stack:
             self.check_arguments()
+            self.log.info("Table: %s", self.tables)
             link_report(context, report_uri, job_id=None, hook=self.hook)
             table = _ReviewedTable(self.hook.s3, str(self.tables), stack)
             shown, unsure = unsure_rows(table.rows(), below=self.below, most=self.max_fields)

@@ -118,6 +118,7 @@ class BdaInvokeSyncOperator(SafeLogging, LineageMixin, TaskArguments, AwsBaseOpe
                     "The request was not sent: output_s3_uri is missing.",
                     remedy="Name a prefix for the results, or call BdaHook.invoke_sync() in a task of your own.",
                 )
+            self.log.info("Input: %s, output: %s", self.input_s3_uri or self.input_file or "bytes", self.output_s3_uri)
             telemetry.started()
             answer = self.hook.invoke_sync(
                 max_wait=self.max_wait,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from types import SimpleNamespace
 
 import pytest
@@ -44,6 +45,17 @@ def test_a_document_on_s3_has_its_results_on_s3(document):
     result = BdaHook().get_results(uri)
     values = {field.path: field.value for segment in result.segments for field in segment.fields(found=True)}
     assert values["InvoiceNumber"] == "A-17"
+
+
+@needs_call
+def test_its_first_line_says_what_it_works_on(document, caplog, monkeypatch):
+    """And not which credentials the AWS libraries found. Airflow's own logger of tasks writes elsewhere."""
+    monkeypatch.setattr(BdaInvokeSyncOperator, "log", logging.getLogger("task"))
+    caplog.set_level("INFO")
+    run(input_s3_uri=document)
+
+    own = [line for line in caplog.messages if "Task Runner" not in line]
+    assert own[0] == f"Input: {document}, output: {OUTPUT}"
 
 
 @needs_call
