@@ -17,7 +17,7 @@ from airflow_bda.service.s3 import S3Uri, folder_url, object_url
 from airflow_bda.service.safe_values import safe_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 log = safe_logger(__name__)
 
@@ -108,18 +108,18 @@ def link_results(
     _store(context, BdaOutputLink.xcom_key, folder_url(folder, region=job.region, partition=job.partition))
 
 
-def link_report(context: Mapping[str, Any], report_uri: str | None, *, job_id: str | None, hook: Any) -> None:
+def link_report(context: Mapping[str, Any], report_uri: str | None, *, job_ids: Sequence[str] = (), hook: Any) -> None:
     """
     Link the task to a report.
 
     :param report_uri: where the report is on S3; None stores an empty text, which hides the link.
-    :param job_id: the job, for a report on one alone: the emulator has a page of it.
+    :param job_ids: the jobs that it is on, as far as they are known: the emulator makes such a report by itself.
     :param hook: says where the report is: on AWS, in which region, or on the emulator.
     """
     url: str | None = ""
     if report_uri and (emulator_url := hook.emulator_url):
         # The emulator runs no script of a page that is stored as an object.
-        url = f"{emulator_url}{_EMULATORS_JOBS}{job_id}/report" if job_id else f"{emulator_url}/_bda/"
+        url = f"{emulator_url}{_EMULATORS_JOBS}{','.join(job_ids)}/report" if job_ids else f"{emulator_url}/_bda/"
     elif report_uri:
         place = {"region": hook.conn_region_name, "partition": hook.conn_partition}
         url = object_url(S3Uri.parse(report_uri), **place)

@@ -187,8 +187,7 @@ class BdaResultsOperator(SafeLogging, TaskArguments, LineageMixin, AwsBaseOperat
         if report_uri:
             self.log.info("Wrote a report on %s documents to %s.", len(least_sure), report_uri)
             places["report_uri"] = report_uri
-        job_id = least_sure[0].split("/")[-2] if len(least_sure) == 1 else None
-        link_report(context, report_uri, job_id=job_id, hook=self.hook)
+        link_report(context, report_uri, job_ids=[uri.split("/")[-2] for uri in least_sure], hook=self.hook)
         result = {**places, "partition": partition, "format": self.format, **counts}
         self.note_end(context, partition_key=partition if self.asset_partitions else None, **result)
         return result

@@ -149,7 +149,7 @@ class BdaReviewOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHook], HI
         with task_errors(), ExitStack() as stack:
             self.check_arguments()
             self.log.info("Table: %s", self.tables)
-            link_report(context, report_uri, job_id=None, hook=self.hook)
+            link_report(context, report_uri, hook=self.hook)
             table = _ReviewedTable(self.hook.s3, str(self.tables), stack)
             shown, unsure = unsure_rows(table.rows(), below=self.below, most=self.max_fields)
             if not shown:

@@ -139,6 +139,19 @@ def test_the_report_on_a_job_is_a_page_under_its_own_policy(bda_emulator, sample
     assert f'href="/_bda{path}/report"' in get(bda_emulator, path).text
 
 
+def test_a_report_on_several_jobs_has_all_of_them(bda_emulator, sample_pdf):
+    for key in ("first.pdf", "second.pdf"):
+        invoke(bda_emulator, content=sample_pdf, key=key)
+    wait_for_end(bda_emulator)
+    ids = ",".join(job.job_id for job in bda_emulator.jobs)
+
+    page = get(bda_emulator, f"/jobs/{ids},unknown/report").text
+
+    assert "first.pdf" in page
+    assert "second.pdf" in page
+    assert get(bda_emulator, f"/jobs/{ids}").status_code == 404
+
+
 def test_pages_that_are_not_there_are_not_found(steered_emulator):
     invoke(steered_emulator)
     wait_for_end(steered_emulator)

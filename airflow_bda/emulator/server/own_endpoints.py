@@ -21,7 +21,7 @@ from airflow_bda.report import content_security_policy
 from airflow_bda.service.errors import BdaError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
     from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -51,6 +51,8 @@ PATH = "/_bda"
 _JOB_PATH = f"{PATH}/jobs/"
 _FAULTS_ALLOWED = ("DELETE", "GET", "PUT")
 _MOST_FAULT_BYTES = 1_000_000
+# As many as a task reports on. The ids stand in the address, with commas between them.
+_MOST_REPORTED = 20
 _HEADERS = {
     # The pages run no scripts and load nothing; whatever a document's text says, a browser stays with that.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
@@ -228,20 +230,24 @@ def set_faults(document: Any) -> None:
 
 
 def _job(path: str) -> Response:
-    job_id, _, page = path.partition("/")
-    job = next((job for job in job_views() if job.job_id == job_id), None)
-    if job is None or page not in {"", "report"}:
-        raise NotFound("No such job.")
-    return _report(job) if page else _html(job_page(job, job_files(job)))
+    ids, _, page = path.partition("/")
+    known = {job.job_id: job for job in job_views()}
+    if page == "report":
+        jobs = [known[job_id] for job_id in dict.fromkeys(ids.split(",")) if job_id in known]
+        if 0 < len(jobs) <= _MOST_REPORTED:
+            return _report(jobs)
+    elif not page and ids in known:
+        return _html(job_page(known[ids], job_files(known[ids])))
+    raise NotFound("No such job.")
 
 
-def _report(job: JobView) -> Response:
+def _report(jobs: Sequence[JobView]) -> Response:
     try:
-        report = job_report(job)
+        report = job_report(jobs)
     except (BdaError, StorageError) as error:
         raise NotFound(f"The results cannot be read: {error}") from error
     if report is None:
-        raise NotFound("The job has no results.")
+        raise NotFound("There are no results.")
     response = _html(report)
     response.headers["Content-Security-Policy"] = f"{content_security_policy()}; frame-ancestors 'none'"
     return response

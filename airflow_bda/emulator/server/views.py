@@ -22,7 +22,7 @@ from airflow_bda.service.results.metadata import JobMetadata
 from airflow_bda.service.s3 import S3Uri
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from airflow_bda.emulator.runtime.job_records import Job
@@ -124,8 +124,13 @@ def operations() -> tuple[int, int]:
     return answered, known
 
 
-def job_report(job: JobView) -> str | None:
-    """Return the report on a job as HTML; None where it has no results."""
+def job_report(jobs: Sequence[JobView]) -> str | None:
+    """Return the report on jobs as HTML; None where none of them has results."""
+    reported = [found for found in map(_reported, jobs) if found is not None]
+    return build_report(reported) if reported else None
+
+
+def _reported(job: JobView) -> ReportedJob | None:
     if job.output_metadata_uri is None:
         return None
     storage = Storage(job.account, job.invocation_arn.split(":")[1])
@@ -135,7 +140,7 @@ def job_report(job: JobView) -> str | None:
 
     metadata = JobMetadata.parse(read(job.output_metadata_uri), job.output_metadata_uri)
     result = assemble_result(metadata, {uri: read(uri) for uri in metadata.own_output_uris()})
-    return build_report([ReportedJob(result, read_input=read)])
+    return ReportedJob(result, read_input=read)
 
 
 def job_files(job: JobView) -> dict[str, str]:
