@@ -29,7 +29,7 @@ with DAG(
     BdaBatchOperator(
         task_id="process",
         input_s3_prefix="s3://bda-input/",
-        output_s3_uri="s3://bda-output/inbox",
+        output_s3_uri="s3://bda-output/batch",
         blueprints=["arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-public-invoice"],
         max_failures=0.05,
         deferrable=True,
