@@ -67,7 +67,7 @@ def test_runs_to_the_end_with_one_job(dag_bag, samples, bda_emulator, dag_id):
 def test_those_that_need_resources_say_so_before_they_are_triggered(dag_bag):
     needy = {dag_id for dag_id, dag in dag_bag.dags.items() if any(tag.startswith("needs ") for tag in dag.tags)}
 
-    assert needy == {"bda_lambda", "bda_on_event"} & set(dag_bag.dags)
+    assert needy == {"bda_lambda", "bda_on_event", "bda_wait_with_events"} & set(dag_bag.dags)
     assert all("Needs" in dag_bag.dags[dag_id].description for dag_id in needy)
 
 
@@ -105,6 +105,25 @@ def test_submits_and_waits_for_nothing(dag_bag, samples, bda_emulator):
 
     assert str(run.state) == "success"
     assert [(job.input_s3_uri, str(job.status)) for job in bda_emulator.jobs] == [(samples, "Created")]
+
+
+def test_an_event_ends_a_wait(dag_bag, samples, bda_emulator, monkeypatch):
+    """With the queue and the rule of the DAG's page, and long before the task would look by itself."""
+    page = dag_bag.dags["bda_wait_with_events"].doc_md
+    bda_emulator.client("cloudformation").create_stack(
+        StackName="hints", TemplateBody=page.split("```yaml\n")[1].split("```")[0]
+    )
+    monkeypatch.setenv(
+        "AIRFLOW__BDA__JOB_EVENTS_QUEUE", bda_emulator.client("sqs").get_queue_url(QueueName="bda-hints")["QueueUrl"]
+    )
+    # Mostly long enough for the first look to find it in progress; the next one by itself would come after ten minutes.
+    EMULATOR.faults.add("slow_job", seconds=3.0)
+    run = dag_bag.dags["bda_wait_with_events"].test()
+
+    assert str(run.state) == "success"
+    (job,) = bda_emulator.jobs
+    assert job.input_s3_uri == samples
+    assert job.polls <= 2
 
 
 def test_mapped_tasks_have_names(dag_bag, samples, bda_emulator):

@@ -2,7 +2,7 @@
 Deploy into the emulator what some example DAGs need, as their users do on AWS: by CloudFormation.
 
     python deploy.py function      the Lambda function of bda_lambda
-    python deploy.py events        the queue and the rule of bda_on_event, as that DAG's page has them
+    python deploy.py events        the queues and rules that bda_on_event and bda_wait_with_events have on their pages
 
 What is deployed already stays as it is.
 """
@@ -45,9 +45,10 @@ def deploy_function() -> None:
 
 
 def deploy_events() -> None:
-    """Deploy the template on the DAG's page."""
-    page = (DAGS / "bda_on_event.py").read_text()
-    _deploy("bda-events", page.split("```yaml\n")[1].split("```")[0])
+    """Deploy the templates on the DAGs' pages."""
+    for name, file in (("bda-events", "bda_on_event.py"), ("bda-hints", "bda_wait_with_events.py")):
+        page = (DAGS / file).read_text()
+        _deploy(name, page.split("```yaml\n")[1].split("```")[0])
 
 
 def _deploy(name: str, template: str, **parameters: str) -> None:
