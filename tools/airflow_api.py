@@ -52,8 +52,27 @@ class AirflowApi:
 
     def tasks(self, dag_id: str, run_id: str) -> dict[str, str]:
         """Return the states of a run's tasks."""
-        found = self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
-        return {instance["task_id"]: str(instance["state"]) for instance in found}
+        return {instance["task_id"]: str(instance["state"]) for instance in self.task_instances(dag_id, run_id)}
+
+    def task(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+        """Read what is known of a task of a run."""
+        return dict(self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"))
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Read what is known of all tasks of a run, each instance of a mapped one."""
+        found = self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
+        return list(found["task_instances"])
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str) -> Any:
+        """Read what a task returned."""
+        return self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value")["value"]
+
+    def log(
+        self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1, map_index: int = -1
+    ) -> list[dict[str, Any]]:
+        """Read the lines of a task's log."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
+        return list(self.get(path, map_index=map_index, full_content=True)["content"])
 
     def form(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
         """Read the form that a task asks a person to fill in."""

@@ -1,34 +1,49 @@
 """
 Look at a running Airflow in headless Chromium, as a user does, and keep pictures of it.
 
-    .venvs/browser/bin/python tools/browse_airflow.py URL FOLDER DAG RUN TASK [--form]
+    .venvs/browser/bin/python tools/browse_airflow.py URL FOLDER WHAT DAG RUN TASK
 
-With `--form` it looks at the form in which the task asks a person, and at nothing else.
+WHAT is one of
+
+    dags     the list of DAGs, with the DAG's description and what examples need
+    wait     the pages of a DAG, of its form, and of a task that waits for a job; prints the task's link to the emulator
+    graph    the graph of the run
+    form     the form in which the task asks a person
+    report   the task's link to a report, and the report
+    log      the task's log, which must show the lines of a JSON list on stdin without a click
 
 The password is read from AIRFLOW_ADMIN_PASSWORD. Each page must show what it is for, or the status is 1.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selenium.common.exceptions import TimeoutException, WebDriverException
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from selenium.webdriver.remote.webelement import WebElement
 
 PATIENCE_SECONDS = 120
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 OUTPUT_LINK = "BDA output folder"
+REPORT_LINK = "BDA report"
 EMULATORS_JOBS = "/_bda/jobs/"
+NEEDS = ("needs a Lambda function", "needs a queue and a rule", "waits for a person")
+LOG = '[data-testid="virtual-scroll-container"]'
+LOG_LINE = f'{LOG} [data-testid^="virtualized-item"]'
 
 
 class Visit:
@@ -53,6 +68,56 @@ class Visit:
         self._see(By.CSS_SELECTOR, "button[type=submit]").click()
         self._see_text("Dags")
         self._keep("home")
+
+    def look_at_dags(self, dag_id: str, description: str) -> None:
+        """See in the list what DAGs need and, under the pointer, what one of them does."""
+        self._driver.get(f"{self._base_url}/dags")
+        for tag in NEEDS:
+            self._see_text(tag)
+        link = self._see(By.XPATH, f'//a[text()="{dag_id}"]')
+        self._driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", link)
+        # The pointer has to move over it, and not only to be there.
+        ActionChains(self._driver).move_to_element(link).pause(1).move_by_offset(2, 1).perform()
+        self._see(By.XPATH, f'//*[@role="tooltip" and contains(., "{description}")]')
+        self._keep("dags")
+
+    def look_at_graph(self, dag_id: str, run_id: str, *task_ids: str) -> None:
+        """See the graph of a run, with its tasks."""
+        self._driver.get(f"{self._base_url}/dags/{dag_id}/runs/{run_id}")
+        self._see(By.CSS_SELECTOR, 'button[aria-label^="Show Graph"]').click()
+        for task_id in task_ids:
+            self._see(By.XPATH, f'//*[contains(@class, "react-flow__node") and contains(., "{task_id}")]')
+        self._keep("graph")
+
+    def look_at_report(self, dag_id: str, run_id: str, task_id: str, *texts: str) -> None:
+        """See the link to a task's report, and the report that it leads to."""
+        self._driver.get(f"{self._base_url}/dags/{dag_id}/runs/{run_id}/tasks/{task_id}/details")
+        link = self._see(By.XPATH, f'//a[contains(., "{REPORT_LINK}")]').get_attribute("href") or ""
+        self._keep("report-link")
+        self._driver.get(link)
+        for text in texts:
+            self._see(By.XPATH, f'//body[contains(., "{text}")]')
+        self._keep("report")
+
+    def read_log(self, dag_id: str, run_id: str, task_id: str, wanted: Sequence[str]) -> None:
+        """Find lines in a task's log by scrolling alone: what Airflow folds away is not there to be read."""
+        self._driver.get(f"{self._base_url}/dags/{dag_id}/runs/{run_id}/tasks/{task_id}")
+        self._see(By.CSS_SELECTOR, LOG_LINE)
+        self._keep("log-end")
+        scroll = (
+            "const log = document.querySelector(arguments[0]); log.scrollTop = arguments[1]; return log.scrollHeight"
+        )
+        read, at, height = "", 0, 1
+        while at < height:
+            height = self._driver.execute_script(scroll, LOG, at)
+            # Only the lines that are to be seen are in the page.
+            time.sleep(0.5)
+            read += "\n".join(line.text for line in self._driver.find_elements(By.CSS_SELECTOR, LOG_LINE))
+            if at == 0:
+                self._keep("log")
+            at += 200
+        if missing := [line for line in wanted if line not in read]:
+            raise AssertionError(f"the log of {dag_id}.{task_id} does not show {len(missing)} lines: {missing[:3]}")
 
     def look_at_grid(self, dag_id: str, run_id: str, task_id: str) -> None:
         """See the grid of a DAG's runs, with a task of one of them in it."""
@@ -130,27 +195,40 @@ class Visit:
 
 
 def main() -> int:
-    """Visit each page once."""
-    base_url, folder, dag_id, run_id, task_id, *options = sys.argv[1:]
+    """Visit what the command line names."""
+    base_url, folder, what, *where = sys.argv[1:]
+    lines = json.load(sys.stdin) if what == "log" else []
     driver = _chromium()
     try:
         visit = Visit(driver, base_url, Path(folder))
         visit.log_in("admin", os.environ["AIRFLOW_ADMIN_PASSWORD"])
-        if options == ["--form"]:
-            visit.look_at_form(dag_id, run_id, task_id, "Review", "VendorName", "Confidence 0.83")
-            return 0
-        visit.look_at_grid(dag_id, run_id, task_id)
-        visit.read_docs("One document in one task")
-        visit.open_params_form("Document", "Results", "Project")
-        link = visit.look_at_task(dag_id, run_id, task_id)
-        visit.look_at_templates(dag_id, run_id, task_id, "s3://bda-input/invoice.pdf", "s3://bda-output/results")
+        _look(visit, what, where, lines)
     except AssertionError as error:
         print(f"browser: {error}", file=sys.stderr)
         return 1
     finally:
         driver.quit()
-    print(link)
     return 0
+
+
+def _look(visit: Visit, what: str, where: Sequence[str], lines: Sequence[str]) -> None:
+    dag_id, run_id, task_id = where
+    if what == "dags":
+        visit.look_at_dags(dag_id, "One document by way of a Lambda function. Needs the function")
+    elif what == "graph":
+        visit.look_at_graph(dag_id, run_id, "process", "tables", "review")
+    elif what == "form":
+        visit.look_at_form(dag_id, run_id, task_id, "Review", "VendorName", "Confidence 0.83")
+    elif what == "report":
+        visit.look_at_report(dag_id, run_id, task_id, "invoice.pdf", "VendorName", "Tern River Instruments")
+    elif what == "log":
+        visit.read_log(dag_id, run_id, task_id, lines)
+    else:
+        visit.look_at_grid(dag_id, run_id, task_id)
+        visit.read_docs("One document in one task")
+        visit.open_params_form("Document", "Results", "Project")
+        print(visit.look_at_task(dag_id, run_id, task_id))
+        visit.look_at_templates(dag_id, run_id, task_id, "s3://bda-input/invoice.pdf", "s3://bda-output/results")
 
 
 def _chromium() -> Chrome:
