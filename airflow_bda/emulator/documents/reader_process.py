@@ -40,6 +40,8 @@ _CHILD = "import sys; sys.path[0] = sys.argv[1]; from {module} import main; main
 _PACKAGE_ROOT = Path(airflow_bda.__file__).parents[1]
 # More would only keep memory: the emulator reads few inputs at once.
 _MOST_IDLE = 2
+# The engine that reads pictures keeps a quarter of a gigabyte, so only one of those that wait may have it.
+_ENGINE = "rapidocr"
 # What a parser keeps of the inputs that it has read goes with its process.
 _MOST_INPUTS = 200
 # A process without work for this long ends; the next input starts another one.
@@ -87,7 +89,8 @@ class ReaderPool:
 
     def _give_back(self, reader: _ReaderProcess) -> None:
         with self._lock:
-            if reader.is_usable and len(self._idle) < _MOST_IDLE:
+            is_spare = reader.has_engine and any(other.has_engine for other in self._idle)
+            if reader.is_usable and not is_spare and len(self._idle) < _MOST_IDLE:
                 self._idle.append(reader)
                 return
         reader.stop()
@@ -116,6 +119,7 @@ class _ReaderProcess:
             )
             self._pipe = Connection(os.dup(ours.fileno()))
         self._inputs = 0
+        self.has_engine = False
 
     @property
     def is_usable(self) -> bool:
@@ -128,6 +132,7 @@ class _ReaderProcess:
             self._pipe.send(replace(work, request=replace(work.request, data=b"")))
             self._pipe.send_bytes(work.request.data)
             answer = pickle.loads(self._pipe.recv_bytes())  # noqa: S301 - from our own program
+            self.has_engine = self._pipe.recv()
         except (EOFError, OSError):
             raise self._reason_of_end() from None
         except BaseException:
@@ -175,6 +180,7 @@ def main(file_descriptor: int) -> None:
         except EOFError:
             return
         pipe.send_bytes(_answer(replace(work, request=replace(work.request, data=data))))
+        pipe.send(_ENGINE in sys.modules)
 
 
 def _answer(work: Work) -> bytes:

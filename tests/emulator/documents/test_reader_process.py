@@ -6,6 +6,7 @@ import socket
 import zipfile
 import zlib
 from dataclasses import replace
+from importlib import resources
 
 import docx
 import pytest
@@ -17,6 +18,7 @@ from airflow_bda.emulator.documents.pipeline import Work
 from airflow_bda.emulator.documents.reader_process import ReaderPool
 from airflow_bda.emulator.documents.reading import input_limits
 from airflow_bda.emulator.documents.reading.docx import read_docx
+from airflow_bda.emulator.documents.reading.images import has_ocr
 from airflow_bda.emulator.documents.reading.input_limits import format_of
 
 PAGE = [(50, 60, "A report", 20)]
@@ -194,6 +196,18 @@ def test_a_process_is_used_again_and_given_up_after_many_inputs(pool, monkeypatc
         pool.read(Work(request(pdf(PAGE))))
 
     assert len(used) == 2
+
+
+def test_only_one_process_with_the_engine_for_pictures_waits_for_more(pool):
+    receipt = (resources.files("airflow_bda.emulator") / "samples" / "receipt.png").read_bytes()
+    processes = []
+    for other in (ReaderPool(), ReaderPool()):
+        other.read(Work(request(receipt)))
+        processes += other._idle
+        pool._give_back(other._idle.pop())
+
+    assert [process.has_engine for process in processes] == [has_ocr()] * 2
+    assert pool._idle == (processes[:1] if has_ocr() else processes)
 
 
 @pytest.mark.parametrize(
