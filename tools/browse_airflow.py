@@ -220,7 +220,7 @@ def _look(visit: Visit, what: str, where: Sequence[str], lines: Sequence[str]) -
     elif what == "form":
         visit.look_at_form(dag_id, run_id, task_id, "Review", "VendorName", "Confidence 0.83")
     elif what == "report":
-        visit.look_at_report(dag_id, run_id, task_id, "invoice.pdf", "VendorName", "Tern River Instruments")
+        visit.look_at_report(dag_id, run_id, task_id, "invoice.pdf", "receipt.png", "VendorName")
     elif what == "log":
         visit.read_log(dag_id, run_id, task_id, lines)
     else:
