@@ -1,9 +1,9 @@
 """
 The programs that the manual's shell blocks call.
 
-``airflow-bda`` runs for real, in this process, and what is copied to S3, deployed or asked of BDA goes to the emulator.
-What would run for long, change the machine or needs another service is not run: its arguments are checked against what
-defines them.
+``airflow-bda`` runs for real, in this process where it can, and what is copied to S3, deployed, or asked of BDA or STS
+goes to the emulator. What would run for long, change the machine or needs another service is not run: its arguments are
+checked against what defines them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import io
 import json
 import os
 import re
+import subprocess
+import sys
 import traceback
 from importlib.metadata import metadata
 from pathlib import Path
@@ -50,6 +52,10 @@ def run_airflow_bda(arguments: list[str]) -> tuple[int, str]:
     if arguments and arguments[0] in LONG:
         _parser(arguments).parse_args(arguments)
         return 0, ""
+    if arguments and arguments[0] == "batch":  # it takes signals, which only a main thread can
+        command = [sys.executable, "-m", "airflow_bda.cli", *arguments]
+        ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        return ended.returncode, ended.stdout
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         try:
@@ -105,7 +111,7 @@ def check_aws(arguments: list[str]) -> str | None:
     assert options <= known | AWS_OPTIONS
     if (service, operation) in AWS_ACTIONS:
         AWS_ACTIONS[service, operation](rest)
-    return _call(service, operation, rest) if service == "bedrock-data-automation" else None
+    return _call(service, operation, rest) if service in {"bedrock-data-automation", "sts"} else None
 
 
 def _call(service: str, operation: str, words: list[str]) -> str:
