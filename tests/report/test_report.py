@@ -10,10 +10,12 @@ import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from airflow_bda import report
 from airflow_bda.report import ReportedJob, build_report, write_report
 from airflow_bda.report.data import report_data
 from airflow_bda.service.results.job_result import assemble_result
@@ -310,21 +312,61 @@ def test_odd_values_still_make_a_page(value, tmp_path):
     assert list(tmp_path.iterdir()) == [file]
 
 
+def colours(style, scheme):
+    """Return a style's colours by name: the light ones, or those that a dark scheme puts over them."""
+    light, dark = re.findall(r":root \{(.*?)\}", style, flags=re.DOTALL)
+    found = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", light + (dark if scheme == "dark" else "")))
+    return {name: tuple(int(code[place : place + 2], 16) / 255 for place in (1, 3, 5)) for name, code in found.items()}
+
+
+def luminance(colour):
+    """Return the relative luminance of WCAG 2."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]
+    return sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one, other):
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def over(colour, opacity, back):
+    return tuple(part * opacity + behind * (1 - opacity) for part, behind in zip(colour, back, strict=True))
+
+
+STYLE = (Path(report.__file__).parent / "assets" / "report.css").read_text(encoding="utf-8")
+BACKS = ("back", "panel", "accent-back")
+TEXTS = [(text, back) for text in ("text", "quiet", "good", "unsure", "low", "none") for back in BACKS] + [
+    *((kind, f"{kind}-back") for kind in ("good", "unsure", "low")),
+    *(("text", back) for back in ("none-back", "unsure-back")),
+]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everything_can_be_told_from_what_is_behind_it(scheme):
+    """WCAG 2.2, level AA: 4.5 to 1 for text (1.4.3), 3 to 1 for edges of controls and for bars (1.4.11)."""
+    shades = colours(STYLE, scheme)
+    bars = {
+        over(shades["accent"], float(opacity), shades["panel"]) for opacity in re.findall(r"opacity: (0?\.\d+)", STYLE)
+    }
+
+    assert {pair for pair in TEXTS if contrast(*(shades[name] for name in pair)) < 4.5} == set()
+    assert [back for back in BACKS if contrast(shades["edge"], shades[back]) < 3] == []
+    assert len(bars) == 2
+    assert [bar for bar in bars if contrast(bar, shades["panel"]) < 3] == []
+
+
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH, in which the page's script could run")
-def test_a_browser_shows_the_fields(tmp_path):
-    """The script runs under the page's own policy, and shows what is in the files as text."""
-    file = tmp_path / "report.html"
-    write_report(file, [ReportedJob(job(), read_input=lambda _: picture(kind="TIFF", pages=2))])
+def browsed(file, folder):
+    """Return a page as it is when a browser has run its script."""
     options = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
-
     ended = subprocess.run(
         [
             CHROMIUM,
             *options,
-            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--user-data-dir={folder / 'profile'}",
             "--virtual-time-budget=5000",
             "--dump-dom",
             f"file://{file}",
@@ -334,9 +376,36 @@ def test_a_browser_shows_the_fields(tmp_path):
         check=True,
         timeout=120,
     )
+    return ended.stdout
 
-    shown_page = Elements(ended.stdout)
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH, in which the page's script could run")
+def test_a_browser_shows_the_fields(tmp_path):
+    """The script runs under the page's own policy, and shows what is in the files as text."""
+    file = tmp_path / "report.html"
+    write_report(file, [ReportedJob(job(), read_input=lambda _: picture(kind="TIFF", pages=2))])
+
+    shown_page = Elements(browsed(file, tmp_path))
+
     assert "5 fields, 2 below 0.8, 1 not found" in shown_page.texts["span"]
     assert SCRIPT in shown_page.texts["span"]
     assert "img" in shown_page.tags  # the pictures of later pages load when they come into view
     assert "taken over" not in " ".join(shown_page.texts["title"])
+
+
+AUDIO = {
+    "metadata": {"semantic_modality": "AUDIO", "duration_millis": 9000, "format": "wav"},
+    "audio": {"summary": "A call."},
+    "audio_segments": [{"text": "Good morning.", "start_timestamp_millis": 500, "end_timestamp_millis": 2000}],
+}
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH, in which the page's script could run")
+def test_a_browser_shows_what_was_said_where_there_are_no_fields(tmp_path):
+    file = tmp_path / "report.html"
+    write_report(file, [ReportedJob(job(None, AUDIO, "AUDIO", "call.wav"))])
+
+    shown_page = browsed(file, tmp_path)
+
+    assert 'id="tab-text" data-tab="text" aria-controls="panel" aria-selected="true"' in shown_page
+    assert "Good morning." in Elements(shown_page).texts["span"]

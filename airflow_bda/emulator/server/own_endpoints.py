@@ -40,9 +40,14 @@ td, th { border-bottom: 1px solid #dde2ea; vertical-align: top } td { overflow-w
 pre { background: #f4f6f9; padding: .8rem; overflow: auto; max-height: 40rem } .quiet { color: #5a6474 }
 .status { font-weight: 600; white-space: nowrap } .Success { color: #19733a } .InProgress { color: #0b5cad }
 .ClientError, .ServiceError { color: #b3261e }
-@media (max-width: 700px) { body { margin: 1rem } table { display: block; overflow-x: auto } td { min-width: 5rem } }
+@media (max-width: 700px) {
+  body { margin: 1rem } .jobs thead { display: none } .jobs, .jobs tbody { display: block }
+  .jobs tr { display: flex; flex-wrap: wrap; gap: .1rem 1rem; padding: .5rem 0; border-bottom: 1px solid #dde2ea }
+  .jobs td { border: 0; padding: 0 } .jobs td:nth-child(2) { order: -1; flex-basis: 100% }
+  .jobs td[data-name]::before { content: attr(data-name) " " }
+}
 @media (prefers-color-scheme: dark) {
-  body { color: #e6e9ef; background: #14181f } td, th { border-color: #333b48 } pre { background: #1e242e }
+  body { color: #e6e9ef; background: #14181f } td, th, .jobs tr { border-color: #333b48 } pre { background: #1e242e }
   a, .InProgress { color: #7db7f5 } .Success { color: #6fd08c } .ClientError, .ServiceError { color: #ff8a80 }
   .quiet { color: #9aa5b5 }
 }
@@ -74,8 +79,8 @@ def jobs_page(jobs: Iterable[JobView], calls: Mapping[str, int]) -> str:
 <p class="quiet">Bedrock Data Automation on this machine. Inputs are really read; fields are found by simple rules, not
 by a model. The same as JSON: <a href="/_bda/jobs">jobs</a>, <a href="/_bda/faults">faults</a>,
 <a href="/_bda/health">health</a>.</p>
-<table><thead><tr><th>Status</th><th>Input</th><th>Modality</th><th>Created</th><th>Seconds</th><th>Polls</th></tr>
-</thead><tbody>{rows}</tbody></table>
+<table class="jobs"><thead><tr><th>Status</th><th>Input</th><th>Modality</th><th>Created</th><th>Seconds</th>
+<th>Polls</th></tr></thead><tbody>{rows}</tbody></table>
 <h2>Calls</h2><table><tbody>{counts or '<tr><td class="quiet">None yet.</td></tr>'}</tbody></table>""",
         refresh=True,
     )
@@ -87,8 +92,8 @@ def _job_row(job: JobView) -> str:
     return (
         f"<tr><td>{_status(job)}{problem}</td>"
         f'<td><a href="/_bda/jobs/{escape(job.job_id)}">{escape(job.input_s3_uri)}</a></td>'
-        f"<td>{escape(job.modality)}</td><td>{_time(job.created_at)}</td><td>{seconds}</td>"
-        f"<td>{job.polls}</td></tr>"
+        f'<td>{escape(job.modality)}</td><td>{_time(job.created_at)}</td><td data-name="Seconds">{seconds}</td>'
+        f'<td data-name="Polls">{job.polls}</td></tr>'
     )
 
 

@@ -2,7 +2,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("report-data").textContent);
   const byId = (id) => document.getElementById(id);
-  const state = { document: 0, tab: "fields", chosen: null, low: false, changes: false, words: false, query: "" };
+  const state = { document: 0, tab: "fields", tabIsPicked: false, keys: true, chosen: null, low: false, changes: false, words: false, query: "" };
   // Above the first a value is taken as sure, below the second as low.
   const SURE = data.sure, LOW = data.low;
 
@@ -164,7 +164,10 @@
 
   function fieldsOf(segment) {
     const fields = segment.fields.filter(wanted);
-    if (!segment.fields.length) return [make("p", { class: "quiet" }, "No blueprint matched, so there are no fields.")];
+    if (!segment.fields.length) {
+      const reason = segment.status === "NO_MATCH" ? "No blueprint matched" : "There is no custom output";
+      return [make("p", { class: "quiet" }, `${reason}, so there are no fields.`)];
+    }
     if (!fields.length) return [make("p", { class: "quiet" }, "No field matches the filter.")];
     return [make("ol", { class: "fields" }, ...fields.map((field) => make("li", {}, fieldRow(field))))];
   }
@@ -198,7 +201,8 @@
     const parts = [];
     if (segment.summary) parts.push(make("p", {}, segment.summary));
     if (segment.media) parts.push(...spoken(segment.media));
-    else parts.push(segment.text ? make("pre", {}, segment.text) : make("p", { class: "quiet" }, "There is no text."));
+    else if (segment.text) parts.push(make("pre", {}, segment.text));
+    if (!(segment.media ? segment.media.tracks.length : segment.text)) parts.push(make("p", { class: "quiet" }, "There is no text."));
     return parts;
   }
 
@@ -211,6 +215,7 @@
   function timeline(media) {
     const part = make("section", { "aria-label": "Timeline" });
     const length = Math.max(media.millis || 0, 1, ...media.tracks.flatMap((track) => track.items.map((item) => item.end || 0)));
+    if (!media.tracks.length) part.append(make("p", { class: "quiet" }, `${clock(media.millis)} without chapters, shots, topics or a transcript`.trim()));
     for (const track of media.tracks) {
       const lane = make("div", { class: "lane" });
       for (const item of track.items) {
@@ -303,9 +308,16 @@
     showSide();
   }
 
+  function pickTab(name) {
+    state.tabIsPicked = true;
+    setTab(name);
+  }
+
   function showDocument(index) {
     state.document = index;
     state.chosen = null;
+    // Without fields there is the text, or what was said; unless the reader has picked a tab.
+    if (!state.tabIsPicked) state.tab = allFields().length ? "fields" : "text";
     byId("source").textContent = current().source;
     showPages();
     showSide();
@@ -332,12 +344,12 @@
   byId("help").addEventListener("click", () => byId("keys").showModal());
   const tabs = [...document.querySelectorAll("[role=tab]")];
   tabs.forEach((tab, index) => {
-    tab.addEventListener("click", () => setTab(tab.dataset.tab));
+    tab.addEventListener("click", () => pickTab(tab.dataset.tab));
     tab.addEventListener("keydown", (event) => {
       const move = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!move) return;
       const next = tabs[(index + move + tabs.length) % tabs.length];
-      setTab(next.dataset.tab);
+      pickTab(next.dataset.tab);
       next.focus();
       event.stopPropagation();
     });
@@ -348,13 +360,15 @@
     n: () => step(1, isDoubtful), p: () => step(-1, isDoubtful),
     l: () => toggle(byId("low"), "low"), w: () => toggle(byId("words"), "words"),
     "]": () => stepPage(1), "[": () => stepPage(-1),
-    "1": () => setTab("fields"), "2": () => setTab("text"), "3": () => setTab("json"),
+    "1": () => pickTab("fields"), "2": () => pickTab("text"), "3": () => pickTab("json"),
     "/": () => byId("query").focus(), "?": () => byId("keys").showModal(),
   };
+  // Who speaks to the computer, or presses keys by accident, can turn keys of one letter off.
+  byId("single").addEventListener("change", (event) => { state.keys = event.target.checked; });
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape" && event.target === byId("query")) event.target.blur();
-    if (event.target.matches("input, select, textarea") || byId("keys").open) return;
+    if (!state.keys || event.target.matches("input, select, textarea") || byId("keys").open) return;
     const action = keys[event.key];
     if (action) {
       event.preventDefault();
