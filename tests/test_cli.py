@@ -103,6 +103,10 @@ def test_a_job_from_invoke_to_results(document, output, capsys):
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["input_s3_uri"] == document
 
+    assert main(["results", job["invocation_arn"], "--jsonl", "--table", "segments"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {row["invocation_arn"] for row in rows} == {job["invocation_arn"]}
+
     assert main(["results", job["output_metadata_uri"]]) == 0
     said = capsys.readouterr()
     assert said.out.startswith("asset 0, segment 0: ")

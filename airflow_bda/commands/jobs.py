@@ -196,7 +196,7 @@ def run_results(args: Namespace) -> int:
                 _tell_progress(number, job, args)
             result = hook.get_results(find_metadata_uri(hook, job))
             if table:
-                for row in result.rows(args.table):
+                for row in result.rows(args.table, invocation_arn=job if job.startswith("arn:") else None):
                     table.write(row)
             else:
                 _print_result(result, out, as_json=args.json)
