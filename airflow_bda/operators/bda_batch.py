@@ -375,6 +375,7 @@ def _attempt(context: Mapping[str, Any]) -> Attempt:
         key=f"{identity.digest()[:32]}-{ti.try_number}",
         run_started=str(getattr(run, "id", None) or (started and started.isoformat())),
         run_clears=getattr(run, "clear_number", None),
+        try_number=ti.try_number,
     )
 
 

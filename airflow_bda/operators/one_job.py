@@ -34,7 +34,7 @@ from airflow_bda._compat import (
     task_state_store,
 )
 from airflow_bda.service.arguments import MEMBER_OF_ARGUMENT
-from airflow_bda.service.errors import BdaRequestError
+from airflow_bda.service.errors import BdaError, BdaRequestError
 from airflow_bda.service.safe_values import safe_logger
 from airflow_bda.service.statuses import JobOutcome, JobStatus
 
@@ -50,6 +50,9 @@ log = safe_logger(__name__)
 _KEY = "bda_job"
 # No job of BDA is known to end sooner. Asked only where the service does not say when a job was submitted.
 _SHORTEST_JOB_SECONDS = 2.0
+# Writing an intent takes a moment. A process that needs longer was suspended, perhaps until Airflow gave it up: after
+# five minutes without a heartbeat, unless [scheduler] task_instance_heartbeat_timeout says otherwise.
+_SUSPENDED_SECONDS = 45.0
 
 
 @dataclass(frozen=True)
@@ -130,14 +133,16 @@ class JobMemory:
             return None
         return found if isinstance(found, str) else None
 
-    def keep(self, intent: Intent) -> None:
-        """Store an intent in place of the one before."""
+    def keep(self, intent: Intent) -> float:
+        """Store an intent in place of the one before, and return how many seconds that took."""
         if self._store is None:
-            return
+            return 0.0
+        began = time.monotonic()
         try:
             self._store.set(_KEY, asdict(intent))
         except Exception:  # as above
             log.warning("The task state store could not be written.", exc_info=True)
+        return time.monotonic() - began
 
 
 def start_or_find(
@@ -252,7 +257,7 @@ class _Search:
 
     def _send(self, intent: Intent, *, changed: list[str] | None = None) -> Job:
         """Store the intent, submit it, and store the ARN."""
-        self._memory.keep(intent)
+        _check_not_suspended(self._memory.keep(intent))
         token = self._identity.client_token(intent.request, intent.generation)
         try:
             arn = self._submit(self._request.with_client_token(token))
@@ -275,6 +280,20 @@ class _Search:
         if team := (getattr(self._ti, "stats_tags", None) or {}).get("team_name"):
             tags["team_name"] = team
         count(f"resumable_job.{decision}", tags)
+
+
+def _check_not_suspended(seconds: float) -> None:
+    """
+    Raise an error after a long pause: another try may have sent another request meanwhile, with another token.
+
+    :param seconds: how long it took to store the intent.
+    """
+    if seconds > _SUSPENDED_SECONDS:
+        raise BdaError(
+            f"This process was suspended for {seconds:.0f} s before it could submit the job, and Airflow may have "
+            "started another try meanwhile.",
+            remedy="Nothing was sent. A retry of the task follows the job of the other try, or starts one.",
+        )
 
 
 def _may_be_new(state: JobState, *, began_at: datetime, elapsed: float) -> bool:

@@ -412,3 +412,22 @@ def test_all_that_can_be_is_templated():
         operator.template_fields
     )
     assert all(hasattr(operator, name) for name in operator.template_fields)
+
+
+@pytest.mark.parametrize(("try_number", "is_outdated"), [(1, True), (2, True), (3, False), (4, False)])
+def test_an_attempt_of_an_earlier_try_leaves_the_batch_alone(try_number, is_outdated):
+    """A process that was suspended while Airflow gave it up, and a clear began a later try of the same run."""
+    last = Round(2, "2026-03-02T12:30:00+00:00", "task", "life", "try", run_started="2026-03-01T12:30:00+00:00")
+    last.try_number = 3
+
+    assert Attempt("task", "a", "b", last.run_started, 0, try_number).is_outdated(last) == is_outdated
+    assert not Attempt("another task", "a", "b", last.run_started, 0, try_number).is_outdated(last)
+
+
+def test_a_run_that_was_created_again_begins_with_the_first_try():
+    last = Round(2, "2026-03-02T12:30:00+00:00", "task", "life", "try", run_started="2026-03-01T12:30:00+00:00")
+    last.try_number = 3
+
+    assert not Attempt("task", "a", "b", "2026-03-01T13:30:00+00:00", 0, 1).is_outdated(last)
+    unknown = Round(2, "2026-03-02T12:30:00+00:00", "task", "life", "try", try_number=3)
+    assert not Attempt("task", "a", "b", None, 0, 1).is_outdated(unknown)

@@ -11,7 +11,7 @@ import pytest
 from airflow_bda import _compat
 from airflow_bda.operators import one_job
 from airflow_bda.operators.one_job import start_or_find, task_identity
-from airflow_bda.service.errors import BdaRequestError
+from airflow_bda.service.errors import BdaError, BdaRequestError
 from airflow_bda.service.request.request import build_request
 from airflow_bda.service.statuses import JobState, JobStatus
 
@@ -346,3 +346,23 @@ class TestTheCounters:
         _compat.count("resumable_job.fresh_submit", {"operator": "X"})
 
         assert seen == [("resumable_job.fresh_submit", {"operator": "X"})]
+
+
+def test_a_process_that_was_suspended_while_it_stored_its_intent_sends_nothing(service, monkeypatch):
+    """Airflow gave it up and started another try, whose request differs: only that try may have a job."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(one_job, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    store = Store()
+    other = Task(service, store=store)
+
+    class Suspended(Store):
+        def set(self, key, value):
+            other.next_try(tags={"try": "2"})
+            clock.now += 600.0
+            store.set(key, value)
+
+    suspended = Task(service, store=Suspended())
+    with pytest.raises(BdaError, match=r"suspended for 600 s .*\nNothing was sent"):
+        suspended.next_try(tags={"try": "1"})
+
+    assert len(service.jobs) == 1

@@ -82,3 +82,15 @@ def test_the_seconds_since_the_clock_showed_a_moment(jumps, moment, passed):
     model = Model(Random(0), loop, jumps=jumps)  # noqa: S311  nothing is drawn
 
     assert model.seconds_since(EPOCH + timedelta(seconds=moment)) == passed
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(3203, id="a process wakes up while it stores its intent"),
+        pytest.param(3563, id="the same, for a job that failed"),
+        pytest.param(4441, id="a process of before a clear wakes up after the batch has ended"),
+    ],
+)
+def test_a_process_that_airflow_gave_up_starts_no_second_job(seed):
+    assert run_seed(seed).violations == []

@@ -169,7 +169,7 @@ class Round:
     One try of the task that runs the batch.
 
     :param deadline: an ISO 8601 time with a zone.
-    :param owner: the task; this and the next four are those of the attempt that began the round.
+    :param owner: the task; this, the next four and the number of the try are those of the attempt that began the round.
     :param key: names the try, so that a process that is started again within it continues the same round.
     :param cleared_in: the number of the last round that a clear began; 0 for none.
     """
@@ -181,6 +181,7 @@ class Round:
     key: str
     run_started: str | None = None
     run_clears: int | None = None
+    try_number: int = 0
     cleared_in: int = 0
     is_finished: bool = False
 

@@ -60,6 +60,7 @@ class Attempt:
     :param run_started: when the run started, in ISO 8601, which a clear of the whole run changes too; on Airflow 2 the
         run's key in the database; None where neither is known.
     :param run_clears: how often the run was cleared; None where Airflow does not tell.
+    :param try_number: counts the tries since the run was created, which a clear does not start anew.
     """
 
     owner: str
@@ -67,6 +68,7 @@ class Attempt:
     key: str
     run_started: str | None = None
     run_clears: int | None = None
+    try_number: int = 0
 
     def is_same_run(self, last: Round) -> bool:
         """
@@ -82,14 +84,16 @@ class Attempt:
 
     def is_outdated(self, last: Round) -> bool:
         """
-        Whether the last round belongs to a later start of the same DAG run.
+        Whether the last round belongs to a later try, or a later start, of the same DAG run.
 
-        Then Airflow gave this attempt up long ago, while its process was suspended. Mistaken for a run that was created
-        again, it would start the batch over.
+        Then Airflow gave this attempt up long ago, while its process was suspended. Mistaken for a clear, it would run
+        failed documents again; mistaken for a run that was created again, it would start the batch over.
         """
         mine, lasts = _place_in_time(self.run_started), _place_in_time(last.run_started)
         # A batch may have begun on Airflow 2, and continue after an upgrade.
-        return last.owner == self.owner and type(mine) is type(lasts) and mine < lasts
+        if last.owner != self.owner or not mine or type(mine) is not type(lasts):
+            return False
+        return bool((mine, self.try_number) < (lasts, last.try_number))
 
 
 @dataclass(frozen=True)

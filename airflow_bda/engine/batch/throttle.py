@@ -254,7 +254,7 @@ class Gate:
 
     def _calls_succeed_again(self) -> None:
         if self._calls.is_open:
-            self._log("InvokeDataAutomationAsync succeeds again; starting jobs.")
+            self._log("InvokeDataAutomationAsync answers again; starting jobs.")
         self._calls.succeeded()
 
     def abandoned(self, permit: Permit) -> None:
