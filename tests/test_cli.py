@@ -11,6 +11,7 @@ import pytest
 
 import airflow_bda
 from airflow_bda.cli import COMMANDS, main
+from airflow_bda.emulator.server.server import airflow_connection
 
 PROJECT = "arn:aws:bedrock:us-east-1:aws:data-automation-project/public-default"
 
@@ -238,6 +239,23 @@ def test_an_unknown_connection_is_not_another_ones_credentials(bda_emulator, com
 
     assert "Airflow has no connection 'no_such_connection'" in capsys.readouterr().err
     assert sum(bda_emulator.calls.values()) == before
+
+
+@pytest.mark.usefixtures("airflow_db")
+def test_a_connection_in_airflows_database_is_taken(bda_emulator, document, output, monkeypatch):
+    """It is added by the line that the emulator prints."""
+    added = airflow_connection(bda_emulator.endpoint_url, "us-east-1")
+    command = ["airflow", "connections", "add", "bda_in_database", "--conn-json", added]
+    subprocess.run([sys.executable, "-m", *command], check=True)
+    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    asked = ["invoke", "--input", document, "--output", output, "--project", PROJECT, "--wait"]
+
+    # Both in processes of their own, which encrypt by the same key.
+    ended = run(*asked, "--conn-id", "bda_in_database")
+
+    assert ended.returncode == 0, ended.stderr
+    assert len(bda_emulator.jobs) == 1
 
 
 @pytest.mark.parametrize("library", ["moto", "rich", "flask", "pdfplumber"])

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow_bda.hooks import BdaHook
 
 _SECONDS_TO_CONNECT = 1.5
+_AIRFLOWS_PROGRAM = "_AIRFLOW_PROCESS_CONTEXT"
 _OPTION_OF_ARGUMENT = {
     "aws_conn_id": "--conn-id",
     "blueprints": "--blueprint",
@@ -102,6 +103,7 @@ def hook_of(args: Namespace) -> Iterator[BdaHook]:
         from airflow_bda.hooks import BdaHook
 
         if args.conn_id is not None:
+            stack.enter_context(_among_airflows_own())
             _check_connection(args.conn_id)
         try:
             yield BdaHook(aws_conn_id=args.conn_id, region_name=args.region)
@@ -124,6 +126,21 @@ def _by_its_option(text: str) -> str:
         lambda name: _OPTION_OF_ARGUMENT.get(name[0], name[0]),
         text,
     )
+
+
+@contextmanager
+def _among_airflows_own() -> Iterator[None]:
+    """Have Airflow's database looked into too: outside of tasks, Airflow 3 does so for its own programs only."""
+    before = os.environ.get(_AIRFLOWS_PROGRAM)
+    # As `airflow connections get` does.
+    os.environ[_AIRFLOWS_PROGRAM] = "server"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_AIRFLOWS_PROGRAM]
+        else:
+            os.environ[_AIRFLOWS_PROGRAM] = before
 
 
 def _check_connection(conn_id: str) -> None:
