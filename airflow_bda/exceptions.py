@@ -93,12 +93,12 @@ def alert_text(context: Mapping[str, Any]) -> str:
     error, ti = context.get("exception"), context.get("ti") or context.get("task_instance")
     facts: tuple[str | None, ...] = ()
     if isinstance(error, BdaError):
-        document = error.input_s3_uri or getattr(context.get("task"), "input_s3_uri", None)
+        document = error.input_s3_uri or _input_of(context.get("task"))
         reason = error.reason()
         facts = (error.remedy, error.invocation_arn and f"Invocation: {error.invocation_arn}")
     else:
         # A worker that was killed leaves a text or nothing, and Airflow's own errors are no BdaError.
-        document = getattr(context.get("task"), "input_s3_uri", None)
+        document = _input_of(context.get("task"))
         reason = str(error or "The task ended without an error of its own: see its log.")
     place = f"Task: {ti.dag_id}.{ti.task_id}, run {ti.run_id}" if ti is not None else None
     log_url = getattr(ti, "log_url", None)
@@ -109,3 +109,8 @@ def alert_text(context: Mapping[str, Any]) -> str:
         log_url and f"Log: {log_url}",
     ]
     return safe_text("\n".join(filter(None, lines)))
+
+
+def _input_of(task: Any) -> str | None:
+    """Return what a task works on: a document, or the prefix of a batch."""
+    return getattr(task, "input_s3_uri", None) or getattr(task, "input_s3_prefix", None)

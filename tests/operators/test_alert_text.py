@@ -33,6 +33,14 @@ def test_a_task_that_was_killed_still_names_its_document(exception):
     assert str(exception or "see its log") in text
 
 
+def test_a_batch_is_named_by_its_prefix():
+    error = BdaClientFailException("1 of 4 documents failed, 0 are allowed.")
+
+    text = alert_text({"exception": error, "ti": TI, "task": SimpleNamespace(input_s3_prefix="s3://b/inbox/")})
+
+    assert text.startswith("s3://b/inbox/: 1 of 4 documents failed")
+
+
 def test_a_long_error_stays_short_enough_for_a_chat():
     error = BdaRequestFailException("No.", problems=["x" * 4000], input_s3_uri="s3://b/a.pdf")
 
