@@ -165,3 +165,22 @@ def test_deep_and_endless_faults_are_refused(bda_emulator):
         answer = requests.put(url, data=body, headers={"Content-Type": "application/json"}, timeout=10)
         assert answer.status_code == 400
         assert answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("service", "call"),
+    [
+        ("iam", lambda client: client.get_context_keys_for_custom_policy(PolicyInputList=["{}"])),
+        ("events", lambda client: client.list_partner_event_sources()),
+    ],
+    ids=["query", "json"],
+)
+def test_an_operation_that_moto_lacks_is_an_error_and_no_traceback(bda_emulator, service, call, capfd):
+    client = bda_emulator.client(service)
+
+    with pytest.raises(client.exceptions.ClientError) as refused:
+        call(client)
+
+    assert refused.value.response["Error"]["Code"] == "NotImplemented"
+    assert refused.value.response["ResponseMetadata"]["RetryAttempts"] == 0
+    assert "Traceback" not in capfd.readouterr().err

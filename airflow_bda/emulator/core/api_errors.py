@@ -89,6 +89,11 @@ def unknown_region(region: str) -> ApiError:
     return ApiError(assumptions.UNKNOWN_REGION_CODE, assumptions.UNKNOWN_REGION_MESSAGE.format(region=region), 403)
 
 
+def unknown_operation(what: str) -> ApiError:
+    """Return the error for a call that neither the emulator nor moto has; clients do not retry its status."""
+    return ApiError("NotImplemented", f"The emulator does not have this operation: {what}", HTTPStatus.NOT_IMPLEMENTED)
+
+
 _ERROR_OF_FAULT: Mapping[FaultKind, Callable[[], ApiError]] = {
     FaultKind.THROTTLING: throttled,
     FaultKind.SERVER_ERROR: internal_error,

@@ -29,11 +29,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from botocore.exceptions import ConnectionClosedError
+from flask import request
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.wrappers import Response
 
 from airflow_bda.emulator.control_plane.control_api import TAG_PATHS, is_path
-from airflow_bda.emulator.core.api_errors import unknown_region
+from airflow_bda.emulator.core.api_errors import ApiError, unknown_operation, unknown_region
 from airflow_bda.emulator.core.registration import BACKEND_NAME, bda_regions
 from airflow_bda.emulator.runtime.runtime_api import TARGET_PREFIX
 from airflow_bda.emulator.server.own_endpoints import PATH, ControlApp
@@ -168,7 +169,7 @@ class Dispatcher(DomainDispatcherApplication):
     """
 
     def __init__(self, control_app: ControlApp, gate: Gate) -> None:
-        super().__init__(create_backend_app)
+        super().__init__(_create_backend_app)
         self._control_app = control_app
         self._gate = gate
 
@@ -223,15 +224,31 @@ def _body(environ: WSGIEnvironment) -> str:
 
 
 def _refuse_unknown_region(environ: WSGIEnvironment) -> Response | None:
-    """Answer for a region that AWS does not have, in the form that the service's clients read."""
+    """Answer for a region that AWS does not have."""
     scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
     if scope is None or scope["region"] in bda_regions() or scope["region"].endswith("-global"):
         return None
-    error = unknown_region(scope["region"])
-    if scope["service"] in _XML_SERVICES:
+    return _error_answer(unknown_region(scope["region"]), scope["service"])
+
+
+def _create_backend_app(service: str) -> Any:
+    """Make moto's app of a service; what moto does not have ends there in a traceback, and here in an error."""
+    app = create_backend_app(service)
+    app.register_error_handler(NotImplementedError, _refuse_unknown_operation)
+    return app
+
+
+def _refuse_unknown_operation(error: NotImplementedError) -> Response:
+    scope = _SCOPE.search(request.headers.get("Authorization", ""))
+    return _error_answer(unknown_operation(str(error)), scope["service"] if scope else "")
+
+
+def _error_answer(error: ApiError, service: str) -> Response:
+    """Write an error in the form that the service's clients read."""
+    if service in _XML_SERVICES:
         inner = f"<Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>"
         # S3's errors stand by themselves; the others' in an ErrorResponse.
-        document = inner if scope["service"] == "s3" else f"<ErrorResponse>{inner}</ErrorResponse>"
+        document = inner if service == "s3" else f"<ErrorResponse>{inner}</ErrorResponse>"
         return Response(document, status=error.http_status, content_type="application/xml")
     return Response(
         json.dumps({"__type": error.code, "message": error.message}),
