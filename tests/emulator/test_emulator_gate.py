@@ -171,7 +171,7 @@ def test_deep_and_endless_faults_are_refused(bda_emulator):
     ("service", "call"),
     [
         ("iam", lambda client: client.get_context_keys_for_custom_policy(PolicyInputList=["{}"])),
-        ("events", lambda client: client.list_partner_event_sources()),
+        ("events", lambda client: client.list_partner_event_sources(NamePrefix="a")),
     ],
     ids=["query", "json"],
 )

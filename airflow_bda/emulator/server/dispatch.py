@@ -231,7 +231,7 @@ def _refuse_unknown_region(environ: WSGIEnvironment) -> Response | None:
     return _error_answer(unknown_region(scope["region"]), scope["service"])
 
 
-def _create_backend_app(service: str) -> Any:
+def _create_backend_app(service: Any) -> Any:
     """Make moto's app of a service; what moto does not have ends there in a traceback, and here in an error."""
     app = create_backend_app(service)
     app.register_error_handler(NotImplementedError, _refuse_unknown_operation)
