@@ -138,7 +138,8 @@ class Starter:
         explained = await self._jobs.explain(error, request)
         is_quota = error_code(error) == "ServiceQuotaExceededException"
         # Calls that fail together count as one try.
-        self._failed_tries += self._gate.refused(permit, str(explained), is_quota=is_quota)
+        reason = str(explained).partition("\n")[0]
+        self._failed_tries += self._gate.refused(permit, reason, is_quota=is_quota)
         if not self._was_reached and self._failed_tries >= _TRIES_TO_REACH:
             raise explained
         return True

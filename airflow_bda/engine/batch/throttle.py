@@ -231,7 +231,7 @@ class Gate:
         """
         Note that a call failed with an error that is retried.
 
-        :param what: the error's message.
+        :param what: the error's first line.
         :param is_quota: whether too many jobs are open.
         :return: whether it was the first of the calls that failed together.
         """
