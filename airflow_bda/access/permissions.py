@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_bda.service.s3 import S3Uri
 
 INVOKE = "bedrock:InvokeDataAutomationAsync"
+INVOKE_SYNC = "bedrock:InvokeDataAutomation"
 GET_STATUS = "bedrock:GetDataAutomationStatus"
 READ = "s3:GetObject"
 WRITE = "s3:PutObject"
@@ -51,14 +52,52 @@ class Permission:
     is_needed: bool = True
 
 
-def caller_permissions(workload: Workload, *, is_batch: bool = False) -> tuple[Permission, ...]:
+@dataclass(frozen=True)
+class Extras:
     """
-    Return all that running a workload and reading its results takes.
+    What a caller does beyond single jobs.
 
     :param is_batch: whether batches are run too.
+    :param is_sync: whether documents are processed at once too.
+    :param queue_arns: the queues of job events that waits and watchers read.
     """
-    single = (*function_permissions(workload), *_reading(workload))
-    return (*single, *batch_permissions(workload)) if is_batch else single
+
+    is_batch: bool = False
+    is_sync: bool = False
+    queue_arns: tuple[str, ...] = ()
+
+
+def caller_permissions(workload: Workload, extras: Extras | None = None) -> tuple[Permission, ...]:
+    """Return all that running a workload and reading its results takes."""
+    extras = extras or Extras()
+    permissions = [*function_permissions(workload), *_reading(workload)]
+    if extras.is_sync:
+        permissions.append(_sync_permission(workload))
+    if extras.is_batch:
+        permissions += batch_permissions(workload)
+    if extras.queue_arns:
+        permissions.append(
+            Permission(
+                "ReadJobEvents",
+                ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"),
+                extras.queue_arns,
+                "Events of jobs are read from the queue; without it, waits poll only and a watcher sees no event.",
+                is_needed=False,
+            )
+        )
+    return tuple(permissions)
+
+
+def _sync_permission(workload: Workload) -> Permission:
+    jobs = str(Arn(workload.partition, workload.region, workload.account, INVOCATION, "*"))
+    what_to_extract = filter(None, (workload.project_arn, *workload.blueprint_arns))
+    return Permission(
+        "InvokeBdaAtOnce",
+        (INVOKE_SYNC,),
+        (*what_to_extract, *workload.profile_arns, jobs),
+        "BdaInvokeSyncOperator has documents processed while the task waits; what a job's start needs is allowed.",
+        wildcard=_ANY_JOB,
+    )
 
 
 def batch_permissions(workload: Workload) -> tuple[Permission, ...]:
@@ -97,7 +136,7 @@ def function_permissions(workload: Workload) -> tuple[Permission, ...]:
     return (*_bedrock(workload), *_storage(workload), *_keys(workload))
 
 
-def doctor_permissions(workload: Workload) -> tuple[Permission, ...]:
+def doctor_permissions(workload: Workload, queue_arns: tuple[str, ...] = ()) -> tuple[Permission, ...]:
     """Return what `airflow-bda doctor` needs beyond the caller's own permissions, all of them read-only."""
     account = f"arn:{workload.partition}"
     read = [arn for arn in (workload.project_arn, *workload.blueprint_arns) if arn]
@@ -128,6 +167,9 @@ def doctor_permissions(workload: Workload) -> tuple[Permission, ...]:
         lookups.append(Permission("ReadProject", actions, tuple(read), "Their states are checked."))
     if workload.key_arns:
         lookups.append(Permission("ReadKeys", ("kms:DescribeKey",), workload.key_arns, "Their states are checked."))
+    if queue_arns:
+        reason = "Whether the queue is there is checked."
+        lookups.append(Permission("FindQueue", ("sqs:GetQueueAttributes",), queue_arns, reason))
     return tuple(lookups)
 
 

@@ -7,7 +7,7 @@ who want BDA's service principal named (https://docs.aws.amazon.com/bedrock/late
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,6 +16,7 @@ from airflow_bda.access.permissions import (
     LIST,
     READ,
     WRITE,
+    Extras,
     Permission,
     bucket_arn,
     caller_permissions,
@@ -44,17 +45,17 @@ class PolicyOptions:
 
     :param principal: the ARN of the role or user that makes the calls, where the policy must name it.
     :param function: the Lambda function's name.
-    :param is_batch: whether the caller runs batches too.
+    :param extras: what the caller does beyond single jobs.
     """
 
     principal: str | None = None
     function: str = DEFAULT_FUNCTION
-    is_batch: bool = False
+    extras: Extras = field(default_factory=Extras)
 
 
 def caller_policy(workload: Workload, options: PolicyOptions | None = None) -> Document:
     """Return the policy of the identity that makes the calls: an Airflow worker's and triggerer's role."""
-    return _document(map(_statement, caller_permissions(workload, is_batch=bool(options and options.is_batch))))
+    return _document(map(_statement, caller_permissions(workload, (options or PolicyOptions()).extras)))
 
 
 def lambda_policy(workload: Workload, options: PolicyOptions | None = None) -> Document:
@@ -62,9 +63,10 @@ def lambda_policy(workload: Workload, options: PolicyOptions | None = None) -> D
     return _document(map(_statement, (*function_permissions(workload), _function_log(workload, options))))
 
 
-def doctor_policy(workload: Workload, _options: PolicyOptions | None = None) -> Document:
+def doctor_policy(workload: Workload, options: PolicyOptions | None = None) -> Document:
     """Return the policy of an identity that runs `airflow-bda doctor`, beside the caller's own."""
-    return _document(map(_statement, doctor_permissions(workload)))
+    extras = (options or PolicyOptions()).extras
+    return _document(map(_statement, doctor_permissions(workload, extras.queue_arns)))
 
 
 def project_policy(place: Place, kms_key_arn: str | None = None) -> Document:
@@ -145,10 +147,10 @@ def explain(kind: str, workload: Workload, options: PolicyOptions) -> tuple[str,
         return _BUCKET_EXPLANATIONS
     if kind == "lambda":
         permissions = (*function_permissions(workload), _function_log(workload, options))
+    elif kind == "doctor":
+        permissions = doctor_permissions(workload, options.extras.queue_arns)
     else:
-        is_batch = bool(options and options.is_batch)
-        of_caller = caller_permissions(workload, is_batch=is_batch)
-        permissions = doctor_permissions(workload) if kind == "doctor" else of_caller
+        permissions = caller_permissions(workload, options.extras)
     return explain_permissions(permissions)
 
 

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace, _ArgumentGroup
     from collections.abc import Iterable, Sequence
 
+    from airflow_bda.access.permissions import Extras
     from airflow_bda.access.preflight.findings import Subject
     from airflow_bda.access.workload import Workload
 
 # The names of access.policies.POLICIES, which --help need not load.
 _OF_JOBS = ("caller", "input-bucket", "output-bucket", "kms", "lambda", "doctor")
 KINDS = (*_OF_JOBS, "project")
+_KINDS_OF_OPTION = {"batch": ("caller",), "sync": ("caller",), "queue": ("caller", "doctor")}
 _BUCKET = re.compile(r"[A-Za-z0-9._-]+")
 _STAGES_SHARE = "Both stages of a project have the same ARN: a policy cannot distinguish them.\n"
 
@@ -42,6 +44,14 @@ def add_policy_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--function", metavar="NAME", default="airflow-bda", help="the Lambda function (%(default)s)")
     parser.add_argument("--batch", action="store_true", help="the caller runs batches too (BdaBatchOperator)")
+    parser.add_argument("--sync", action="store_true", help="the caller processes at once too (BdaInvokeSyncOperator)")
+    parser.add_argument(
+        "--queue",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="the caller reads job events from this queue, named by its URL or ARN; may be repeated",
+    )
     parser.add_argument("--explain", action="store_true", help="say on standard error why each statement is there")
 
 
@@ -97,15 +107,13 @@ def run_policy(args: Namespace) -> int:
     """
     from airflow_bda.access.policies import POLICIES, PolicyOptions, explain
 
-    policy_options = PolicyOptions(principal=args.principal, function=args.function, is_batch=args.batch)
-    if args.batch and args.kind != "caller":
-        sys.stderr.write(f"airflow-bda policy: --batch is for the caller's policy; the kind is {args.kind}.\n")
-        return 2
     try:
+        _check_kind(args)
         if args.kind == "project":
             return _print_policy_of_projects(args)
         check_uris(args, are_needed=True)
         workload = _workload(args)
+        policy_options = PolicyOptions(args.principal, args.function, _extras(args, workload))
         document = POLICIES[args.kind](workload, policy_options)
     except ValueError as error:
         sys.stderr.write(f"airflow-bda policy: {error}\n")
@@ -117,6 +125,21 @@ def run_policy(args: Namespace) -> int:
         sys.stderr.write(_STAGES_SHARE if args.stage else "")
     _print(document, explain(args.kind, workload, policy_options) if args.explain else ())
     return 0
+
+
+def _check_kind(args: Namespace) -> None:
+    for option, kinds in _KINDS_OF_OPTION.items():
+        if getattr(args, option) and args.kind not in kinds:
+            whose = " or ".join(f"{kind}'s" for kind in kinds)
+            raise ValueError(f"--{option} is for the {whose} policy; the kind is {args.kind}.")
+
+
+def _extras(args: Namespace, workload: Workload) -> Extras:
+    from airflow_bda.access.permissions import Extras
+    from airflow_bda.access.workload import find_queue_arn
+
+    queues = tuple(find_queue_arn(queue, workload) for queue in args.queue)
+    return Extras(is_batch=args.batch, is_sync=args.sync, queue_arns=queues)
 
 
 def _print_policy_of_projects(args: Namespace) -> int:

@@ -146,12 +146,12 @@ _RISE_PER_END = 0.35
 _FALL_PER_VAIN_LOOK = _RISE_PER_END / 2
 # After a refusal the pace falls to this share, comes back to what was good, rests there, and then tries more, the
 # faster the longer nothing is refused: CUBIC, https://www.rfc-editor.org/rfc/rfc9438. AWS's SDKs do so in their retry
-# mode "adaptive". Its constant, in requests per second to the cube: 50 a second is good again after 15 seconds.
+# mode "adaptive". Its constant, in requests per second to the cube: 50 a second is good again after 22 seconds.
 _FALL = 0.8
 # Two triggerers that ask in the same moments of each second would always come in the same order, and it would always be
 # the second that is refused.
 _MOST_DRIFT_SECONDS = 0.05
-_CUBIC = 0.003
+_CUBIC = 0.001
 
 
 class SeekingPace(Pace):

@@ -146,9 +146,8 @@ class Poller:
         if self._hints is None and waiter.wait.connection.open_hints is not None:
             self._hints = Hints(waiter.wait.connection.open_hints(), self._look_now, self._poll_as_without_hints)
             self._reading_hints = start_within(waiter.context, self._hints.read())
-        delay = waiter.schedule.first_delay()
-        if self._hints is None or not self._hints.was_announced(waiter.invocation_arn):
-            delay = self._pause_with_hints(watch, delay)
+        was_announced = self._hints is not None and self._hints.was_announced(waiter.invocation_arn)
+        delay = 0.0 if was_announced else self._pause_with_hints(watch, waiter.schedule.first_delay())
         first_poll = self._loop.time() + delay
         if watch.request is None and first_poll < watch.due:
             self._agenda.put(watch, first_poll)

@@ -12,8 +12,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from airflow_bda.engine.batch.documents import Document
 from airflow_bda.engine.batch.store import UPLOAD_PART_BYTES, ConflictError, with_retries
 from airflow_bda.engine.tasks import call_in_thread
-from airflow_bda.engine.waiting import StatusConnection
-from airflow_bda.hooks.bda import HookStatusSource
 from airflow_bda.hooks.task_arguments import wait_limits
 from airflow_bda.service.aws_errors import Failure, classify, error_code, reading_answers
 from airflow_bda.service.errors import BdaRequestError
@@ -264,8 +262,7 @@ class HookJobs:
     def __init__(self, hook: BdaHook, client: _Client, identity: str) -> None:
         self._hook = hook
         self._client = client
-        hooks = chain([hook], iter(hook.anew, None))
-        self.connection = StatusConnection(identity, lambda: HookStatusSource.open(next(hooks)), hook.identity_now)
+        self.connection = hook.status_connection(identity)
         self.limits: WaitLimits = wait_limits()
 
     def request(self, job: dict[str, Any], input_s3_uri: str) -> InvocationRequest:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from airflow_bda.access.preflight.findings import Report, Subject
     from airflow_bda.engine.event_queue import EventQueue
-    from airflow_bda.engine.waiting import Wait
+    from airflow_bda.engine.waiting import StatusConnection, Wait
     from airflow_bda.hooks.sync import SyncAnswer
     from airflow_bda.projects.account import Account
     from airflow_bda.projects.files import Files
@@ -96,6 +96,7 @@ class BdaHook(AsyncAwsHook):
             region=lambda: self.conn_region_name,
             missing=self.aws_conn_id if self.aws_conn_id and not self.conn_config else None,
             status_requests_per_second=wait_limits().max_requests_per_second,
+            job_events_queue=job_events_queue(),
         )
         return run_preflight(connection, subject)
 
@@ -438,20 +439,30 @@ class BdaHook(AsyncAwsHook):
         *,
         has_worked: bool,
     ) -> Wait:
-        from airflow_bda.engine.waiting import StatusConnection, Wait
+        from airflow_bda.engine.waiting import Wait
 
-        # A source that is opened again, after credentials expired, must see the connection as it is by then.
-        hooks = chain([self], iter(self.anew, None))
         return Wait(
             invocation_arn=invocation_arn,
             deadline=deadline,
-            connection=StatusConnection(
-                identity, lambda: HookStatusSource.open(next(hooks)), self.identity_now, self._open_hints()
-            ),
+            connection=self.status_connection(identity),
             limits=wait_limits(),
             poll_interval=in_seconds(poll_interval),
             on_change=self.log.info,
             has_worked=has_worked,
+        )
+
+    def status_connection(self, identity: str) -> StatusConnection:
+        """
+        Return how waits ask for statuses by this connection, and the queue of job events where one is configured.
+
+        :param identity: the identity of this connection, as :attr:`identity` and :meth:`identity_patiently` return it.
+        """
+        from airflow_bda.engine.waiting import StatusConnection
+
+        # A source that is opened again, after credentials expired, must see the connection as it is by then.
+        hooks = chain([self], iter(self.anew, None))
+        return StatusConnection(
+            identity, lambda: HookStatusSource.open(next(hooks)), self.identity_now, self._open_hints()
         )
 
     def _open_hints(self) -> Callable[[], EventQueue] | None:

@@ -106,6 +106,22 @@ class TestOneRound:
         assert batch.jobs == {"1.pdf": 1, "3.pdf": 1}
         assert batch.rows()["gone.pdf"]["error_type"] == "Vanished"
 
+    def test_events_end_the_waits_of_a_batch_that_would_look_again_in_an_hour(self, batch, upload, monkeypatch):
+        batch.emulator.faults.add("slow_job", seconds=3)
+        queue = batch.emulator.client("sqs").create_queue(QueueName="hints")["QueueUrl"]
+        rule = {"Name": "hints", "EventPattern": json.dumps({"source": ["aws.bedrock"]})}
+        batch.emulator.client("events").put_rule(**rule)
+        target = {"Id": "queue", "Arn": "arn:aws:sqs:us-east-1:123456789012:hints"}
+        batch.emulator.client("events").put_targets(Rule="hints", Targets=[target])
+        monkeypatch.setenv("AIRFLOW__BDA__JOB_EVENTS_QUEUE", queue)
+        monkeypatch.setenv("AIRFLOW__BDA__MIN_POLL_INTERVAL", "3600")
+        monkeypatch.setenv("AIRFLOW__BDA__MAX_POLL_INTERVAL", "3600")
+        upload("a.pdf", "b.pdf")
+
+        batch.next_try(event_bridge_enabled=True, max_wait=timedelta(seconds=90))
+
+        assert statuses(batch) == {"a.pdf": "succeeded", "b.pdf": "succeeded"}
+
     def test_shards_share_the_documents(self, batch, upload):
         upload(*NAMES)
 

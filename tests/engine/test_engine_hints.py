@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 from random import Random
 from statistics import mean
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pretended_queue import Queue, event
-from pretended_service import ARN, Service
-from simulated_time import run_simulated, simulated
+from pretended_service import ARN, FAST, Service
+from simulated_time import EPOCH, run_simulated, simulated, wall_clock
 
 from airflow_bda.engine.pacing import uniform
-from airflow_bda.engine.waiting import StatusConnection
+from airflow_bda.engine.waiting import StatusConnection, Wait, wait_for_job
 from airflow_bda.service.statuses import JobStatus
 
 
@@ -142,6 +144,26 @@ async def test_an_event_that_came_before_the_wait_is_not_lost():
     began = loop.time()
     _, at = await wait_for(service, "early", queue)
     assert at - began < 2.0
+    keeper.cancel()
+    await asyncio.gather(keeper, return_exceptions=True)
+
+
+@simulated
+async def test_an_event_that_came_before_the_wait_counts_for_a_wait_that_would_look_late_too():
+    class PatientWait(Wait):
+        def schedule(self):
+            return SimpleNamespace(first_delay=lambda: 500.0, next_delay=lambda age: 500.0)
+
+    service, queue = Service(length=1000.0), Queue()
+    keeper = asyncio.create_task(wait_for(service, "keeper", queue))
+    service.lengths[ARN.format("early")] = 0.0
+    queue.send_later(event("early"), 3.0)
+    await asyncio.sleep(10.0)
+    source = StatusConnection("one", service.open, None, lambda: queue)
+    await wait_for_job(
+        PatientWait(ARN.format("early"), EPOCH + timedelta(hours=1), source, FAST, wall_clock=wall_clock)
+    )
+    assert asyncio.get_running_loop().time() < 12.0
     keeper.cancel()
     await asyncio.gather(keeper, return_exceptions=True)
 

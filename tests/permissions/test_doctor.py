@@ -11,12 +11,12 @@ import pytest
 from botocore.stub import Stubber
 
 from airflow_bda.access.denial import find_missing
-from airflow_bda.access.permissions import Permission
+from airflow_bda.access.permissions import Extras, Permission
 from airflow_bda.access.policies import PolicyOptions, caller_policy, doctor_policy, input_bucket_policy
-from airflow_bda.access.preflight.account_checks import check_quotas
+from airflow_bda.access.preflight.account_checks import check_queue, check_quotas
 from airflow_bda.access.preflight.checks import check_clock, check_project, check_versions
 from airflow_bda.access.preflight.findings import Level, Scene, Subject
-from airflow_bda.access.workload import plan_workload
+from airflow_bda.access.workload import find_queue_arn, plan_workload
 from airflow_bda.cli import main
 
 STANDARD = {"document": {}}
@@ -374,6 +374,51 @@ def test_the_policy_of_doctor_lets_it_see_everything(guarded, subject, policy, p
     assert report.faults == ()
     assert "permissions" in said(report, Level.OK)
     assert not [check for check in report.hints if "could not" in check.text]
+
+
+class TestQueueOfEvents:
+    @pytest.fixture
+    def queue(self, guarded, monkeypatch):
+        url = guarded.emulator.client("sqs").create_queue(QueueName="hints")["QueueUrl"]
+        monkeypatch.setenv("AIRFLOW__BDA__JOB_EVENTS_QUEUE", url)
+        return url
+
+    def test_it_is_looked_at_with_the_printed_policies(self, guarded, subject, project, queue):
+        workload = plan_workload(**guarded.workload | {"project_arn": project})
+        options = PolicyOptions(extras=Extras(queue_arns=(find_queue_arn(queue, workload),)))
+        hook = guarded.hook(caller_policy(workload, options), doctor_policy(workload, options))
+
+        found = said(run_preflight(hook, subject), Level.OK)
+
+        assert "hints is there" in found["job events"].text
+        assert "permissions" in found
+
+    def test_who_may_not_read_it_is_told_and_has_no_fault(self, guarded, subject, policy, queue):
+        report = run_preflight(guarded.hook(policy, LOOK), subject)
+
+        assert report.faults == ()
+        texts = [str(check) for check in report.hints]
+        for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"):
+            assert any(action in text and f"--queue {queue}" in text for text in texts)
+
+    @pytest.mark.parametrize(
+        ("url", "code", "text"),
+        [
+            ("https://sqs.us-east-1.amazonaws.com/123456789012/hints", "AccessDenied", "GetQueueAttributes"),
+            ("http://localhost:1/123456789012/hints", "AWS.SimpleQueueService.NonExistentQueue", "cannot be reached"),
+            ("https://sqs.eu-west-1.amazonaws.com/123456789012/hints", None, "is in eu-west-1"),
+        ],
+    )
+    def test_what_cannot_be_looked_at_is_a_hint(self, bda_emulator, url, code, text):
+        client = bda_emulator.client("sqs")
+        scene = Scene({"sqs": client}.__getitem__, Subject(), "us-east-1", "123456789012", "arn", None, url)
+        with Stubber(client) as stub:
+            if code:
+                stub.add_client_error("get_queue_attributes", code, http_status_code=400)
+            (check,) = check_queue(scene)
+
+        assert check.level is Level.HINT
+        assert text in str(check)
 
 
 def test_an_empty_document_is_a_fault(guarded, subject):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 
 import pytest
+from conftest import ACCOUNT, BLUEPRINT
 
-from airflow_bda.access.policies import caller_policy
+from airflow_bda.access.permissions import Extras
+from airflow_bda.access.policies import PolicyOptions, caller_policy
 from airflow_bda.access.workload import plan_workload
 from airflow_bda.service.errors import BdaPermissionError
+from airflow_bda.service.model import INVOKE_SYNC, service_model
 
 # What no part of the flow needs, but the diagnosis of a failed one does; see test_without_listing below.
 DIAGNOSTIC = "TellMissingFromForbidden"
@@ -95,6 +98,30 @@ def test_it_is_named_where_iam_may_not_be_asked(guarded, sid):
         guarded.flow(guarded.hook(fewer))
 
     assert any(value in str(refused.value) for value in values)
+
+
+@pytest.mark.skipif(
+    INVOKE_SYNC not in service_model().operation_names,
+    reason="the installed botocore does not know InvokeDataAutomation",
+)
+def test_processing_at_once_needs_its_own_permission(guarded):
+    """Each resource of it is needed; the permission of jobs is not enough."""
+    workload = plan_workload(**guarded.workload | {"project_arn": None, "region": "us-east-1", "account": ACCOUNT})
+    policy = caller_policy(workload, PolicyOptions(extras=Extras(is_sync=True)))
+    document = {name: guarded.workload[name] for name in ("input_uri", "output_uri")}
+
+    def process(role, policy):
+        return guarded.hook(policy, role=role).invoke_sync(
+            input_s3_uri=document["input_uri"], output_s3_uri=document["output_uri"], blueprints=[BLUEPRINT]
+        )
+
+    assert process("all", policy).output_metadata_uri
+    (statement,) = [each for each in policy["Statement"] if each["Sid"] == "InvokeBdaAtOnce"]
+    for number, resource in enumerate(statement["Resource"]):
+        fewer = copy.deepcopy(policy)
+        next(each for each in fewer["Statement"] if each["Sid"] == "InvokeBdaAtOnce")["Resource"].remove(resource)
+        with pytest.raises(BdaPermissionError):
+            process(f"fewer{number}", fewer)
 
 
 def test_without_listing_a_missing_document_looks_forbidden(guarded):

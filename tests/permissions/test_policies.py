@@ -212,6 +212,54 @@ def test_a_batch_keeps_its_files_below_the_output_and_deletes_only_old_indexes(o
     assert "RemoveOldBatchIndex: " in printed.err
 
 
-def test_only_the_callers_policy_knows_batches(capsys):
-    assert main(["policy", "kms", "--batch", "--input", "s3://in/a", "--output", "s3://out"]) == 2
-    assert "--batch is for the caller's policy" in capsys.readouterr().err
+@pytest.mark.parametrize("option", [["--batch"], ["--sync"], ["--queue", "https://sqs.us-east-1.amazonaws.com/1/q"]])
+def test_only_the_callers_policy_knows_what_callers_do_beyond_jobs(option, capsys):
+    assert main(["policy", "kms", *option, "--input", "s3://in/a", "--output", "s3://out"]) == 2
+    assert f"{option[0]} is for the caller's" in capsys.readouterr().err
+
+
+WHERE = ["--input", "s3://in/a.pdf", "--output", "s3://out", "--region", "us-east-1", "--account", ACCOUNT]
+QUEUE_ARN = f"arn:aws:sqs:us-east-1:{ACCOUNT}:hints"
+
+
+@pytest.mark.parametrize(
+    ("queue", "arn"),
+    [
+        (QUEUE_ARN, QUEUE_ARN),
+        (f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/hints", QUEUE_ARN),
+        (f"http://localhost:9324/{ACCOUNT}/hints", QUEUE_ARN),
+        ("http://localhost:9324/hints", QUEUE_ARN),
+        ("https://sqs.eu-west-1.amazonaws.com/999999999999/h.fifo", "arn:aws:sqs:eu-west-1:999999999999:h.fifo"),
+        ("https://sqs.cn-north-1.amazonaws.com.cn/999999999999/h", "arn:aws-cn:sqs:cn-north-1:999999999999:h"),
+    ],
+)
+def test_a_queue_of_events_may_be_read_where_it_is_asked_for(queue, arn, capsys):
+    assert main(["policy", "caller", "--queue", queue, "--explain", *WHERE]) == 0
+
+    printed = capsys.readouterr()
+    reading = statements(json.loads(printed.out))["ReadJobEvents"]
+    assert reading["Resource"] == arn
+    assert set(reading["Action"]) == {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"}
+    assert "ReadJobEvents: " in printed.err
+
+
+@pytest.mark.parametrize(
+    "queue", ["hints", "arn:aws:sns:us-east-1:123456789012:hints", "https://host/1/*", "arn:aws:sqs:*:*:*"]
+)
+def test_what_is_no_queue_is_refused_with_its_name(queue, capsys):
+    assert main(["policy", "caller", "--queue", queue, *WHERE]) == 2
+    assert repr(queue) in capsys.readouterr().err
+
+
+def test_processing_at_once_is_allowed_where_it_is_asked_for(capsys):
+    project = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:data-automation-project/0123456789ab"
+    assert main(["policy", "caller", "--project", project, *WHERE]) == 0
+    assert '"bedrock:InvokeDataAutomation"' not in capsys.readouterr().out
+
+    assert main(["policy", "caller", "--sync", "--project", project, *WHERE]) == 0
+
+    policy = statements(json.loads(capsys.readouterr().out))
+    at_once = policy["InvokeBdaAtOnce"]
+    assert at_once["Action"] == "bedrock:InvokeDataAutomation"
+    jobs = policy["StartBdaJobs"]["Resource"]
+    assert set(at_once["Resource"]) == {project, *listed(policy["InvokeBdaProfile"]["Resource"]), jobs}

@@ -13,10 +13,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.access.denial import find_missing
-from airflow_bda.access.permissions import caller_permissions
+from airflow_bda.access.permissions import Extras, caller_permissions
 from airflow_bda.access.policies import BDA_PRINCIPAL
 from airflow_bda.access.preflight.findings import fault, hint, ok
-from airflow_bda.access.workload import plan_workload, with_keys_of_buckets
+from airflow_bda.access.workload import find_queue_arn, plan_workload, with_keys_of_buckets
 from airflow_bda.service.aws_errors import Refusal, answer_or_refusal
 from airflow_bda.service.s3 import MODALITIES_OF_EXTENSION, Modality, extension, is_known_format
 
@@ -224,6 +224,30 @@ def check_key(scene: Scene) -> Iterator[Check]:
         yield ok("KMS key", f"{key} is enabled")
 
 
+def check_queue(scene: Scene) -> Iterator[Check]:
+    """Look whether the queue of job events is there; IAM is asked about reading it with the other permissions."""
+    url = scene.job_events_queue
+    if url is None:
+        return
+    region = find_queue_arn(url, scene.place).split(":")[3]
+    if region != scene.region:
+        yield hint("job events", f"{url} is in {region}, and jobs run in {scene.region}: it was not looked at.")
+        return
+    found = answer_or_refusal(
+        lambda: scene.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    )
+    if not isinstance(found, Refusal):
+        yield ok("job events", f"{found['Attributes']['QueueArn']} is there")
+    elif found.is_denial:
+        yield hint("job events", f"{url} could not be checked.", "Allow sqs:GetQueueAttributes to have it checked.")
+    else:
+        yield hint(
+            "job events",
+            f"{url} cannot be reached: {found.text} Waits poll only.",
+            "Correct [bda] job_events_queue, or create the queue.",
+        )
+
+
 _CONCURRENT_JOBS: Mapping[Modality, str] = MappingProxyType(
     {
         Modality.DOCUMENT: "L-9E3C255A",
@@ -278,8 +302,11 @@ def check_permissions(scene: Scene) -> Iterator[Check]:
 
 
 def _ask_iam(scene: Scene, workload: Workload) -> Iterator[Check]:
-    needed = caller_permissions(workload, is_batch=scene.subject.is_batch)
-    command = f"`airflow-bda policy caller{' --batch' if scene.subject.is_batch else ''}`"
+    url = scene.job_events_queue
+    extras = Extras(is_batch=scene.subject.is_batch, queue_arns=(find_queue_arn(url, workload),) if url else ())
+    needed = caller_permissions(workload, extras)
+    options = f"{' --batch' if extras.is_batch else ''}{f' --queue {url}' if url else ''}"
+    command = f"`airflow-bda policy caller{options}`"
     found = answer_or_refusal(
         lambda: find_missing(scene.client("iam"), scene.caller_arn, needed, region=workload.region)
     )
@@ -363,9 +390,11 @@ def _judge_rate(scene: Scene, code: str, quota: Mapping[str, Any]) -> Check:
         return ok("quotas", told)
     return hint(
         "quotas",
-        f"{told}; [bda] max_status_requests_per_second lets each triggerer and each waiting worker make {wanted:g}.",
-        f"Set AIRFLOW__BDA__MAX_STATUS_REQUESTS_PER_SECOND={rate * _SHARE_OF_A_RATE:g}, divided by the number of "
-        f"triggerers, or ask for a higher quota {code}.",
+        f"{told}; each triggerer and each waiting worker makes up to {wanted:g} ([bda] max_status_requests_per_second) "
+        "while jobs end faster than they can be looked at, and fewer as soon as one is throttled. Waits go on, and "
+        "other callers may be throttled now and then.",
+        "To leave a fifth of the quota to others, set AIRFLOW__BDA__MAX_STATUS_REQUESTS_PER_SECOND="
+        f"{rate * _SHARE_OF_A_RATE:g}, divided by the number of triggerers; or ask for a higher quota {code}.",
     )
 
 

@@ -23,6 +23,7 @@ from airflow_bda.access.preflight.account_checks import (
     check_key,
     check_output,
     check_permissions,
+    check_queue,
     check_quotas,
 )
 from airflow_bda.access.preflight.findings import Report, Scene, fault, hint, ok
@@ -85,6 +86,7 @@ def _checks(connection: Connection, subject: Subject) -> Iterator[Check]:
         caller["Account"],
         caller["Arn"],
         connection.status_requests_per_second,
+        connection.job_events_queue,
     )
     checks = (
         check_regions,
@@ -95,6 +97,7 @@ def _checks(connection: Connection, subject: Subject) -> Iterator[Check]:
         check_output,
         check_bucket_policies,
         check_key,
+        check_queue,
         check_permissions,
         check_quotas,
     )

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from airflow_bda.access.workload import Place
 from airflow_bda.service.arns import partition_of
 from airflow_bda.service.json_reading import PlainData
 from airflow_bda.service.s3 import S3Uri
@@ -134,12 +135,14 @@ class Connection:
     :param region: returns the region; raises botocore's NoRegionError and the like.
     :param missing: the id of the Airflow connection that was asked for and is not there; None where all is well.
     :param status_requests_per_second: what ``[bda] max_status_requests_per_second`` allows one process.
+    :param job_events_queue: the URL of the queue that ``[bda] job_events_queue`` names; None where it names none.
     """
 
     client: Callable[[str], Any]
     region: Callable[[], str]
     missing: str | None = None
     status_requests_per_second: float | None = None
+    job_events_queue: str | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,12 @@ class Scene:
     account: str
     caller_arn: str
     status_requests_per_second: float | None = None
+    job_events_queue: str | None = None
+
+    @property
+    def place(self) -> Place:
+        """The region and the account."""
+        return Place(self.region, self.account)
 
     @property
     def partition(self) -> str:
