@@ -16,6 +16,8 @@ import gc
 import json
 import os
 import selectors
+import signal
+import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -47,6 +49,7 @@ class Cost:
     :param max_block_ms: the longest time in which the loop was blocked.
     :param ends: when each wait ended, in seconds after the first began.
     :param calls: how many requests were made, where the contestant counts them itself.
+    :param instructions: how many the processor executed, where perf counts them; callgrind tells its own at the end.
     """
 
     cpu_seconds: float = 0.0
@@ -54,6 +57,7 @@ class Cost:
     memory_mb: float = 0.0
     max_block_ms: float = 0.0
     calls: int = 0
+    instructions: int = 0
     ends: list[float] = field(default_factory=list)
 
 
@@ -67,6 +71,7 @@ class TimedSelector(selectors.DefaultSelector):
 
     def __init__(self) -> None:
         super().__init__()
+        self.slowness = 1.0
         self.begin()
 
     def begin(self) -> None:
@@ -77,12 +82,51 @@ class TimedSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[Any]:
         """Look for events."""
         self.longest_seconds = max(self.longest_seconds, time.perf_counter() - self._last_look)
-        events = super().select(timeout)
+        events = super().select(None if timeout is None else timeout * self.slowness)
         self._last_look = time.perf_counter()
         return events
 
 
 SELECTOR = TimedSelector()
+
+
+class SlowLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock goes slower than time, as much as callgrind slows the processor."""
+
+    def time(self) -> float:
+        """Return the loop's time."""
+        return super().time() / SELECTOR.slowness
+
+
+@contextmanager
+def instructions_counted(cost: Cost, counter: str | None) -> Iterator[None]:
+    """
+    Have the instructions of a block counted.
+
+    :param counter: ``perf``, or ``callgrind`` where this process runs under valgrind, which then counts in the block.
+    """
+    process = str(os.getpid())
+    if counter == "callgrind":
+        _tell_callgrind(process, "on")
+        yield
+        _tell_callgrind(process, "off")
+    elif counter == "perf":
+        command = ["perf", "stat", "-x", ",", "-e", "instructions:u", "-p", process]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as perf:  # noqa: S603
+            time.sleep(1.0)
+            yield
+            perf.send_signal(signal.SIGINT)
+            cost.instructions = int(perf.communicate()[1].split(",")[0])
+    else:
+        yield
+
+
+def _tell_callgrind(process: str, state: str) -> None:
+    # This process must go on meanwhile: valgrind looks for commands between its instructions.
+    command = ["vgdb", f"--pid={process}", "instrumentation", state]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as telling:  # noqa: S603
+        while telling.poll() is None:
+            time.sleep(0.01)
 
 
 async def watch_memory(cost: Cost) -> None:
@@ -139,7 +183,9 @@ def upstream_triggers(arns: Sequence[str]) -> Sequence[Any]:
     return [Trigger(invocation_arn=arn) for arn in arns]
 
 
-async def wait_by(make_triggers: Callable[[Sequence[str]], Sequence[Any]], number: int) -> Cost:
+async def wait_by(
+    make_triggers: Callable[[Sequence[str]], Sequence[Any]], number: int, counter: str | None = None
+) -> Cost:
     """Run triggers to their events, and measure."""
     for trigger in make_triggers([WARM_UP_ARN]):
         await anext(trigger.run())
@@ -153,7 +199,7 @@ async def wait_by(make_triggers: Callable[[Sequence[str]], Sequence[Any]], numbe
             finished_at[index] = time.monotonic()
             return
 
-    with measured() as cost:
+    with measured(counter) as cost:
         began_at = time.monotonic()
         tasks = []
         for index, trigger in enumerate(triggers):
@@ -193,14 +239,15 @@ async def call_barely(calls: int, seconds: float, endpoint: str) -> Cost:
 
 
 @contextmanager
-def measured() -> Iterator[Cost]:
+def measured(counter: str | None = None) -> Iterator[Cost]:
     """Measure what the block costs, beginning where everything is imported, loaded and swept up."""
     gc.collect()
     cost = Cost()
     watching = asyncio.create_task(watch_memory(cost))
     SELECTOR.begin()
     began_cpu, began = time.process_time(), time.monotonic()
-    yield cost
+    with instructions_counted(cost, counter):
+        yield cost
     cost.cpu_seconds = time.process_time() - began_cpu
     cost.wall_seconds = time.monotonic() - began
     cost.max_block_ms = SELECTOR.longest_seconds * 1000
@@ -214,6 +261,8 @@ def main() -> None:
     parser.add_argument("--number", type=int, help="how many waits, or for the floor how many calls")
     parser.add_argument("--seconds", type=float, default=0.0, help="the time that the floor's calls are spread over")
     parser.add_argument("--endpoint")
+    parser.add_argument("--counter", choices=["perf", "callgrind"], help="what counts the instructions")
+    parser.add_argument("--slowness", type=float, default=1.0, help="how much slower than time the loop's clock goes")
     arguments = parser.parse_args()
     connection = {
         "conn_type": "aws",
@@ -223,11 +272,12 @@ def main() -> None:
     }
     os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(connection)
     waiting = {
-        "ours": lambda: wait_by(our_triggers, arguments.number),
-        "upstream": lambda: wait_by(upstream_triggers, arguments.number),
+        "ours": lambda: wait_by(our_triggers, arguments.number, arguments.counter),
+        "upstream": lambda: wait_by(upstream_triggers, arguments.number, arguments.counter),
         "floor": lambda: call_barely(arguments.number, arguments.seconds, arguments.endpoint),
     }
-    loop = asyncio.SelectorEventLoop(SELECTOR)
+    SELECTOR.slowness = arguments.slowness
+    loop = SlowLoop(SELECTOR)
     asyncio.set_event_loop(loop)
     print(json.dumps(asdict(loop.run_until_complete(waiting[arguments.contestant]()))))
 

@@ -39,6 +39,8 @@ from simulated_time import EPOCH, run_simulated, wall_clock
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from simulated_load import Job
+
 SHORTEST_SECONDS, LONGEST_SECONDS = 5.0, 1800.0
 BANDS = ((5, 15), (15, 60), (60, 300), (300, 900), (900, 1800))
 LATENCY_SECONDS = 0.05
@@ -141,6 +143,15 @@ SHORT_RATE = 10.0
 ARRIVALS = ("at_once", "spread", "queue")
 
 
+def make_jobs(number: int, length: Callable[[], float], arrival: str) -> list[Job]:
+    """Return jobs that arrive in one of the ways."""
+    jobs = spread(number, length, number / SHORT_RATE / 2) if arrival == "spread" else at_once(number, length)
+    if arrival == "queue":
+        mean_length = mean(job.ends - job.starts for job in jobs)
+        return in_a_queue(jobs, round(1.5 * SHORT_RATE * mean_length))
+    return jobs
+
+
 def measure_load(numbers: Sequence[int]) -> None:
     """Print how late ends are noticed when requests are short, over what an oracle needs with equal calls."""
     table = Table(title=f"mean lag in seconds at {SHORT_RATE:g} requests a second, all at equal calls")
@@ -148,10 +159,7 @@ def measure_load(numbers: Sequence[int]) -> None:
         table.add_column(column, justify="right")
     over_oracle, over_statistician = {}, {}
     for number, (name, length), arrival in product(numbers, LENGTHS.items(), ARRIVALS):
-        jobs = spread(number, length, number / SHORT_RATE / 2) if arrival == "spread" else at_once(number, length)
-        if arrival == "queue":
-            mean_length = mean(job.ends - job.starts for job in jobs)
-            jobs = in_a_queue(jobs, round(1.5 * SHORT_RATE * mean_length))
+        jobs = make_jobs(number, length, arrival)
         ours = run(jobs, most=SHORT_RATE)
         calls = ours.account.calls
         scene = f"{number}.{name}.{arrival}"
@@ -172,6 +180,32 @@ def measure_load(numbers: Sequence[int]) -> None:
         print(f"detection.load.{number}.mean_lag_over_oracle {mean(ratios):.2f}")
     print(f"detection.load.lag_over_oracle {max(over_oracle.values()):.2f}")
     print(f"detection.load.lag_over_statistician {max(over_statistician.values()):.2f}")
+
+
+def measure_found_rate(numbers: Sequence[int]) -> None:
+    """
+    Print how late ends are noticed at the rate that the poller finds by itself, as it comes.
+
+    Beside it two oracles: one that makes ten requests a second, whose lag of a thousand waits is about 20 seconds,
+    and one that makes its calls at the very instants of ours.
+    """
+    over_steady, over_equal = [], []
+    for number, (name, length), arrival in product(numbers, LENGTHS.items(), ARRIVALS):
+        jobs = make_jobs(number, length, arrival)
+        ours = run(jobs)
+        calls = ours.account.calls
+        last = max(job.ends for job in jobs) + number / SHORT_RATE
+        steady = oracle(jobs, [at / SHORT_RATE for at in range(int(last * SHORT_RATE) + 1)])
+        equal = oracle(jobs, calls)
+        over_steady.append(ours.mean_lag / steady)
+        over_equal.append(ours.mean_lag / equal)
+        scene = f"detection.found_rate.{number}.{name}.{arrival}"
+        print(f"{scene}.mean_lag_seconds {ours.mean_lag:.1f}")
+        print(f"{scene}.calls_a_job {len(calls) / number:.2f}")
+        print(f"{scene}.oracle_at_{SHORT_RATE:g}_a_second.mean_lag_seconds {steady:.1f}")
+        print(f"{scene}.oracle_at_equal_calls.mean_lag_seconds {equal:.1f}")
+    print(f"detection.found_rate.lag_over_oracle_at_{SHORT_RATE:g}_a_second {max(over_steady):.2f}")
+    print(f"detection.found_rate.lag_over_oracle {max(over_equal):.2f}")
 
 
 def measure_quota(quota: float, triggerers: int) -> None:
@@ -247,6 +281,7 @@ def main() -> None:
     fixed_calls = sum(each.calls for each in results["fixed_5s"])
     print(f"detection.calls_share_of_fixed_5s {sum(each.calls for each in ours) / fixed_calls:.3f}")
     measure_load(arguments.numbers)
+    measure_found_rate(arguments.numbers)
     measure_quota(50.0, triggerers=1)
     measure_quota(50.0, triggerers=3)
     measure_four_hundred()

@@ -5,6 +5,9 @@ Each contestant waits for 10, 100 and 1,000 jobs, in a fresh process, against a 
 limits that this package ships. The jobs end one after the other, the first after a minute. Upstream polls every 5
 seconds; ours as it does by default: so a part of the ratio is fewer calls, and the table says how many, what one costs,
 and how long after a job's end its wait ended.
+
+Processor seconds of a process that mostly sleeps vary fourfold between machines, instructions do not. Where `perf` has
+the processor's counter, or `valgrind` is there, a second, shorter run of ours and of upstream counts them.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -56,10 +61,10 @@ class Result:
 
 
 @contextmanager
-def status_server(number: int, last_end: float) -> Iterator[str]:
+def status_server(number: int, last_end: float, *, first_end: float = FIRST_END_SECONDS) -> Iterator[str]:
     """Run the server, and give its address."""
     command = [sys.executable, HERE / "status_server.py", "--number", str(number)]
-    command += ["--first", str(FIRST_END_SECONDS), "--last", str(last_end)]
+    command += ["--first", str(first_end), "--last", str(last_end)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
         try:
             yield f"http://127.0.0.1:{server.stdout.readline().strip()}"  # type: ignore[union-attr]
@@ -91,6 +96,65 @@ def compare(number: int, last_end: float) -> dict[str, Result]:
     floor = run("floor", ours.calls, last_end, seconds=ours.wall_seconds)
     in_a_row = run("floor", ours.calls, last_end)
     return {"ours": ours, "upstream": upstream, "floor": floor, "floor in a row": in_a_row}
+
+
+# For the run that counts instructions: callgrind slows a processor about fortyfold, and the contestants' clocks with it
+# somewhat less, as they sleep for most of the time.
+COUNTED_FIRST_END, COUNTED_LAST_END = 20.0, 40.0
+SLOWNESS = {"perf": 1.0, "callgrind": 10.0}
+_CALLGRIND = ("valgrind", "--tool=callgrind", "--instr-atstart=no", "--callgrind-out-file=/dev/null")
+_COLLECTED = re.compile(r"Collected : ([0-9]+)")
+
+
+def find_counter() -> tuple[str | None, str]:
+    """Return what can count instructions here, and otherwise why nothing can."""
+    reason = "perf is not installed"
+    if perf := shutil.which("perf"):
+        command = [perf, "stat", "-x", ",", "-e", "instructions:u", "true"]
+        tried = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        if tried.stderr.split(",")[0].isdecimal():
+            return "perf", ""
+        reason = "perf has no counter of instructions here"
+    if shutil.which("valgrind") and shutil.which("vgdb"):
+        return "callgrind", ""
+    return None, f"{reason}, valgrind is not installed"
+
+
+def count_instructions(contestant: str, number: int, counter: str) -> tuple[int, int]:
+    """Return how many instructions one contestant's waits took, and how many calls it made."""
+    slowness = SLOWNESS[counter]
+    server = status_server(number, COUNTED_LAST_END * slowness, first_end=COUNTED_FIRST_END * slowness)
+    with server as endpoint, tempfile.TemporaryDirectory() as home:
+        command = [sys.executable, HERE / "contestants.py", contestant, "--number", str(number)]
+        command += ["--endpoint", endpoint, "--counter", counter, "--slowness", str(slowness)]
+        environment = {**os.environ, "AIRFLOW_HOME": home, **QUIET, "PYTHONPATH": str(HERE.parent)}
+        prefix = _CALLGRIND if counter == "callgrind" else ()
+        done = subprocess.run([*prefix, *command], env=environment, capture_output=True, text=True, check=True)  # noqa: S603
+        with urllib.request.urlopen(f"{endpoint}/calls") as answer:  # noqa: S310  our own server
+            calls = json.load(answer)["calls"]
+    if counter == "perf":
+        return json.loads(done.stdout.splitlines()[-1])["instructions"], calls
+    collected = _COLLECTED.search(done.stderr)
+    if not (collected and int(collected[1])):
+        raise SystemExit(f"callgrind counted nothing: {done.stderr[-1000:]}")
+    return int(collected[1]), calls
+
+
+def compare_instructions(number: int) -> None:
+    """Print how many instructions ours and upstream take, or why they cannot be counted here."""
+    counter, reason = find_counter()
+    if counter is None:
+        print(f"waiting.{number}.instructions not available: {reason}")
+        return
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        names = ("ours", "upstream")
+        counted = dict(zip(names, pool.map(lambda name: count_instructions(name, number, counter), names), strict=True))
+    for name, (instructions, calls) in counted.items():
+        print(f"waiting.{number}.{name}.instructions {instructions}")
+        print(f"waiting.{number}.{name}.instructions_per_call {instructions / calls:.0f}")
+        print(f"waiting.{number}.{name}.counted_calls {calls}")
+    ours, upstream = counted["ours"][0], counted["upstream"][0]
+    print(f"waiting.{number}.instructions_ratio {upstream / ours:.2f} (by {counter})")
 
 
 def show(number: int, results: dict[str, Result]) -> None:
@@ -132,7 +196,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--numbers", type=int, nargs="+", default=[10, 100, 1000])
     parser.add_argument("--seconds", type=float, default=120.0, help="when the last job ends")
+    parser.add_argument("--counted", type=int, default=100, help="of how many waits instructions are counted")
+    parser.add_argument("--only-instructions", action="store_true", help="count instructions, and nothing else")
     arguments = parser.parse_args()
+    if arguments.only_instructions:
+        compare_instructions(arguments.counted)
+        return
     *small, largest = sorted(arguments.numbers)
     # The small ones wait more than they work, and may do so side by side. The largest gets the machine for itself.
     with ThreadPoolExecutor(max_workers=max(1, len(small))) as pool:
@@ -145,6 +214,7 @@ def main() -> None:
             print(f"waiting.{number}.{name} {value:.2f}")
     for name, value in ratios(compared[largest]).items():
         print(f"waiting.{name} {value:.2f}")
+    compare_instructions(arguments.counted)
 
 
 if __name__ == "__main__":
