@@ -102,7 +102,7 @@ def failed(error: BdaError) -> None:
 
 
 def started() -> None:
-    """Count a call that is answered at once."""
+    """Count a call that was answered at once."""
     _send("incr", STARTED)
 
 

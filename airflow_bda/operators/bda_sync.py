@@ -119,7 +119,6 @@ class BdaInvokeSyncOperator(SafeLogging, LineageMixin, TaskArguments, AwsBaseOpe
                     remedy="Name a prefix for the results, or call BdaHook.invoke_sync() in a task of your own.",
                 )
             self.log.info("Input: %s, output: %s", self.input_s3_uri or self.input_file or "bytes", self.output_s3_uri)
-            telemetry.started()
             answer = self.hook.invoke_sync(
                 max_wait=self.max_wait,
                 input_s3_uri=self.input_s3_uri,
@@ -132,6 +131,7 @@ class BdaInvokeSyncOperator(SafeLogging, LineageMixin, TaskArguments, AwsBaseOpe
                 kms_key_id=self.kms_key_id,
                 kms_encryption_context=self.kms_encryption_context,
             )
+            telemetry.started()
             uri = answer.output_metadata_uri
             if uri is None:
                 raise BdaError(

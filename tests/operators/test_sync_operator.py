@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 
 from airflow_bda.exceptions import BdaError, BdaRequestError
-from airflow_bda.hooks import BdaHook
+from airflow_bda.hooks import BdaHook, telemetry
 from airflow_bda.operators import BdaInvokeSyncOperator
 from airflow_bda.service.model import INVOKE_SYNC, service_model
 
@@ -102,6 +103,7 @@ def test_it_is_sent_again_after_throttling_only(document, bda_emulator, monkeypa
     ("arguments", "problem"),
     [
         ({}, "input_s3_uri, input_bytes: exactly one of them must be given."),
+        ({"input_file": "a.pdf", "input_bytes": b"x"}, "input_file and input_bytes are both given."),
         ({"input_s3_uri": "s3://b/k", "input_bytes": b"x"}, "exactly one of them must be given."),
         ({"input_s3_uri": "s3://b/a{b}.pdf"}, "input_s3_uri is 's3://b/a{b}.pdf': it holds '{', '}'"),
         ({"input_bytes": "text"}, "input_bytes must be bytes, not str."),
@@ -136,3 +138,20 @@ def test_an_old_botocore_is_named(document, monkeypatch):
     monkeypatch.setattr("airflow_bda.service.model.service_model", lambda _service: Old())
     with pytest.raises(BdaRequestError, match=r"does not know InvokeDataAutomation\.\nUpgrade boto3"):
         run(input_s3_uri=document)
+
+
+@pytest.mark.parametrize("blueprints", [pytest.param([INVOICE], marks=needs_call), []])
+def test_a_call_that_was_not_sent_is_a_failure_and_no_start(document, monkeypatch, blueprints):
+    sent = []
+    monkeypatch.setattr(telemetry, "_send", lambda what, metric, *values, **options: sent.append(metric))
+
+    with nullcontext() if blueprints else pytest.raises(BdaRequestError):
+        run(input_s3_uri=document, blueprints=blueprints)
+
+    assert sent == (["bda.started", "bda.succeeded"] if blueprints else ["bda.failed.request"])
+
+
+@needs_call
+def test_what_is_wrong_with_bytes_is_said_without_a_name_that_they_do_not_have(bda_emulator):
+    with pytest.raises(BdaError, match="The content is in no format that BDA takes"):
+        run(input_bytes=b"no document")

@@ -128,14 +128,16 @@ def process(work: Work) -> ProcessedInput:
 
 
 def _recognise(request: ProcessingRequest) -> FileFormat:
+    # Bytes that were sent with the call have no name.
+    of_file = f" of {request.key!r}" if request.key else ""
     if not request.data:
-        raise InputError(INVALID_INPUT, f"The file {request.key!r} is empty.")
+        raise InputError(INVALID_INPUT, f"The content{of_file} is empty.")
     file_format = format_of(request.data)
     if file_format is None:
         taken = ", ".join(each.value for each in FileFormat)
         raise InputError(
             UNSUPPORTED_FORMAT,
-            f"The content of {request.key!r} is in no format that BDA takes ({taken}); convert it to one of them.",
+            f"The content{of_file} is in no format that BDA takes ({taken}); convert it to one of them.",
         )
     check_format(file_format, document_limits(sync=request.sync))
     return file_format
