@@ -152,6 +152,6 @@ def test_a_call_that_was_not_sent_is_a_failure_and_no_start(document, monkeypatc
 
 
 @needs_call
-def test_what_is_wrong_with_bytes_is_said_without_a_name_that_they_do_not_have(bda_emulator):
+def test_what_is_wrong_with_bytes_is_said_without_a_name_that_they_do_not_have(document):
     with pytest.raises(BdaError, match="The content is in no format that BDA takes"):
         run(input_bytes=b"no document")
