@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 KEPT = ROOT / ".stack"
 HEALTHY_SECONDS = 90
 # What docs/how-to/local-stack.md asks for.
-MEMORY_MEBIBYTES = 2048
+MEMORY_MEBIBYTES = 2560
 RUN_SECONDS = 600
 # Long enough to restart the triggerer and to look around meanwhile.
 SLOW_JOB_SECONDS = 120
