@@ -26,6 +26,7 @@ from airflow_bda.hooks import BdaHook
 from airflow_bda.hooks.batch import batch_clients
 from airflow_bda.operators.bda_batch import check_manifest
 from airflow_bda.operators.bda_lambda import _unhandled_error
+from airflow_bda.operators.one_job import _check_not_suspended
 from airflow_bda.service.arns import derive_profile_arn
 from airflow_bda.service.lambda_interface import Answer
 from airflow_bda.service.model import INVOKE, Rule, validate
@@ -230,6 +231,7 @@ def of_the_rest(monkeypatch, capsys) -> list[str]:
     assert main(["emulator"]) == 1
     return [
         str(Answer(403, {"error": "not below INPUT_PREFIXES"}).error()),
+        error_of(_check_not_suspended, 300.0),
         str(_unhandled_error("airflow-bda", b'{"errorType": "Runtime.ExitError"}')),
         capsys.readouterr().err,
     ]
