@@ -52,6 +52,10 @@ def walk(name: str) -> Iterator[None]:
 
 def cross_all(emulator: Any) -> None:
     """Send a document, wait for its job in both ways, and read its result."""
+    # What is imported on the way is no step of it.
+    import airflow_bda.engine.submitting
+    import airflow_bda.engine.waiting
+    import airflow_bda.hooks.results  # noqa: F401
     from airflow_bda.hooks import BdaHook
     from airflow_bda.operators import BdaInvokeOperator
     from airflow_bda.triggers import BdaStatusTrigger
