@@ -7,6 +7,7 @@ import hashlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -215,6 +216,11 @@ class Model:
         """Set the clock forward, or back."""
         self.clock_offset += seconds
         self.jumps.append((self.loop.time(), self.clock_offset))
+
+    def seconds_set_back(self) -> float:
+        """Return by how many seconds the clock was set back in all: so much longer a process believes it is in time."""
+        offsets = [0.0, *(offset for _, offset in self.jumps)]
+        return sum(max(0.0, before - after) for before, after in pairwise(offsets))
 
     def seconds_since(self, moment: datetime, *, until: float | None = None) -> float:
         """

@@ -308,7 +308,7 @@ class BatchSchedule(Schedule):
             if (job.epoch, job.attempt) != (self.model.epoch, self.task.try_number) or job.is_late:
                 continue
             late = self.model.seconds_since(max(self.untils), until=job.created_at)
-            if late > MOST_LATE_START_SECONDS:
+            if late > MOST_LATE_START_SECONDS + self.model.seconds_set_back():
                 self.violations.append(f"a job was started {late:.0f} s after the deadline: {job}")
 
     def check_verdict(self, manifest: dict[str, Any], ended: Any) -> None:

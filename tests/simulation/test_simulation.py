@@ -65,6 +65,11 @@ def test_lateness_is_time_that_passes_not_what_a_clock_that_jumps_shows():
     assert run_seed(1185).violations == []
 
 
+def test_a_clock_that_is_set_back_puts_the_deadline_off():
+    """In this seed's story it is set back twice by half a minute before the deadline, and a job is started then."""
+    assert run_seed(10397).violations == []
+
+
 @pytest.mark.parametrize(
     ("jumps", "moment", "passed"),
     [
