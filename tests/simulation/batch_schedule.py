@@ -140,7 +140,10 @@ class BatchSchedule(Schedule):
         """Return the documents that only a clear takes up, and how many jobs each has had."""
         found = self.model.objects.get(f"{OUTPUT}/_batch/batch/results.jsonl")
         rows = [json.loads(line) for line in found[0].splitlines()] if found else []
-        failed = {row["input"] for row in rows if row["again"] == "clear" and row["arn"]} & self.model.objects.keys()
+        # A job whose answer was lost at a deadline is known to no row: the next round follows it, and starts no other.
+        last = {job.uri: job.arn for job in self.model.jobs}
+        failed = {row["input"] for row in rows if row["again"] == "clear" and row["arn"] == last.get(row["input"])}
+        failed &= self.model.objects.keys()
         return {uri: sum(job.uri == uri for job in self.model.jobs) for uri in failed}
 
     # -- Airflow

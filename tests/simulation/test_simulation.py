@@ -65,6 +65,11 @@ def test_lateness_is_time_that_passes_not_what_a_clock_that_jumps_shows():
     assert run_seed(1185).violations == []
 
 
+def test_a_job_whose_answer_was_lost_at_a_deadline_is_followed_by_the_next_round():
+    """In this seed's story a clear's only job is unknown to its round; the next clear reports it alone."""
+    assert run_seed(11956).violations == []
+
+
 def test_a_clock_that_is_set_back_puts_the_deadline_off():
     """In this seed's story it is set back twice by half a minute before the deadline, and a job is started then."""
     assert run_seed(10397).violations == []
