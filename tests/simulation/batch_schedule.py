@@ -287,8 +287,9 @@ class BatchSchedule(Schedule):
         elif action == "vanish" and len(uris) > 1:
             del self.model.objects[self.rng.choice(uris)]
         elif action == "change request":
-            self.job = {**self.job, "tags": {"change": str(self.task.try_number)}}
             self.model.epoch += 1
+            # Not the number of the try: a run that is created again counts from the start.
+            self.job = {**self.job, "tags": {"change": str(self.model.epoch)}}
         elif action == "force":
             self.force = True
             self.model.epoch += 1

@@ -70,6 +70,11 @@ def test_a_job_whose_answer_was_lost_at_a_deadline_is_followed_by_the_next_round
     assert run_seed(11956).violations == []
 
 
+def test_a_request_that_changes_in_two_lives_of_a_run_changes_twice():
+    """In this seed's story the run is created again between the two, so that the numbers of the tries are the same."""
+    assert run_seed(19578).violations == []
+
+
 def test_a_clock_that_is_set_back_puts_the_deadline_off():
     """In this seed's story it is set back twice by half a minute before the deadline, and a job is started then."""
     assert run_seed(10397).violations == []
