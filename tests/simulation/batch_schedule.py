@@ -142,7 +142,9 @@ class BatchSchedule(Schedule):
         rows = [json.loads(line) for line in found[0].splitlines()] if found else []
         # A job whose answer was lost at a deadline is known to no row: the next round follows it, and starts no other.
         last = {job.uri: job.arn for job in self.model.jobs}
-        failed = {row["input"] for row in rows if row["again"] == "clear" and row["arn"] == last.get(row["input"])}
+        failed = {
+            row["input"] for row in rows if row["again"] == "clear" and row["arn"] == last.get(row["input"], "none")
+        }
         failed &= self.model.objects.keys()
         return {uri: sum(job.uri == uri for job in self.model.jobs) for uri in failed}
 
