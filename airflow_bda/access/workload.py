@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from airflow_bda.service.arns import (
     ANY_REGION,
@@ -217,30 +216,6 @@ def _location(name: str, uri: str) -> S3Uri:
 
 def _is_alias(key: str) -> bool:
     return key.startswith("alias/") or ":alias/" in key
-
-
-def find_queue_arn(queue: str, place: Place) -> str:
-    """
-    Return the ARN of a queue of SQS that is named by its ARN or its URL.
-
-    :param place: whose region and account count where the URL does not tell them.
-    :raises ValueError: when it is neither.
-    """
-    if _QUEUE_ARN.fullmatch(queue):
-        return queue
-    url = urlsplit(queue)
-    path = url.path.strip("/").split("/")
-    if url.scheme not in {"http", "https"} or not url.hostname or not _QUEUE_NAME.fullmatch(path[-1]):
-        raise ValueError(f"{queue!r} is not a queue: pass its URL or its ARN.")
-    host = _QUEUE_HOST.fullmatch(url.hostname)
-    region = host["region"] if host else place.region
-    account = path[-2] if len(path) > 1 else place.account
-    return f"arn:{partition_of(region)}:sqs:{region}:{account}:{path[-1]}"
-
-
-_QUEUE_ARN = re.compile(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]+")
-_QUEUE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
-_QUEUE_HOST = re.compile(r"sqs\.(?P<region>[a-z0-9-]+)\..+")
 
 
 def find_key_arn(key: str | None, region: str, account: str) -> str | None:

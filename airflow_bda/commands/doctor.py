@@ -136,9 +136,9 @@ def _check_kind(args: Namespace) -> None:
 
 def _extras(args: Namespace, workload: Workload) -> Extras:
     from airflow_bda.access.permissions import Extras
-    from airflow_bda.access.workload import find_queue_arn
+    from airflow_bda.service.queues import Queue
 
-    queues = tuple(find_queue_arn(queue, workload) for queue in args.queue)
+    queues = tuple(Queue.parse(queue).arn_in(workload.region, workload.account) for queue in args.queue)
     return Extras(is_batch=args.batch, is_sync=args.sync, queue_arns=queues)
 
 

@@ -12,7 +12,6 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from airflow_bda.engine.pacing import full_jitter
 from airflow_bda.service.events import JobEvent
@@ -245,13 +244,6 @@ class EventQueue:
                 self.url,
                 reason,
             )
-
-
-def region_of_queue(url: str) -> str | None:
-    """Return the region in a queue's URL; None where it is not one of AWS's."""
-    service, _, rest = (urlsplit(url).hostname or "").partition(".")
-    region, _, domain = rest.partition(".")
-    return region if service == "sqs" and domain else None
 
 
 def _describe(error: Exception) -> str:

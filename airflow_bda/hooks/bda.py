@@ -470,9 +470,10 @@ class BdaHook(AsyncAwsHook):
         url = job_events_queue()
         if url is None:
             return None
-        from airflow_bda.engine.event_queue import EventQueue, region_of_queue
+        from airflow_bda.engine.event_queue import EventQueue
+        from airflow_bda.service.queues import Queue
 
-        region = region_of_queue(url) or self._region_name
+        region = Queue.parse(url).region or self._region_name
 
         def client() -> Awaitable[AbstractAsyncContextManager[Any]]:
             # A new hook for each client: the connection may have been corrected since the last one.

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
 
 from airflow_bda._compat import BaseOperator, conf
 from airflow_bda.service.arguments import MEMBER_OF_ARGUMENT, as_text, explain, holds_template, root, to_members
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.model import Rule, shorten
+from airflow_bda.service.queues import Queue
 from airflow_bda.service.request.rules import find_request_problems, sentence
 from airflow_bda.service.s3 import S3Uri
 
@@ -41,7 +41,6 @@ MAX_POLL_INTERVAL = 120.0
 _LEAST_REQUESTS_PER_SECOND = 0.001
 # Longer is a mistake too, and times beyond the year 9999 cannot be written.
 _LONGEST = timedelta(days=36_500)
-_PARTS_OF_ARN = 6
 _NOT_BEGUN = "The wait was not begun."
 
 
@@ -72,18 +71,13 @@ def job_events_queue() -> str | None:
     text = (conf.get(SECTION, "job_events_queue", fallback=None) or "").strip()
     if not text:
         return None
-    if text.startswith("arn:"):
-        parts = text.split(":")
-        if len(parts) == _PARTS_OF_ARN and parts[2] == "sqs" and all(parts[3:]):
-            _, partition, _, region, account, name = parts
-            domain = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
-            return f"https://sqs.{region}.{domain}/{account}/{name}"
-    elif (url := urlsplit(text)).scheme in {"http", "https"} and url.hostname and url.path.strip("/"):
-        return text
-    raise BdaRequestError(
-        "Airflow's configuration is not valid.",
-        problems=[f"[{SECTION}] job_events_queue = {text} must be the URL or the ARN of a queue of SQS."],
-    )
+    try:
+        return Queue.parse(text).url
+    except ValueError:
+        raise BdaRequestError(
+            "Airflow's configuration is not valid.",
+            problems=[f"[{SECTION}] job_events_queue = {text} must be the URL or the ARN of a queue of SQS."],
+        ) from None
 
 
 def _option(name: str, default: float, least: float = 0.0) -> float:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from airflow_bda._compat import (
     HAS_EVENT_TRIGGERS,
@@ -15,10 +13,11 @@ from airflow_bda._compat import (
     SharedStreamProducer,
     safe_event,
 )
-from airflow_bda.engine.event_queue import LONGEST_POLL_SECONDS, Delivery, EventQueue, region_of_queue
+from airflow_bda.engine.event_queue import LONGEST_POLL_SECONDS, Delivery, EventQueue
 from airflow_bda.hooks.connection import AsyncAwsHook
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.events import STATUS_OF_DETAIL_TYPE, JobEvent
+from airflow_bda.service.queues import Queue
 from airflow_bda.service.s3 import S3Uri
 from airflow_bda.service.safe_values import SafeLogging
 from airflow_bda.triggers.bda import check_storable
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 ENDED = ("Success", "ClientError", "ServiceError")
 # Before Airflow 3.3 nothing shows that an event was stored; the triggerer does it within a second or two.
 _SECONDS_UNTIL_STORED = 5.0
-_ACCOUNT = re.compile(r"[0-9]{12}")
 _PAYLOAD = (
     "key",
     "status",
@@ -105,6 +103,7 @@ class BdaJobEventTrigger(SafeLogging, BaseEventTrigger):
         _check_queue(queue)
         check_storable(botocore_config)
         self.sqs_queue_url = sqs_queue_url
+        self._place = Queue.parse(sqs_queue_url)
         self.statuses = statuses
         self.output_prefix = output_prefix
         self.output_buckets = None if output_buckets is None else _listed(output_buckets)
@@ -143,7 +142,7 @@ class BdaJobEventTrigger(SafeLogging, BaseEventTrigger):
 
     def refusal(self, event: JobEvent) -> str | None:
         """Return why an event is not trusted: every sender to the queue can write any account, region or bucket."""
-        own_account, own_region = account_of_queue(self.sqs_queue_url), region_of_queue(self.sqs_queue_url)
+        own_account, own_region = self._place.account, self._place.region
         accounts = self.accounts if self.accounts is not None else [own_account] if own_account else None
         regions = self.regions if self.regions is not None else [own_region] if own_region else None
         if accounts is not None and event.account not in accounts:
@@ -203,7 +202,7 @@ class BdaJobEventTrigger(SafeLogging, BaseEventTrigger):
         return AsyncAwsHook(
             client_type="sqs",
             aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name or region_of_queue(self.sqs_queue_url),
+            region_name=self.region_name or self._place.region,
             verify=self.verify,
             config=self.botocore_config,
         )
@@ -247,12 +246,6 @@ def payload_of(event: JobEvent) -> dict[str, Any]:
     return {name: known.get(name) for name in _PAYLOAD}
 
 
-def account_of_queue(url: str) -> str | None:
-    """Return the account in a queue's URL; None where it names none."""
-    account = urlsplit(url).path.strip("/").partition("/")[0]
-    return account if _ACCOUNT.fullmatch(account) else None
-
-
 def _listed(statuses: Iterable[str]) -> list[str]:
     # Written as a list, in one order: Airflow takes triggers whose arguments differ for different ones.
     return sorted({str(status) for status in ((statuses,) if isinstance(statuses, str) else statuses)})
@@ -267,15 +260,21 @@ def _check_queue(queue: str | None) -> None:
         )
 
 
+def _is_url_of_queue(text: str) -> bool:
+    try:
+        return Queue.parse(text).url == text
+    except ValueError:
+        return False
+
+
 def _check(sqs_queue_url: str, statuses: list[str], output_prefix: str | None) -> None:
     if not HAS_EVENT_TRIGGERS:
         raise BdaRequestError(
             "BdaJobEventTrigger needs Airflow 3.0 or later, which can start runs by events from outside.",
             remedy="On Airflow 2, wait in the DAG that starts the job: BdaStatusSensor(..., deferrable=True).",
         )
-    url = urlsplit(sqs_queue_url)
     problems = []
-    if url.scheme not in {"http", "https"} or not url.hostname or not url.path.strip("/"):
+    if not _is_url_of_queue(sqs_queue_url):
         problems.append(
             f"sqs_queue_url: {sqs_queue_url!r} is not the URL of a queue; that reads https://sqs.<region>.amazonaws.com/"
             "<account>/<name>, and a watcher's arguments are not rendered as templates."

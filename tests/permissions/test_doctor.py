@@ -16,8 +16,9 @@ from airflow_bda.access.policies import PolicyOptions, caller_policy, doctor_pol
 from airflow_bda.access.preflight.account_checks import check_queue, check_quotas
 from airflow_bda.access.preflight.checks import check_clock, check_project, check_versions
 from airflow_bda.access.preflight.findings import Level, Scene, Subject
-from airflow_bda.access.workload import find_queue_arn, plan_workload
+from airflow_bda.access.workload import plan_workload
 from airflow_bda.cli import main
+from airflow_bda.service.queues import Queue
 
 STANDARD = {"document": {}}
 INPUT, OUTPUT = "s3://inputs/docs/a.pdf", "s3://outputs/results"
@@ -385,7 +386,9 @@ class TestQueueOfEvents:
 
     def test_it_is_looked_at_with_the_printed_policies(self, guarded, subject, project, queue):
         workload = plan_workload(**guarded.workload | {"project_arn": project})
-        options = PolicyOptions(extras=Extras(queue_arns=(find_queue_arn(queue, workload),)))
+        options = PolicyOptions(
+            extras=Extras(queue_arns=(Queue.parse(queue).arn_in(workload.region, workload.account),))
+        )
         hook = guarded.hook(caller_policy(workload, options), doctor_policy(workload, options))
 
         found = said(run_preflight(hook, subject), Level.OK)

@@ -16,8 +16,9 @@ from airflow_bda.access.denial import find_missing
 from airflow_bda.access.permissions import Extras, caller_permissions
 from airflow_bda.access.policies import BDA_PRINCIPAL
 from airflow_bda.access.preflight.findings import fault, hint, ok
-from airflow_bda.access.workload import find_queue_arn, plan_workload, with_keys_of_buckets
+from airflow_bda.access.workload import plan_workload, with_keys_of_buckets
 from airflow_bda.service.aws_errors import Refusal, answer_or_refusal
+from airflow_bda.service.queues import Queue
 from airflow_bda.service.s3 import MODALITIES_OF_EXTENSION, Modality, extension, is_known_format
 
 if TYPE_CHECKING:
@@ -229,8 +230,8 @@ def check_queue(scene: Scene) -> Iterator[Check]:
     url = scene.job_events_queue
     if url is None:
         return
-    region = find_queue_arn(url, scene.place).split(":")[3]
-    if region != scene.region:
+    region = Queue.parse(url).region
+    if region not in {None, scene.region}:
         yield hint("job events", f"{url} is in {region}, and jobs run in {scene.region}: it was not looked at.")
         return
     found = answer_or_refusal(
@@ -303,7 +304,10 @@ def check_permissions(scene: Scene) -> Iterator[Check]:
 
 def _ask_iam(scene: Scene, workload: Workload) -> Iterator[Check]:
     url = scene.job_events_queue
-    extras = Extras(is_batch=scene.subject.is_batch, queue_arns=(find_queue_arn(url, workload),) if url else ())
+    extras = Extras(
+        is_batch=scene.subject.is_batch,
+        queue_arns=(Queue.parse(url).arn_in(scene.region, scene.account),) if url else (),
+    )
     needed = caller_permissions(workload, extras)
     options = f"{' --batch' if extras.is_batch else ''}{f' --queue {url}' if url else ''}"
     command = f"`airflow-bda policy caller{options}`"

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from airflow_bda.access.workload import Place
 from airflow_bda.service.arns import partition_of
 from airflow_bda.service.json_reading import PlainData
 from airflow_bda.service.s3 import S3Uri
@@ -162,11 +161,6 @@ class Scene:
     caller_arn: str
     status_requests_per_second: float | None = None
     job_events_queue: str | None = None
-
-    @property
-    def place(self) -> Place:
-        """The region and the account."""
-        return Place(self.region, self.account)
 
     @property
     def partition(self) -> str:
