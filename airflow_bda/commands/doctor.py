@@ -136,7 +136,7 @@ def _check_kind(args: Namespace) -> None:
 
 def _extras(args: Namespace, workload: Workload) -> Extras:
     from airflow_bda.access.permissions import Extras
-    from airflow_bda.service.queues import Queue
+    from airflow_bda.service.arns import Queue
 
     queues = tuple(Queue.parse(queue).arn_in(workload.region, workload.account) for queue in args.queue)
     return Extras(is_batch=args.batch, is_sync=args.sync, queue_arns=queues)

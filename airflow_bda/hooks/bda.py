@@ -471,7 +471,7 @@ class BdaHook(AsyncAwsHook):
         if url is None:
             return None
         from airflow_bda.engine.event_queue import EventQueue
-        from airflow_bda.service.queues import Queue
+        from airflow_bda.service.arns import Queue
 
         region = Queue.parse(url).region or self._region_name
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_bda._compat import BaseOperator, conf
 from airflow_bda.service.arguments import MEMBER_OF_ARGUMENT, as_text, explain, holds_template, root, to_members
+from airflow_bda.service.arns import Queue
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.model import Rule, shorten
-from airflow_bda.service.queues import Queue
 from airflow_bda.service.request.rules import find_request_problems, sentence
 from airflow_bda.service.s3 import S3Uri
 

@@ -1,5 +1,5 @@
 """
-ARNs of Bedrock Data Automation: parse them, derive the profile's, check an invocation's.
+ARNs of Bedrock Data Automation: parse them, derive the profile's, check an invocation's. And those of SQS's queues.
 
 The table of profiles is AWS's own (https://docs.aws.amazon.com/bedrock/latest/userguide/bda-cris.html). It grows, and
 an id does not follow from a region's name (Canada has ``na``, Singapore only ``global``): for a region that is missing
@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow_bda.service.arguments import explain
 from airflow_bda.service.errors import BdaRequestError
@@ -211,3 +212,51 @@ def routed_profile_arns(*, region: str, account: str, partition: str | None = No
         str(Arn(partition or partition_of(region), destination, account, PROFILE, PROFILE_OF_REGION[region]))
         for destination in DESTINATIONS_OF_REGION[region]
     )
+
+
+_QUEUE_ARN = re.compile(r"arn:aws[a-z-]*:sqs:(?P<region>[a-z0-9-]+):(?P<account>[0-9]{12}):(?P<name>[A-Za-z0-9_.-]+)")
+_QUEUE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_QUEUE_HOST = re.compile(r"sqs\.(?P<region>[a-z0-9-]+)\..+")
+_ACCOUNT = re.compile(r"[0-9]{12}")
+
+
+@dataclass(frozen=True)
+class Queue:
+    """
+    A queue of SQS, as it is named: by URL or by ARN.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-queue-message-identifiers.html
+
+    :param url: what SQS is called with.
+    :param region: None where the URL is not one of AWS's, such as an emulator's.
+    :param account: None where the URL has none.
+    """
+
+    url: str
+    name: str
+    region: str | None
+    account: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> Queue:
+        """
+        Read a queue's URL or ARN.
+
+        :raises ValueError: when it is neither.
+        """
+        if arn := _QUEUE_ARN.fullmatch(text):
+            region, account, name = arn["region"], arn["account"], arn["name"]
+            domain = "amazonaws.com.cn" if partition_of(region) == "aws-cn" else "amazonaws.com"
+            return cls(f"https://sqs.{region}.{domain}/{account}/{name}", name, region, account)
+        url = urlsplit(text)
+        path = url.path.strip("/").split("/")
+        if url.scheme not in {"http", "https"} or not url.hostname or not _QUEUE_NAME.fullmatch(path[-1]):
+            raise ValueError(f"{text!r} is not a queue: pass its URL or its ARN.")
+        host = _QUEUE_HOST.fullmatch(url.hostname)
+        account = path[0] if _ACCOUNT.fullmatch(path[0]) else None
+        return cls(text, path[-1], host["region"] if host else None, account)
+
+    def arn_in(self, region: str, account: str) -> str:
+        """Return the queue's ARN; a region and an account that its URL does not tell are these."""
+        region, account = self.region or region, self.account or account
+        return f"arn:{partition_of(region)}:sqs:{region}:{account}:{self.name}"

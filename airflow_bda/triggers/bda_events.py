@@ -15,9 +15,9 @@ from airflow_bda._compat import (
 )
 from airflow_bda.engine.event_queue import LONGEST_POLL_SECONDS, Delivery, EventQueue
 from airflow_bda.hooks.connection import AsyncAwsHook
+from airflow_bda.service.arns import Queue
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.events import STATUS_OF_DETAIL_TYPE, JobEvent
-from airflow_bda.service.queues import Queue
 from airflow_bda.service.s3 import S3Uri
 from airflow_bda.service.safe_values import SafeLogging
 from airflow_bda.triggers.bda import check_storable

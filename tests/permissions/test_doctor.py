@@ -18,7 +18,7 @@ from airflow_bda.access.preflight.checks import check_clock, check_project, chec
 from airflow_bda.access.preflight.findings import Level, Scene, Subject
 from airflow_bda.access.workload import plan_workload
 from airflow_bda.cli import main
-from airflow_bda.service.queues import Queue
+from airflow_bda.service.arns import Queue
 
 STANDARD = {"document": {}}
 INPUT, OUTPUT = "s3://inputs/docs/a.pdf", "s3://outputs/results"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_bda.service.queues import Queue
+from airflow_bda.service.arns import Queue
 
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/q"
 

@@ -17,8 +17,8 @@ from airflow_bda.access.permissions import Extras, caller_permissions
 from airflow_bda.access.policies import BDA_PRINCIPAL
 from airflow_bda.access.preflight.findings import fault, hint, ok
 from airflow_bda.access.workload import plan_workload, with_keys_of_buckets
+from airflow_bda.service.arns import Queue
 from airflow_bda.service.aws_errors import Refusal, answer_or_refusal
-from airflow_bda.service.queues import Queue
 from airflow_bda.service.s3 import MODALITIES_OF_EXTENSION, Modality, extension, is_known_format
 
 if TYPE_CHECKING:
