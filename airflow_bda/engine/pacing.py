@@ -164,10 +164,12 @@ class SeekingPace(Pace):
     a refusal takes more from the one that has more.
 
     :param most: requests per second that are never exceeded.
+    :param rise_per_end: what an answer that is an end adds to the pace, in requests per second.
     """
 
-    def __init__(self, most: float) -> None:
+    def __init__(self, most: float, *, rise_per_end: float = _RISE_PER_END) -> None:
         super().__init__(most)
+        self._rise = rise_per_end
         self._start = min(most, _START_RATE)
         self._worth = self._start
         self._good: float | None = None
@@ -197,7 +199,7 @@ class SeekingPace(Pace):
         :param is_late: whether the wait had been due for a while: only then is there something to gain.
         """
         if is_end and is_late:
-            self._worth = min(self._full_rate, self._worth + _RISE_PER_END)
+            self._worth = min(self._full_rate, self._worth + self._rise)
         elif not is_end:
             self._worth = max(self._start, self._worth - _FALL_PER_VAIN_LOOK)
 

@@ -32,6 +32,16 @@ class AirflowProcess:
     def is_alive(self) -> bool:
         return self._process.is_running()
 
+    @property
+    def processor_seconds(self) -> float:
+        """The processor time of it and of all that it started, those that have ended included."""
+        used = 0.0
+        for process in family(self._process):
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                used += times.user + times.system + times.children_user + times.children_system
+        return used
+
     def tell_where_it_is(self) -> None:
         """Have it write the stacks of its threads into its log."""
         with suppress(psutil.NoSuchProcess):

@@ -233,6 +233,10 @@ class RunningAirflow:
             self._scheduler.kill()
             self._scheduler = self._launch("scheduler", "--skip-serve-logs")
 
+    def processor_seconds(self) -> float:
+        """Return the processor time that all processes have used, those that have ended included."""
+        return sum(process.processor_seconds for process in self._processes)
+
     def tell_of_logs(self) -> str:
         """Return the ends of all logs, with the stacks of all processes, for the message of a test that fails."""
         for process in self._processes:

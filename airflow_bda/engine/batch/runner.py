@@ -22,7 +22,7 @@ from airflow_bda.engine.batch.following import Follower, PageCounter
 from airflow_bda.engine.batch.planning import read_part
 from airflow_bda.engine.batch.reporting import progress_line
 from airflow_bda.engine.batch.starting import VANISHED, Ready, RefusedError, Starter, look_up
-from airflow_bda.engine.batch.throttle import Gate, Permit, shared_turns
+from airflow_bda.engine.batch.throttle import Gate, shared_turns
 from airflow_bda.service.errors import BdaError, BdaRequestError
 
 if TYPE_CHECKING:
@@ -269,7 +269,7 @@ class Runner:
 
     async def _serve(self) -> None:
         while True:
-            await self._gate.take_place()
+            await self._gate.take_up()
             ready = await self._ready.get()
             task = self._spawn(self._process(ready))
             if ready.arn is None:
@@ -284,7 +284,7 @@ class Runner:
                 ready, permit = await self._starter.start(ready)
                 self._starting.pop(asyncio.current_task(), None)  # type: ignore[arg-type]  # this runs in one
             else:
-                permit = Permit()
+                permit = self._gate.adopt()
             known = await self._follower.follow(ready, permit)
             if known is not None:
                 self._end(ready, self._row(ready, jobs=ready.generation + 1, **known))
@@ -292,7 +292,7 @@ class Runner:
             self._end(ready, self._row(ready, FAILED, jobs=ready.generation, **refused.known))
         finally:
             self.in_flight -= 1
-            self._gate.leave_place()
+            self._gate.leave()
             self._ready.task_done()
 
     def _row(self, ready: Ready, status: str, *, jobs: int, **known: Any) -> Row:

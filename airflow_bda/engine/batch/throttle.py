@@ -25,14 +25,15 @@ class Turns:
     Turns to start a job: as fast as the pace allows, and in rotation where several batches want one.
 
     How many jobs an account may start in a second is not published. The pace starts at ten a second, as that of status
-    requests does, rises while starts succeed and more of them wait, and falls when the service throttles.
+    requests does, doubles each second while starts succeed and more of them wait, as TCP does in its slow start, and
+    falls when the service throttles.
 
     :param most_per_second: starts per second that are never exceeded.
     """
 
     def __init__(self, most_per_second: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._pace = SeekingPace(most_per_second)
+        self._pace = SeekingPace(most_per_second, rise_per_end=1.0)
         self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -171,11 +172,11 @@ class Permit:
 
 class Gate:
     """
-    All conditions for starting a job: a place among the open jobs, closed breakers, and a turn.
+    All conditions for starting a job: closed breakers, a place among the open jobs, and a turn.
 
     :param turns: shared with the other batches of the identity.
     :param batch: names the batch among them.
-    :param most: how many jobs may be open at once.
+    :param most: how many documents may be in process, and so how many jobs open, at once.
     :param log: logs one line.
     """
 
@@ -184,28 +185,38 @@ class Gate:
         self._batch = batch
         self._log = log
         self._most = most
+        self._in_process = self._open = 0
+        # How many jobs may be open, as far as the account's quota is known.
         self._places = float(most)
-        self._taken = 0
+        self._starts_in_a_row = 0
         self._free = asyncio.Event()
         # Retrying a call is free, retrying a job is billed. So the pauses for failing jobs are longer.
         self._calls = Breaker(1, first=1.0, longest=60.0)
         self._jobs = Breaker(_SERVICE_ERRORS_IN_A_ROW, first=60.0, longest=900.0)
 
-    # -- places: jobs that are open
+    # -- documents
 
-    async def take_place(self) -> None:
-        """Wait until one job more may be open."""
-        while self._taken >= max(1, int(self._places)):
-            self._free.clear()
-            await self._free.wait()
-        self._taken += 1
+    async def take_up(self) -> None:
+        """Wait until one document more may be in process."""
+        while self._in_process >= self._most:
+            await self._wait_for_room()
+        self._in_process += 1
 
-    def leave_place(self) -> None:
-        """Note that a job has ended, or was not started."""
-        self._taken -= 1
+    def leave(self) -> None:
+        """Note that a document is no longer in process."""
+        self._in_process -= 1
         self._free.set()
 
+    async def _wait_for_room(self) -> None:
+        self._free.clear()
+        await self._free.wait()
+
     # -- starts
+
+    def adopt(self) -> Permit:
+        """Count a job that an earlier round started."""
+        self._open += 1
+        return Permit()
 
     async def enter(self) -> Permit:
         """Wait until a call may be made. Its result must be reported to exactly one of the methods below."""
@@ -213,7 +224,14 @@ class Gate:
         probes_calls = False
         try:
             probes_calls = await self._calls.enter()
-            await self._turns.take(self._batch)
+            while self._open >= int(self._places):
+                await self._wait_for_room()
+            self._open += 1
+            try:
+                await self._turns.take(self._batch)
+            except asyncio.CancelledError:
+                self._open -= 1
+                raise
         except asyncio.CancelledError:
             self.abandoned(Permit(probes_calls, probes_jobs))
             raise
@@ -223,8 +241,11 @@ class Gate:
         """Note that a job was started."""
         self._calls_succeed_again()
         self._turns.succeeded()
+        self._starts_in_a_row += 1
         if self._places < self._most:
-            self._places = min(self._most, self._places + max(1.0, self._most * _REGAIN_SHARE))
+            # One place more after as many starts as there are places, and the more the longer nothing is refused: what
+            # took the account's other places may have ended.
+            self._places = min(self._most, self._places + max(1.0, self._starts_in_a_row / 4) / self._places)
             self._free.set()
 
     def refused(self, permit: Permit, what: str, *, is_quota: bool) -> bool:
@@ -238,16 +259,20 @@ class Gate:
         if not self._calls.is_open:
             self._log(f"{what} Starting fewer jobs until calls succeed again.")
         counts = self._calls.failed(is_probe=permit.probes_calls)
-        self._turns.slow_down()
-        if is_quota and counts:
+        self._close_place()
+        self._starts_in_a_row = 0
+        if is_quota:
             # What is open now is what the account allows.
-            self._places = max(1.0, min(self._places, self._taken) * _QUOTA_SHARE)
+            self._places = max(1.0, min(self._places, self._open))
+        else:
+            self._turns.slow_down()
         if permit.probes_jobs:
             self._jobs.abandoned()
         return counts
 
     def denied(self, permit: Permit) -> None:
         """Note that the service returned an error that concerns this document alone."""
+        self._close_place()
         self._calls_succeed_again()
         if permit.probes_jobs:
             self._jobs.abandoned()
@@ -268,6 +293,7 @@ class Gate:
 
     def ended(self, permit: Permit, *, in_service_error: bool) -> None:
         """Note how a job ended."""
+        self._close_place()
         was_open = self._jobs.is_open
         if in_service_error:
             self._jobs.failed(is_probe=permit.probes_jobs)
@@ -280,8 +306,10 @@ class Gate:
                 else f"{_SERVICE_ERRORS_IN_A_ROW} jobs in a row ended in ServiceError; starting one at a time."
             )
 
+    def _close_place(self) -> None:
+        self._open -= 1
+        self._free.set()
+
 
 # Ten failures in a row point to the service, not to single documents.
 _SERVICE_ERRORS_IN_A_ROW = 10
-_QUOTA_SHARE = 0.9
-_REGAIN_SHARE = 0.05
