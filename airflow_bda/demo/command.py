@@ -45,7 +45,7 @@ def run(args: Namespace) -> int:
 
     :return: the exit status: 0, 1 when a document failed, 2 for files that cannot be read.
     """
-    from airflow_bda.demo.airflow_process import Workplace, WorkplaceError
+    from airflow_bda.demo.airflow_process import AirflowProcess, Workplace, WorkplaceError
 
     try:
         files = demo_files(args.files)
@@ -56,12 +56,13 @@ def run(args: Namespace) -> int:
     workplace = Workplace(args.state.absolute())
     with ExitStack() as stack:
         try:
-            # The emulator itself is imported later, while Airflow loads.
             _import_libraries()
+            stack.enter_context(workplace.occupied())
+            airflow = stack.enter_context(AirflowProcess(workplace))
+            # Importing the emulator takes a second or two, in which Airflow's process loads.
             from airflow_bda.demo.demo_run import run_demo
 
-            stack.enter_context(workplace.occupied())
-            return run_demo(files, workplace)
+            return run_demo(files, workplace, airflow)
         except WorkplaceError as error:
             _say(str(error))
         except ModuleNotFoundError as error:

@@ -14,7 +14,7 @@ from moto.utilities.utils import get_partition
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from airflow_bda.demo.airflow_process import DAG_FILE, AirflowFailedError, AirflowProcess
+from airflow_bda.demo.airflow_process import DAG_FILE, AirflowFailedError
 from airflow_bda.demo.report import Outcome, conclude, console, last_line, report, shown_path
 from airflow_bda.emulator.core.emulator import EMULATOR
 from airflow_bda.emulator.core.objects import Storage
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from airflow_bda.demo.airflow_process import Workplace
+    from airflow_bda.demo.airflow_process import AirflowProcess, Workplace
     from airflow_bda.demo.command import DemoFile
 
 _INPUT, _OUTPUT = "bda-input", "bda-output"
@@ -95,19 +95,17 @@ class LocalBda:
 _TASKS = 3
 
 
-def run_demo(files: Sequence[DemoFile], workplace: Workplace) -> int:
+def run_demo(files: Sequence[DemoFile], workplace: Workplace, airflow: AirflowProcess) -> int:
     """
     Run every file, and report.
 
+    :param airflow: was started, and is ended by the caller.
     :return: the exit status.
     """
     log = shown_path(workplace.log)
-    with DemoProgress(_TASKS * len(files)) as progress, AirflowProcess(workplace) as airflow:
+    with DemoProgress(_TASKS * len(files)) as progress:
         progress.say(f"Airflow {workplace.airflow_version} runs {DAG_FILE}; its log goes to {log}")
         progress.now("Starting the BDA emulator")
-        # Takes a second or two, in which Airflow's process loads.
-        from airflow_bda.demo.demo_run import LocalBda
-
         with LocalBda() as bda:
             progress.say(f"BDA emulator at {bda.endpoint_url}, its jobs at {bda.endpoint_url}/_bda/")
             outcomes = _Run(files, workplace, progress).run(airflow, bda)
