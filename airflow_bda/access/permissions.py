@@ -115,7 +115,7 @@ def batch_permissions(workload: Workload) -> tuple[Permission, ...]:
         ),
         Permission(
             "KeepBatchFiles",
-            (READ, WRITE, "s3:AbortMultipartUpload"),
+            (READ, WRITE),
             (f"{bucket_arn(workload, output.bucket)}/{folder}/*",),
             "A batch keeps its plan, its ledger and its rows below the output.",
             wildcard="a batch's files have numbers and random names",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_bda.engine.batch.documents import Document
-from airflow_bda.engine.batch.store import UPLOAD_PART_BYTES, ConflictError, with_retries
+from airflow_bda.engine.batch.store import ConflictError
 from airflow_bda.engine.tasks import call_in_thread
 from airflow_bda.hooks.task_arguments import wait_limits
 from airflow_bda.service.aws_errors import Failure, classify, error_code, reading_answers
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 _ABSENT_CODES = frozenset({"404", "NoSuchKey", "NotFound"})
 # 412: the condition does not hold. 409: it cannot be told yet, because another write is under way.
 _CONDITION_FAILED, _CONDITION_UNDECIDED = "PreconditionFailed", "ConditionalRequestConflict"
-# An upload in parts cannot be completed again after either: its parts must be sent anew.
-_UPLOAD_OVER = frozenset({_CONDITION_UNDECIDED, "NoSuchUpload"})
 
 
 class _Client:
@@ -97,9 +95,13 @@ class HookStore:
         async with response["Body"] as stream:
             return await stream.read(), response["ETag"]
 
-    async def put(self, uri: str, body: bytes, *, if_absent: bool = False, if_etag: str | None = None) -> str:
+    async def put(
+        self, uri: str, body: bytes | IO[bytes], *, if_absent: bool = False, if_etag: str | None = None
+    ) -> str:
         """Write an object and return its ETag."""
         place = S3Uri.parse(uri)
+        if not isinstance(body, bytes):
+            body.seek(0)
         with _conflicts(uri, if_etag):
             response = await self._client.call(
                 "put_object",
@@ -163,10 +165,6 @@ class HookStore:
                 self._has_versions[bucket] = False
         return self._has_versions[bucket]
 
-    async def upload(self, uri: str) -> HookUpload:
-        """Begin to write a large object."""
-        return HookUpload(self._client, S3Uri.parse(uri))
-
     async def delete(self, uris: list[str]) -> None:
         """Delete objects, at most 1,000, of one bucket."""
         places = [S3Uri.parse(uri) for uri in uris]
@@ -194,66 +192,6 @@ class HookStore:
                 problems=[f"{uri}: the bucket {bucket!r} is in {found}, and the jobs run in {region}."],
                 remedy=f"Use a bucket in {region}, or pass region_name={found!r}.",
             )
-
-
-class HookUpload:
-    """An object that is written in one call where it is small, in parts where it is not."""
-
-    def __init__(self, client: _Client, place: S3Uri) -> None:
-        self._client = client
-        self._place = {"Bucket": place.bucket, "Key": place.key}
-        self._id: str | None = None
-        self._parts: list[dict[str, Any]] = []
-        self._small = b""
-
-    async def write(self, piece: bytes) -> None:
-        """Add a piece."""
-        if self._id is None and len(piece) < UPLOAD_PART_BYTES:
-            self._small = piece
-            return
-        if self._id is None:
-            begun = await self._patient_call("create_multipart_upload", ContentType="application/json")
-            self._id = begun["UploadId"]
-        if piece or not self._parts:
-            number = len(self._parts) + 1
-            answer = await self._patient_call("upload_part", UploadId=self._id, PartNumber=number, Body=piece)
-            self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
-
-    async def finish(self, *, if_absent: bool = False, if_etag: str | None = None) -> None:
-        """Make the object visible."""
-        condition = _condition(if_absent=if_absent, if_etag=if_etag)
-        try:
-            if self._id is None:
-                await self._conditional_call(
-                    "put_object", if_etag, Body=self._small, ContentType="application/json", **condition
-                )
-            else:
-                parts = {"Parts": self._parts}
-                await self._conditional_call(
-                    "complete_multipart_upload", if_etag, UploadId=self._id, MultipartUpload=parts, **condition
-                )
-        except ConflictError:
-            await self._abort()
-            raise
-
-    async def _conditional_call(self, operation: str, if_etag: str | None, **arguments: Any) -> None:
-        async def once() -> None:
-            with _conflicts(self._place["Key"], if_etag):
-                await self._client.call(operation, **self._place, **arguments)
-
-        await with_retries(once, operation=f"Writing {self._place['Key']}")
-
-    async def _abort(self) -> None:
-        """Delete the parts, which are billed as long as they exist."""
-        if self._id is not None:
-            # Completed by a call whose answer was lost, or not ours to drop: neither concerns the batch.
-            with suppress(ClientError, BotoCoreError):
-                await self._client.call("abort_multipart_upload", **self._place, UploadId=self._id)
-
-    async def _patient_call(self, operation: str, **arguments: Any) -> Any:
-        return await with_retries(
-            lambda: self._client.call(operation, **self._place, **arguments), operation=f"Writing {self._place['Key']}"
-        )
 
 
 class HookJobs:
@@ -313,8 +251,7 @@ def _conflicts(uri: str, if_etag: str | None) -> Iterator[None]:
         yield
     except ClientError as error:
         code = error_code(error)
-        is_over = error.operation_name == "CompleteMultipartUpload" and code in _UPLOAD_OVER
-        if is_over or code == _CONDITION_FAILED or (if_etag and code in _ABSENT_CODES):
+        if code == _CONDITION_FAILED or (if_etag and code in _ABSENT_CODES):
             raise ConflictError(uri) from error
         if code == _CONDITION_UNDECIDED:
             raise TimeoutError(uri) from error

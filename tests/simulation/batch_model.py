@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
@@ -336,8 +336,16 @@ class ModelStore:
         found = await self.process.step(lambda: model.objects.get(uri))
         return found and (found[0][:most_bytes], found[1])
 
-    async def put(self, uri: str, body: bytes, *, if_absent: bool = False, if_etag: str | None = None) -> str:
+    async def put(
+        self, uri: str, body: bytes | IO[bytes], *, if_absent: bool = False, if_etag: str | None = None
+    ) -> str:
         model = self.process.model
+        if not isinstance(body, bytes):
+            body.seek(0)
+            body = body.read()
+            if self.process.stalls_for and self.process.stalls_at is None:
+                # The rows: exactly where an earlier check of who owns the batch is oldest.
+                self.process.stall()
         return await self.process.step(lambda: model.put(uri, body, if_absent=if_absent, if_etag=if_etag))
 
     async def head(self, uri: str) -> Document | None:
@@ -355,9 +363,6 @@ class ModelStore:
 
         return await self.process.step(page)
 
-    async def upload(self, uri: str) -> ModelUpload:
-        return ModelUpload(self.process, uri)
-
     async def check_region(self, uri: str, region: str | None) -> None:
         """Every bucket is in the region of the jobs."""
 
@@ -367,29 +372,6 @@ class ModelStore:
                 self.process.model.objects.pop(uri, None)
 
         await self.process.step(delete)
-
-
-@dataclass
-class ModelUpload:
-    process: Process
-    uri: str
-    body: bytes = b""
-
-    async def write(self, piece: bytes) -> None:
-        self.body += piece
-
-    async def finish(self, *, if_absent: bool = False, if_etag: str | None = None) -> None:
-        model = self.process.model
-        if self.process.stalls_for and self.process.stalls_at is None:
-            # Exactly where an earlier check of who owns the batch is oldest.
-            self.process.stall()
-
-        async def once() -> None:
-            await self.process.step(lambda: model.put(self.uri, self.body, if_absent=if_absent, if_etag=if_etag))
-
-        from airflow_bda.engine.batch.store import with_retries
-
-        await with_retries(once, operation="CompleteMultipartUpload")
 
 
 @dataclass

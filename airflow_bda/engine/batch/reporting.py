@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.engine.batch.documents import (
@@ -17,7 +18,7 @@ from airflow_bda.engine.batch.documents import (
     skipped_row,
 )
 from airflow_bda.engine.batch.planning import read_part
-from airflow_bda.engine.batch.store import UPLOAD_PART_BYTES, ConflictError, Replacing, to_line, with_retries
+from airflow_bda.engine.batch.store import ConflictError, Replacing, to_line, with_retries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -147,18 +148,15 @@ def _replacing(etag: str | None) -> dict[str, Any]:
 
 
 async def _write_results(ledger: Ledger, replaced: str | None) -> _Tally:
-    tally = _Tally()
-    folder = ledger.folder
-    upload = await with_retries(lambda: folder.store.upload(folder.of(RESULTS)), operation=f"Writing {RESULTS}")
-    piece = bytearray()
-    async for row in all_rows(ledger):
-        tally.add(row)
-        piece += to_line(row)
-        if len(piece) >= UPLOAD_PART_BYTES:
-            await upload.write(bytes(piece))
-            piece.clear()
-    await upload.write(bytes(piece))
-    await upload.finish(**_replacing(replaced))
+    tally, folder = _Tally(), ledger.folder
+    place = folder.of(RESULTS)
+    # A file takes no memory, and S3 takes 5 GB in one call, which are the rows of millions of documents.
+    with TemporaryFile(prefix="bda-batch-") as file:
+        async for row in all_rows(ledger):
+            tally.add(row)
+            file.write(to_line(row))
+        condition = _replacing(replaced)
+        await with_retries(lambda: folder.store.put(place, file, **condition), operation=f"Writing {place}")
     return tally
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_bda.engine.pacing import full_jitter
 from airflow_bda.service.aws_errors import Failure, call_error, classify
@@ -24,8 +24,6 @@ _RETRY_LONGEST_SECONDS = 30.0
 _RETRY_SECONDS = 900.0
 # A lost response or a concurrent write explains one or two.
 _MOST_CONFLICTS_WITHOUT_CHANGE = 5
-# S3's minimum for the parts of an upload, the last one excepted, in bytes.
-UPLOAD_PART_BYTES = 5 * 1024 * 1024
 
 
 class ConflictError(Exception):
@@ -63,20 +61,6 @@ class Replacing:
             )
 
 
-class Upload(Protocol):
-    """An object that is written in pieces, and becomes visible when it is finished."""
-
-    async def write(self, piece: bytes) -> None:
-        """Add a piece, of 5 MiB at least unless it is the last one."""
-
-    async def finish(self, *, if_absent: bool = False, if_etag: str | None = None) -> None:
-        """
-        Make the object visible, on the conditions of :meth:`Store.put`.
-
-        :raises ConflictError: when the condition does not hold; the pieces are gone.
-        """
-
-
 class Store(Protocol):
     """S3, as a batch needs it. Every method raises what its client raises; nothing is tried again here."""
 
@@ -87,10 +71,13 @@ class Store(Protocol):
         :param most_bytes: read no more than its first bytes.
         """
 
-    async def put(self, uri: str, body: bytes, *, if_absent: bool = False, if_etag: str | None = None) -> str:
+    async def put(
+        self, uri: str, body: bytes | IO[bytes], *, if_absent: bool = False, if_etag: str | None = None
+    ) -> str:
         """
         Write an object and return its ETag.
 
+        :param body: its bytes, or a file that has them, which is read from its beginning.
         :param if_absent: only where there is no such object (``If-None-Match: *``).
         :param if_etag: only where the object has this ETag (``If-Match``).
         :raises ConflictError: when the condition does not hold.
@@ -115,9 +102,6 @@ class Store(Protocol):
         :return: the objects, and what to pass as *after* for the next page; None after the last page.
         """
 
-    async def upload(self, uri: str) -> Upload:
-        """Begin to write a large object."""
-
     async def delete(self, uris: list[str]) -> None:
         """Delete objects, at most 1,000."""
 
@@ -127,7 +111,7 @@ _PERMISSIONS = {
     "Listing": "s3:ListBucket on the bucket",
     "Looking": "s3:GetObject on it and s3:ListBucket on its bucket",
     "Reading": "s3:GetObject on it and s3:ListBucket on its bucket",
-    "Writing": "s3:PutObject and s3:AbortMultipartUpload on it",
+    "Writing": "s3:PutObject on it",
     "Deleting": "s3:DeleteObject on it",
 }
 
