@@ -385,7 +385,7 @@ SHORT = {
 }
 LONG = {
     "airflow_bda.hooks.bda": "the public hook: most of it are the docstrings of its methods",
-    "airflow_bda.service.results.json_scanner": "where a file's parts are noted, and what reads them there",
+    "airflow_bda.service.results.json_file": "where a file's parts are noted, and what reads them there",
     "airflow_bda.projects.plan": "the comparison of every kind of thing that files can describe",
 }
 

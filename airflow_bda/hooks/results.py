@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from airflow_bda.service import json_reading
 from airflow_bda.service.aws_errors import call_error
 from airflow_bda.service.results.job_result import assemble_result
-from airflow_bda.service.results.json_scanner import JsonFile
+from airflow_bda.service.results.json_file import JsonFile
 from airflow_bda.service.results.metadata import JobMetadata
 from airflow_bda.service.s3 import S3Uri
 
@@ -127,7 +127,7 @@ class _Store:
 
 
 class _Kept:
-    """One file's bytes in a store; a :class:`~airflow_bda.service.results.json_scanner.Content`."""
+    """One file's bytes in a store; a :class:`~airflow_bda.service.results.json_file.Content`."""
 
     def __init__(self, store: _Store) -> None:
         self._store = store

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from airflow_bda.hooks.results import read_result
 from airflow_bda.service.errors import BdaError
 from airflow_bda.service.results.job_result import assemble_result
-from airflow_bda.service.results.json_scanner import WINDOW, BytesContent, JsonFile
+from airflow_bda.service.results.json_file import WINDOW, BytesContent, JsonFile
 from airflow_bda.service.results.metadata import JobMetadata
 
 # Longer by `make test-fuzz`.

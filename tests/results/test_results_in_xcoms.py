@@ -12,7 +12,7 @@ from airflow_bda.access.preflight.findings import Report, fault
 from airflow_bda.service.errors import BdaClientError
 from airflow_bda.service.json_reading import PlainData
 from airflow_bda.service.results.document import DocumentOutput
-from airflow_bda.service.results.json_scanner import BytesContent, JsonFile
+from airflow_bda.service.results.json_file import BytesContent, JsonFile
 from airflow_bda.service.statuses import JobOutcome, JobState
 
 try:  # Airflow 3.2 and later

@@ -12,9 +12,9 @@ import pytest
 
 from airflow_bda.hooks.results import read_result_async
 from airflow_bda.service import json_reading
-from airflow_bda.service.results import json_scanner
+from airflow_bda.service.results import json_file
 from airflow_bda.service.results.job_result import assemble_result
-from airflow_bda.service.results.json_scanner import BLOCK_BYTES, WINDOW, BytesContent, JsonFile
+from airflow_bda.service.results.json_file import BLOCK_BYTES, WINDOW, BytesContent, JsonFile
 from airflow_bda.service.results.metadata import JobMetadata
 
 FOLDER = "s3://bda-results/out/job"
@@ -160,8 +160,8 @@ def test_a_large_value_is_decoded_in_short_calls(name, escaped, monkeypatch):
 
     strict = json_reading.DECODER
     hooks = {hook: getattr(strict, hook) for hook in ("object_pairs_hook", "parse_float", "parse_constant")}
-    monkeypatch.setattr(json_scanner, "_PLAIN", Noted())
-    monkeypatch.setattr(json_scanner, "DECODER", Noted(**hooks))
+    monkeypatch.setattr(json_file, "_PLAIN", Noted())
+    monkeypatch.setattr(json_file, "DECODER", Noted(**hooks))
 
     read = dict(opened(content))
 
@@ -172,7 +172,7 @@ def test_a_large_value_is_decoded_in_short_calls(name, escaped, monkeypatch):
 
 def test_large_metadata_is_decoded_in_short_calls_too(monkeypatch):
     lengths = []
-    monkeypatch.setattr(json_scanner, "_PLAIN", plain := json.JSONDecoder())
+    monkeypatch.setattr(json_file, "_PLAIN", plain := json.JSONDecoder())
     real = plain.decode
     monkeypatch.setattr(plain, "decode", lambda text: lengths.append(len(text)) or real(text))
     segments = [

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_bda.service import json_reading
-from airflow_bda.service.results.json_scanner import open_document
+from airflow_bda.service.results.json_file import open_document
 from airflow_bda.service.results.parts import BoundingBox, Location, SensitiveData, sensitive_data, times
 
 

@@ -12,7 +12,7 @@ from airflow_bda.service import json_reading
 from airflow_bda.service.errors import BdaError
 from airflow_bda.service.results.custom import CustomOutput, ExtractedField
 from airflow_bda.service.results.document import DocumentOutput, ImageOutput
-from airflow_bda.service.results.json_scanner import open_document
+from airflow_bda.service.results.json_file import open_document
 from airflow_bda.service.results.media import AudioOutput, VideoOutput
 from airflow_bda.service.results.metadata import FALLBACK, MATCH, NO_MATCH, Asset, JobMetadata, SegmentPaths
 from airflow_bda.service.results.parts import SensitiveData, StandardOutput
@@ -236,7 +236,7 @@ def assemble_result(metadata: JobMetadata, documents: Mapping[str, Any]) -> JobR
     Put a job's result together.
 
     :param documents: what each of :meth:`JobMetadata.output_uris` holds, by URI: its text, a
-        :class:`~airflow_bda.service.results.json_scanner.JsonFile`, or what was read from it.
+        :class:`~airflow_bda.service.results.json_file.JsonFile`, or what was read from it.
     :raises BdaError: when one is missing or malformed; it names the URI.
     """
     sources = {uri: _source(documents, uri) for uri in metadata.output_uris()}

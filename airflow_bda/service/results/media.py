@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.service import json_reading
-from airflow_bda.service.results.json_scanner import objects
+from airflow_bda.service.results.json_file import objects
 from airflow_bda.service.results.parts import Label, StandardOutput, TextSpan, joined, seen, times, transcript
 from airflow_bda.service.s3 import Modality
 

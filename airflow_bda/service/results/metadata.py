@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_bda.service import json_reading
 from airflow_bda.service.errors import BdaError
-from airflow_bda.service.results.json_scanner import open_document
+from airflow_bda.service.results.json_file import open_document
 from airflow_bda.service.s3 import Modality, S3Uri
 from airflow_bda.service.statuses import JobStatus
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.service import json_reading
-from airflow_bda.service.results.json_scanner import objects
+from airflow_bda.service.results.json_file import objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
