@@ -78,13 +78,12 @@ class JobMetadata(json_reading.PlainData):
     A job's outputs.
 
     :param uri: where this document is.
-    :param status_text: the status as the document writes it; differs from *status* in spelling.
+    :param status_text: the status as the document writes it; :attr:`status` is the same in the API's spelling.
     :param modality: what the service took the input for; None for a word that is not known.
     """
 
     uri: str
     job_id: str | None
-    status: JobStatus
     status_text: str
     modality: Modality | None
     assets: tuple[Asset, ...]
@@ -108,15 +107,18 @@ class JobMetadata(json_reading.PlainData):
             )
         if outputs is not None and not isinstance(outputs, list):
             raise json_reading.malformed(uri, f"output_metadata is not a list but {type(outputs).__name__}")
-        status_text = json_reading.text(source, "job_status") or ""
         return cls(
             uri=uri,
             job_id=json_reading.text(source, "job_id"),
-            status=JobStatus.parse(status_text),
-            status_text=status_text,
+            status_text=json_reading.text(source, "job_status") or "",
             modality=Modality.parse(json_reading.text(source, "semantic_modality")),
             assets=tuple(_asset(item, n) for n, item in enumerate(outputs or ()) if isinstance(item, Mapping)),
         )
+
+    @property
+    def status(self) -> JobStatus:
+        """How the job ended."""
+        return JobStatus.parse(self.status_text)
 
     def segments(self) -> Iterator[tuple[Asset, SegmentPaths]]:
         """Go through every segment of every asset, in the document's order."""
