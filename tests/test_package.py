@@ -56,6 +56,16 @@ def test_provider_info_names_every_link():
     assert set(INFO["extra-links"]) <= set(ProvidersManager().extra_links_class_names)
 
 
+def test_every_package_has_the_names_that_it_promises():
+    """They are loaded when they are used, so that importing the package would not show one that is missing."""
+    root = Path(airflow_bda.__file__).parent
+    names = [".".join(file.parent.relative_to(root.parent).parts) for file in root.rglob("__init__.py")]
+    promised = [(name, each) for name in names for each in getattr(import_module(name), "__all__", ())]
+
+    assert [pair for pair in promised if not hasattr(import_module(pair[0]), pair[1])] == []
+    assert ("airflow_bda.service.request", "SyncRequest") in promised
+
+
 @pytest.mark.parametrize("room", [*ROOMS, "links"])
 def test_a_name_that_a_room_lacks_is_an_attribute_error(room):
     """The lazy import keeps to what Python expects of modules."""

@@ -1,4 +1,4 @@
-"""The request that starts a job: its arguments, the rules that it is checked by, and its client token."""
+"""The requests, for a job and for an answer at once: their arguments, and the rules that they are checked by."""
 
 from __future__ import annotations
 
@@ -12,4 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["InvocationRequest", "SyncRequest", "build_request", "build_sync_request", "request_warnings"]
 
-__getattr__ = names_of(__name__, dict.fromkeys(__all__, "request"))
+_MODULE_OF_NAME = dict.fromkeys(__all__, "request") | dict.fromkeys(
+    ("SyncRequest", "build_sync_request"), "sync_request"
+)
+
+__getattr__ = names_of(__name__, _MODULE_OF_NAME)

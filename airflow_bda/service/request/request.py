@@ -46,7 +46,7 @@ class InvocationRequest:
 
     def __post_init__(self) -> None:
         members: Any = json.loads(self.members) if isinstance(self.members, str) else self.members
-        _refuse(members, map(sentence, find_request_problems(members)))
+        refuse(members, map(sentence, find_request_problems(members)))
         object.__setattr__(self, "members", _frozen(members))
 
     def to_api(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class InvocationRequest:
         :raises BdaRequestError: when the request has no profile yet.
         """
         if _PROFILE not in self.members:
-            _refuse(self.members, ["profile_arn is missing: add it with with_profile()."])
+            refuse(self.members, ["profile_arn is missing: add it with with_profile()."])
         members: dict[str, Any] = _thawed(self.members)
         return members
 
@@ -96,7 +96,7 @@ class InvocationRequest:
         changed = {MEMBER_OF_ARGUMENT[argument]: value}
         # The others are missing here, which says nothing about the request.
         problems = [problem for problem in find_request_problems(changed, region) if root(problem.path) == argument]
-        _refuse(self.members, map(sentence, problems))
+        refuse(self.members, map(sentence, problems))
         return _of_checked({**self.members, **changed})
 
     def argument(self, name: str) -> Any:
@@ -220,7 +220,7 @@ def build_request(  # noqa: PLR0913  one argument for each member of the API
             "client_token": client_token,
         }
     )
-    _refuse(members, [*problems, *map(sentence, find_request_problems(members, region))])
+    refuse(members, [*problems, *map(sentence, find_request_problems(members, region))])
     return _of_checked(members)
 
 
@@ -290,7 +290,12 @@ def _of_checked(members: Mapping[str, Any]) -> InvocationRequest:
     return request
 
 
-def _refuse(members: Any, problems: Iterable[str]) -> None:
+def refuse(members: Any, problems: Iterable[str]) -> None:
+    """
+    Raise what is wrong with a request.
+
+    :raises BdaRequestError: lists the problems, where there are any.
+    """
     sentences = list(problems)
     if sentences:
         input_s3_uri = member(members, "input_s3_uri")

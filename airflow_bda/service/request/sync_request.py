@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_bda.service.arguments import to_members
 from airflow_bda.service.errors import BdaRequestError
 from airflow_bda.service.model import INVOKE_SYNC, UPGRADE, botocore_version
+from airflow_bda.service.request.request import refuse
 from airflow_bda.service.request.rules import find_request_problems, sentence
 
 if TYPE_CHECKING:
@@ -104,14 +105,7 @@ def build_sync_request(  # noqa: PLR0913  one argument for each member of the AP
             remedy=f"{UPGRADE} botocore 1.42.61 is known to have it. Or start a job: BdaInvokeOperator.",
             input_s3_uri=input_s3_uri if isinstance(input_s3_uri, str) else None,
         ) from None
-    sentences = [*problems, *map(sentence, found), *_own_problems(given, input_bytes)]
-    if sentences:
-        count = f"{len(sentences)} {'problem' if len(sentences) == 1 else 'problems'}"
-        raise BdaRequestError(
-            f"The request was not sent: {count}.",
-            problems=sentences,
-            input_s3_uri=input_s3_uri if isinstance(input_s3_uri, str) else None,
-        )
+    refuse(members, [*problems, *map(sentence, found), *_own_problems(given, input_bytes)])
     return SyncRequest(members, None if input_bytes is None else bytes(input_bytes))
 
 
