@@ -13,12 +13,14 @@ from airflow_bda.emulator.documents.fields.blueprint_schema import Blueprint, Fi
 from airflow_bda.emulator.documents.reading.layout import bounding_box, corners
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow_bda.emulator.documents.fields.blueprint_schema import Node
     from airflow_bda.emulator.documents.fields.grid import Finding, Findings
     from airflow_bda.emulator.documents.fields.matching import Match
     from airflow_bda.emulator.documents.reading.layout import Page
+
+    OfValue = Callable[[Field, Finding | None, Any], Any]
 
 _CONFIDENCE_PLACES = 4
 _SERIES_SEPARATORS = str.maketrans(";\n", ",,")
@@ -36,8 +38,8 @@ def document_custom_result(match: Match, pages: Sequence[Page]) -> dict[str, Any
         "matched_blueprint": _matched(match),
         "document_class": {"type": match.blueprint.document_class},
         "split_document": {"page_indices": [page.index for page in pages]},
-        "inference_result": _values(match.blueprint.members, match.findings),
-        "explainability_info": [_explanations(match.blueprint.members, match.findings)],
+        "inference_result": _values(match),
+        "explainability_info": [_by_name(match.blueprint.members, match.findings, _explanation)],
     }
 
 
@@ -45,7 +47,7 @@ def image_custom_result(match: Match) -> dict[str, Any]:
     """Build ``custom_output/0/result.json`` of an image, which has neither a class nor pages."""
     return {
         "matched_blueprint": _versioned(match),
-        "inference_result": _values(match.blueprint.members, match.findings),
+        "inference_result": _values(match),
     }
 
 
@@ -54,7 +56,7 @@ def audio_custom_result(match: Match, metadata: Mapping[str, Any]) -> dict[str, 
     return {
         "metadata": {name: metadata[name] for name in _AUDIO_LANGUAGES},
         "matched_blueprint": _versioned(match),
-        "inference_result": _values(match.blueprint.members, match.findings),
+        "inference_result": _values(match),
     }
 
 
@@ -63,7 +65,7 @@ def video_custom_result(match: Match, metadata: Mapping[str, Any]) -> dict[str, 
     return {
         "metadata": dict(metadata),
         "matched_blueprint": _versioned(match),
-        "inference_result": _values(match.blueprint.members, match.findings),
+        "inference_result": _values(match),
         "chapters": [],
     }
 
@@ -81,23 +83,33 @@ def _versioned(match: Match) -> dict[str, Any]:
     return _matched(match) | {"version": match.blueprint.version or _DEFAULT_VERSION}
 
 
-def _values(members: Sequence[Node], findings: Findings) -> dict[str, Any]:
-    return {member.name: _value(member, findings) for member in members}
+def _values(match: Match) -> dict[str, Any]:
+    return _by_name(match.blueprint.members, match.findings, lambda _field, _finding, value: value)
 
 
-def _value(member: Node, findings: Findings) -> Any:
+def _by_name(members: Sequence[Node], findings: Findings, of_value: OfValue) -> dict[str, Any]:
+    """
+    Go through what was found, in the shape of the blueprint.
+
+    :param of_value: makes what stands in the place of each value.
+    """
+    return {member.name: _of_member(member, findings, of_value) for member in members}
+
+
+def _of_member(member: Node, findings: Findings, of_value: OfValue) -> Any:
     if isinstance(member, Group):
-        return _values(member.members, findings)
+        return _by_name(member.members, findings, of_value)
     if isinstance(member, Rows):
         rows = findings.tables.get(member) or _NO_ROWS
-        return [{each.name: _plain(row.get(each)) for each in member.columns} for row in rows]
+        return [{each.name: _of_finding(each, row.get(each), of_value) for each in member.columns} for row in rows]
     if isinstance(member, Series):
-        return _parts(findings.fields.get(member.item))
-    return _plain(findings.fields.get(member))
+        finding = findings.fields.get(member.item)
+        return [of_value(member.item, finding, part) for part in _parts(finding)]
+    return _of_finding(member, findings.fields.get(member), of_value)
 
 
-def _plain(finding: Finding | None) -> Any:
-    return _NOT_FOUND if finding is None else finding.value
+def _of_finding(field: Field, finding: Finding | None, of_value: OfValue) -> Any:
+    return of_value(field, finding, _NOT_FOUND if finding is None else finding.value)
 
 
 def _parts(finding: Finding | None) -> list[Any]:
@@ -109,28 +121,12 @@ def _parts(finding: Finding | None) -> list[Any]:
     return [part for part in parts if part]
 
 
-def _explanations(members: Sequence[Node], findings: Findings) -> dict[str, Any]:
-    return {member.name: _explanation_of(member, findings) for member in members}
-
-
-def _explanation_of(member: Node, findings: Findings) -> Any:
-    if isinstance(member, Group):
-        return _explanations(member.members, findings)
-    if isinstance(member, Rows):
-        rows = findings.tables.get(member) or _NO_ROWS
-        return [{each.name: _explanation(each, row.get(each)) for each in member.columns} for row in rows]
-    if isinstance(member, Series):
-        finding = findings.fields.get(member.item)
-        return [_explanation(member.item, finding) | {"value": part} for part in _parts(finding)]
-    return _explanation(member, findings.fields.get(member))
-
-
-def _explanation(field: Field, finding: Finding | None) -> dict[str, Any]:
+def _explanation(field: Field, finding: Finding | None, value: Any) -> dict[str, Any]:
     explained = {
         "success": True,
         "confidence": round(finding.confidence, _CONFIDENCE_PLACES) if finding else _NOT_FOUND_CONFIDENCE,
         "type": field.type,
-        "value": _plain(finding),
+        "value": value,
     }
     if finding is not None and finding.page.has_geometry:
         # Pages count from 1 here, over the whole input.

@@ -115,27 +115,31 @@ class TableElement:
         return text.getvalue()
 
 
-def usual_height(pages: Sequence[Page]) -> float:
-    """Return the usual height of a line in points or pixels; 0 for a document without text."""
-    return median([line.height * page.height for page in pages for line in page.lines] or [0.0])
+def elements_of(pages: Sequence[Page]) -> Iterator[tuple[Page, TextElement | TableElement]]:
+    """Find the elements of a document in reading order; what looks like a title after the first one is a header."""
+    # In points or pixels; 0 for a document without text.
+    usual = median([line.height * page.height for page in pages for line in page.lines] or [0.0])
+    title_seen = False
+    for page in pages:
+        STEP_CLOCK.restart()
+        for element in _elements_of_page(page, usual):
+            if isinstance(element, TextElement) and element.sub_type == TITLE:
+                yield page, TextElement(SECTION_HEADER, element.lines) if title_seen else element
+                title_seen = True
+            else:
+                yield page, element
 
 
-def elements_of(page: Page, usual: float, *, title_seen: bool) -> Iterator[TextElement | TableElement]:
+def _elements_of_page(page: Page, usual: float) -> Iterable[TextElement | TableElement]:
     """
     Find the elements of one page in reading order.
 
     :param usual: the usual height of a line in the whole document.
-    :param title_seen: whether a page before has the document's title.
     """
     tables = sorted(map(TableElement, page.tables), key=lambda table: table.box.top)
     lines = list(_lines_outside(tables, page.lines))
     found: list[TextElement | TableElement] = [*_text_elements(page, lines, usual), *tables]
-    for element in sorted(found, key=lambda element: element.box.top):
-        if isinstance(element, TextElement) and element.sub_type == TITLE:
-            yield TextElement(SECTION_HEADER, element.lines) if title_seen else element
-            title_seen = True
-        else:
-            yield element
+    return sorted(found, key=lambda element: element.box.top)
 
 
 def _lines_outside(tables: Sequence[TableElement], lines: Iterable[Run]) -> Iterator[Run]:
@@ -228,15 +232,7 @@ class DocumentResult:
 
     @cached_property
     def _placed(self) -> list[tuple[Page, Element]]:
-        placed: list[tuple[Page, Element]] = []
-        usual = usual_height(self.pages)
-        title_seen = False
-        for page in self.pages:
-            STEP_CLOCK.restart()
-            found = list(elements_of(page, usual, title_seen=title_seen))
-            title_seen = title_seen or any(isinstance(each, TextElement) and each.sub_type == TITLE for each in found)
-            placed.extend((page, element) for element in found)
-        return placed
+        return list(elements_of(self.pages))
 
     @cached_property
     def _elements_of_page(self) -> dict[int, list[Element]]:
