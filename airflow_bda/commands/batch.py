@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_bda.commands import options
-from airflow_bda.commands.jobs import add_request_arguments, request_members
+from airflow_bda.commands.jobs import JOB_ARGUMENTS, add_request_arguments, request_members
 from airflow_bda.service.errors import BdaError
 from airflow_bda.service.s3 import S3Uri
 from airflow_bda.service.safe_values import safe_text
@@ -28,16 +28,6 @@ if TYPE_CHECKING:
     from airflow_bda.engine.batch.runner import Runner
     from airflow_bda.hooks import BdaHook
 
-_JOB_ARGUMENTS = (
-    "output_s3_uri",
-    "project_arn",
-    "project_stage",
-    "blueprints",
-    "profile_arn",
-    "event_bridge_enabled",
-    "kms_key_id",
-    "tags",
-)
 _REFRESH_SECONDS = 0.5
 _RUN_AGAIN = (
     "Correct the documents that BDA cannot take, and run the same command again: what is unfinished goes on, and what "
@@ -91,7 +81,7 @@ def run(args: Namespace) -> int:
         # Not before: the hook's context sets how much Airflow logs, and Airflow reads that when it is imported.
         from airflow_bda.operators.bda_batch import check_manifest, job_arguments
 
-        job = job_arguments(hook, request_members(args, _JOB_ARGUMENTS))
+        job = job_arguments(hook, request_members(args, JOB_ARGUMENTS))
         asked = json.dumps([source.to_json(), job], sort_keys=True)
         batch_id = args.batch_id or f"command-{hashlib.sha256(asked.encode()).hexdigest()[:12]}"
         try:

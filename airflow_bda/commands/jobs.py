@@ -36,9 +36,8 @@ _COUNTS = {
     "pages": "pages",
 }
 
-# What the command hands on to the request as it is.
-_REQUEST_MEMBERS = (
-    "input_s3_uri",
+# What the commands for one document and for many hand on to the request as it is.
+JOB_ARGUMENTS = (
     "output_s3_uri",
     "project_arn",
     "project_stage",
@@ -47,7 +46,6 @@ _REQUEST_MEMBERS = (
     "event_bridge_enabled",
     "kms_key_id",
     "tags",
-    "client_token",
 )
 
 
@@ -110,7 +108,7 @@ def run_invoke(args: Namespace) -> int:
     :raises BdaError: where that fails, or the job does.
     """
     with options.hook_of(args) as hook:
-        arn = hook.invoke(hook.build_request(**request_members(args, _REQUEST_MEMBERS)))
+        arn = hook.invoke(hook.build_request(**request_members(args, ("input_s3_uri", *JOB_ARGUMENTS, "client_token"))))
     if not args.wait:
         _print_facts({"invocation_arn": arn}, as_json=args.json)
         return 0
