@@ -53,8 +53,8 @@ _OPTIONS = {
     },
     "reattach_after_clear": {
         "description": (
-            "On Airflow 3.4 and later: whether a task that was cleared with its task state kept goes "
-            "on with its earlier job. Airflow 3.4 also keeps the state when a whole run is cleared, "
+            "On Airflow 3.4 and later: whether a task that was cleared, with its task state kept, continues "
+            "with its earlier job. Airflow 3.4 also keeps the state when a whole run is cleared, "
             "and does not tell a task which it was. Before 3.4 a clear always starts a new job.\n"
         ),
         "version_added": "0.1.0",

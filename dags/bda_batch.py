@@ -3,7 +3,7 @@
 
 One task runs a job for each document under a prefix, at the speed that the account's quota allows and from one place of
 the triggerer. Documents that an earlier night finished, and that did not change since, are skipped. Killed or tried
-again, it goes on where it was: no document has a second job.
+again, it resumes where it was: no document has a second job.
 """
 
 from __future__ import annotations

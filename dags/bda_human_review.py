@@ -34,7 +34,7 @@ MANAGED = "arn:aws:bedrock:us-east-1:aws:blueprint/bedrock-data-automation-publi
     description="One document, whose unsure values a person reviews in a form of Airflow's",
     tags=["bda", "waits for a person"],
     doc_md=__doc__,
-    # Neither a second job nor a second question: a retry goes on with what is there.
+    # Neither a second job nor a second question: a retry continues with what is there.
     default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
     # Params that are lists or numbers reach the operators as such, not as their text.
     render_template_as_native_obj=True,

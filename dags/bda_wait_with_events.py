@@ -2,7 +2,7 @@
 ### A wait that an event ends
 
 One task starts a job and waits for it in the triggerer. The job's event tells the triggerer to look at the job now, so
-that the task goes on a moment after the end, and BDA is asked about once. What the event says is not believed, and an
+that the task continues a moment after the end, and BDA is asked about once. What the event says is not believed, and an
 event that is lost costs time only: `poll_interval` says when the task looks by itself.
 
 The queue and its rule, as CloudFormation. Waits need a queue of their own, other than that of `bda_on_event`: a message

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _REFRESH_SECONDS = 0.5
 _RUN_AGAIN = (
-    "Correct the documents that BDA cannot take, and run the same command again: what is unfinished goes on, and what "
-    "failed gets a new job."
+    "Correct the documents that BDA cannot take, and run the same command again: what is unfinished is resumed, and "
+    "what failed gets a new job."
 )
 
 
@@ -70,7 +70,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """
-    Run the batch, or go on with it, and print where its rows are.
+    Run the batch, or resume it, and print where its rows are.
 
     :raises BdaError: where something concerns the whole batch, or more documents failed than allowed.
     """
@@ -89,8 +89,8 @@ def run(args: Namespace) -> int:
         except (KeyboardInterrupt, asyncio.CancelledError):
             folder = f"{job['output_s3_uri']}/{FOLDER}/{batch_id}"
             sys.stderr.write(
-                f"\nInterrupted. Jobs that were started go on and are billed; what was done is in {folder}. "
-                "Run the same command again to go on; no document gets a second job.\n"
+                f"\nInterrupted. Jobs that were started keep running and are billed; what was done is in {folder}. "
+                "Run the same command again to resume; no document gets a second job.\n"
             )
             return 1
     _print(manifest, as_json=args.json)

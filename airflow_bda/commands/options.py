@@ -145,7 +145,7 @@ def _among_airflows_own() -> Iterator[None]:
 
 def _check_connection(conn_id: str) -> None:
     """
-    Refuse a connection that Airflow does not have: its hook would go on with whatever credentials AWS's tools find.
+    Refuse a connection that Airflow does not have: its hook would continue with whatever credentials AWS's tools find.
 
     :raises BdaRequestError: says how to add it.
     """

@@ -220,7 +220,7 @@ class LifeTable:
 
     def risk(self, since: float, until: float) -> float:
         """
-        Return how likely it is that a job that went on at the age *since* has ended by the age *until*.
+        Return how likely it is that a job that was running at the age *since* has ended by the age *until*.
 
         :return: a number that grows with the likelihood *p* and is easier to add: ``-log(1 - p)``.
         """

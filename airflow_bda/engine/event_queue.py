@@ -193,7 +193,7 @@ class EventQueue:
         return list(answer.get("Messages") or ())
 
     async def _opened(self) -> Any:
-        # Deleting goes on beside receiving.
+        # Deleting continues beside receiving.
         async with self._opening:
             if self._client is None:
                 self._client = await self._resources.enter_async_context(await self._open_client())

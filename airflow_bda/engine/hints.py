@@ -90,8 +90,8 @@ class Hints:
                 others = [delivery for delivery in deliveries if delivery not in ours]
                 await self._queue.delete(ours)
                 await self._queue.give_back([each for each in others if each.receives <= _MOST_RETURNS])
-        except Exception:  # noqa: BLE001  the waits go on without
-            _log.exception("Job events are read no more; waits go on by polling.")
+        except Exception:  # noqa: BLE001  the waits continue without
+            _log.exception("Job events are read no more; waits continue by polling.")
             self._told_share = 0.0
             self._on_stop()
         finally:

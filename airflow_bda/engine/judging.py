@@ -147,7 +147,8 @@ class Sightings:
         self.last_failure = explain(error)
         if verdict is not Verdict.NOT_VISIBLE_YET and self._trouble is not kind:
             self._trouble = kind
-            self.tell(f"{self.last_failure.summary()} Still waiting for {self.invocation_arn}: the job itself goes on.")
+            why = self.last_failure.summary()
+            self.tell(f"{why} Still waiting for {self.invocation_arn}: the job itself keeps running.")
 
 
 Ask: TypeAlias = "Callable[[str], JobState]"
@@ -162,7 +163,7 @@ class Looker:
     :param open_client: makes a client from the connection as it is now, and returns what asks it for a status; called
         again when the credentials have failed. Both raise as botocore does.
     :param tell: logs one line.
-    :param seconds_left: how long the whole wait may go on; a look lasts no longer.
+    :param seconds_left: how long the whole wait may last; a look lasts no longer.
     :param job_age: how old the job is, at least, in seconds.
     :param worked_before: whether the connection is known to have worked in another process.
     """
@@ -188,7 +189,7 @@ class Looker:
         """
         Look once. A connection that never worked is tried for a minute first, so that any later look can rely on it.
 
-        :return: the state; None when it cannot be asked for now, and waiting goes on.
+        :return: the state; None when it cannot be asked for now, and waiting continues.
         :raises BdaError: when the call was refused in a way that waiting does not change.
         """
         tries = 0

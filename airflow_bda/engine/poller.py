@@ -286,7 +286,7 @@ class Poller:
         since = look.since
         if ended and self._hints is not None:
             if watch.is_hinted:
-                # It went on until a moment ago: the event came when it ended.
+                # It was running until a moment ago: the event came when it ended.
                 self._hints.told(watch.invocation_arn)
                 since = max(since, look.until - _HINT_SECONDS)
                 self._durations.learn(watch.found, look.since, since, ended=False)

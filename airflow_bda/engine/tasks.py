@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How long an interrupted thread waits for its coroutine to clean up (to close a client) before it goes on without.
+# How long an interrupted thread waits for its coroutine to clean up (to close a client) before it continues without.
 _CLEANING_UP_SECONDS = 1.0
 
 
@@ -79,7 +79,7 @@ def run_to_the_end(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     Block until a coroutine has ended, on an event loop in a thread of its own.
 
     Airflow ends a task by raising in a signal handler, that is, in the main thread, at any line. A loop that ran
-    there would take the exception for a callback's or a task's own, and go on. Here the main thread only waits: the
+    there would take the exception for a callback's or a task's own, and continue. Here the main thread only waits: the
     exception leaves it at once, and the coroutine is cancelled.
 
     :param make: makes the coroutine; called on the loop that will run it.

@@ -190,7 +190,7 @@ class Waiter:
 
     @property
     def seconds_to_give_up(self) -> float:
-        """How long the wait may go on, in seconds: until its deadline, or a little more if that had passed already."""
+        """How long the wait may last, in seconds: until its deadline, or a little more if that had passed already."""
         return max(self.seconds_left, self._late_until - self._loop.time())
 
     def join_anew(self) -> None:

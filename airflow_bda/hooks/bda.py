@@ -203,7 +203,7 @@ class BdaHook(AsyncAwsHook):
 
         :param plan: as :meth:`plan_files` returns it.
         :param max_wait: how long, at most: seconds or a timedelta.
-        :raises BdaError: at the first step that fails. What was done stays; a new plan goes on from there.
+        :raises BdaError: at the first step that fails. What was done stays; a new plan continues from there.
         """
         from airflow_bda.projects.apply import carry_out
 
@@ -371,7 +371,7 @@ class BdaHook(AsyncAwsHook):
         :param max_wait: how long, at most: seconds or a timedelta. With 0 there is one look.
         :param poll_interval: seconds (or a timedelta) between polls; None lets the pauses grow with the job's age.
         :return: the URI of ``job_metadata.json``.
-        :raises BdaError: for a job that failed, and :class:`BdaTimeoutError` for one that goes on.
+        :raises BdaError: for a job that failed, and :class:`BdaTimeoutError` for one that is still running.
         """
         deadline = deadline_after("max_wait", max_wait, may_be_zero=True)
         return self.outcome(invocation_arn, deadline=deadline, poll_interval=poll_interval).metadata_uri()

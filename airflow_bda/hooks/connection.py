@@ -220,7 +220,7 @@ class AsyncAwsHook(SafeLogging, AwsBaseHook):
             await asyncio.sleep(full_jitter(tries, first=1.0, longest=60.0))
         raise BdaConnectionError(
             f"The Airflow connection {self.aws_conn_id!r} could not be looked up, in {_LOOK_UPS} tries.",
-            remedy="The triggerer's log says why; the job itself goes on.",
+            remedy="The triggerer's log says why; the job itself keeps running.",
             error_type=type(failure).__name__,
         ) from failure
 

@@ -61,7 +61,7 @@ _lock = Lock()
 
 class Starts:
     """
-    Counts a job that a task starts, or an earlier try's that it goes on with.
+    Counts a job that a task starts, or an earlier try's that it continues with.
 
     Without Airflow 3.3's task state, a retry finds its job by sending the same request again, which counts as a start:
     the service does not tell the two apart.
@@ -153,7 +153,7 @@ def throttles() -> Iterator[None]:
 
 @contextmanager
 def one_in_flight() -> Iterator[None]:
-    """Report how many waits go on in this process."""
+    """Report how many waits are open in this process."""
     _change_in_flight(1)
     try:
         yield

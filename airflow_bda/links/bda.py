@@ -166,7 +166,7 @@ def _store(context: Mapping[str, Any], key: str, url: str | None) -> None:
         return
     try:
         push_link(context["ti"], key, url)
-    except Exception:  # whatever an XCom backend raises: a link must not fail a task whose job goes on
+    except Exception:  # whatever an XCom backend raises: a link must not fail a task whose job is running
         log.warning("The link %s could not be stored.", key, exc_info=True)
 
 

@@ -183,7 +183,7 @@ class BdaJobOperator(BdaRequestOperator):
         return url
 
     def on_kill(self) -> None:
-        """Log that the job goes on: BDA cannot cancel."""
+        """Log that the job keeps running: BDA cannot cancel."""
         if self._invocation_arn:
             self.log.warning(STILL_RUNNING, self._invocation_arn)
 
@@ -225,7 +225,7 @@ class BdaInvokeOperator(BdaJobOperator, AwsBaseOperator[BdaHook]):
     :raises BdaPermissionError: the service refused; says which of the known causes it is.
     :raises BdaClientError: the job could not work with its input. Not retried.
     :raises BdaServiceError: the job failed on the service's side; a retry starts one new job.
-    :raises BdaTimeoutError: *max_wait* passed; a retry goes on waiting for the same job.
+    :raises BdaTimeoutError: *max_wait* passed; a retry continues to wait for the same job.
     """
 
     aws_hook_class = BdaHook

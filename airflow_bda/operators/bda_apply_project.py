@@ -49,7 +49,7 @@ class BdaApplyProjectOperator(SafeLogging, TaskArguments, AwsBaseOperator[BdaHoo
         ``blueprint_arns`` and ``blueprint_versions`` by name, and ``changes``, a line each. With *plan_only* these are
         the ARNs that there are, and the changes that would be made.
     :raises BdaRequestError: lists all that is wrong with the files, or does not fit the account. Not retried.
-    :raises BdaError: when a step fails. The next try goes on from there.
+    :raises BdaError: when a step fails. The next try continues from there.
     """
 
     aws_hook_class = BdaHook

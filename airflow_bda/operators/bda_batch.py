@@ -24,7 +24,7 @@ from airflow_bda.service.errors import BdaClientError, BdaRequestError, BdaServi
 from airflow_bda.service.s3 import S3Uri
 from airflow_bda.service.statuses import JobOutcome
 from airflow_bda.triggers.bda import belongs_to_an_earlier_try, check_storable
-from airflow_bda.triggers.bda_batch import JOBS_GO_ON, BdaBatchTrigger
+from airflow_bda.triggers.bda_batch import JOBS_STILL_RUNNING, BdaBatchTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -116,7 +116,7 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
         mapped over shards. (templated)
     :param force: whether clearing the task starts the batch over: it lists anew, and runs finished documents again.
     :param max_wait: how long one try may take, as a timedelta or in seconds; the default is one day. Jobs that are open
-        by then go on, and the next try takes them up.
+        by then keep running, and the next try takes them up.
     :param deferrable: whether to run in the triggerer instead of in a worker slot; the default is Airflow's
         ``[operators] default_deferrable``. Documents are listed in the worker in either case.
     :param aws_conn_id: the Airflow connection with AWS credentials, ``aws_default`` by default. (templated)
@@ -131,7 +131,7 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
     :raises BdaPermissionError: the service refused; says which of the known causes it is.
     :raises BdaClientError: more documents failed than allowed, and a retry would change none of them. Not retried.
     :raises BdaServiceError: more documents failed than allowed; a retry starts new jobs where that can help.
-    :raises BdaTimeoutError: *max_wait* passed; a retry goes on where the batch is.
+    :raises BdaTimeoutError: *max_wait* passed; a retry resumes the batch.
     """
 
     aws_hook_class = BdaHook
@@ -228,9 +228,9 @@ class BdaBatchOperator(BdaRequestOperator, AwsBaseOperator[BdaHook]):
         return [self.input_s3_prefix] if self.input_s3_prefix else list(self.input_s3_uris or ())
 
     def on_kill(self) -> None:
-        """Log that the jobs go on: BDA cannot cancel."""
+        """Log that the jobs keep running: BDA cannot cancel."""
         if self._folder_uri:
-            self.log.warning(JOBS_GO_ON, self._folder_uri)
+            self.log.warning(JOBS_STILL_RUNNING, self._folder_uri)
 
     async def _begin(self, order: Order, attempt: Attempt, identity: str) -> dict[str, Any] | None:
         """Begin the round; unless the triggerer is to run it, run it to its end and return its manifest."""
@@ -330,7 +330,7 @@ def check_manifest(manifest: dict[str, Any], max_failures: float) -> None:
         raise BdaTimeoutError(
             f"Timed out; the batch has not ended: of {counts['total']} documents, "
             f"{counts['running']} are running and {counts['not_started']} were not started.",
-            remedy=f"A retry or a clear takes the batch up where it is. The rows so far: {manifest['results_uri']}.",
+            remedy=f"A retry or a clear resumes the batch. The rows so far: {manifest['results_uri']}.",
         )
     allowed = max_failures * counts["total"] if 0 < max_failures < 1 else max_failures
     if counts["failed"] <= allowed:

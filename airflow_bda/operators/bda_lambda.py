@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _REMEDY_OF_FAILURE = {
     Failure.PERMISSION: "Allow lambda:InvokeFunction on the function to the identity of the connection.",
     Failure.NOT_FOUND: "Check function_name and qualifier, and that the function is in the connection's region.",
-    Failure.BUSY: "Let the task retry; raise the function's concurrency if it goes on.",
+    Failure.BUSY: "Let the task retry; raise the function's concurrency if it keeps failing.",
 }
 _FUNCTION_RAISED = (
     "Its log tells more. A retry of the task sends the same event with the same token, so it starts no second job."

@@ -16,7 +16,7 @@ COMPLETED, IN_PROGRESS, FAILED = "COMPLETED", "IN_PROGRESS", "FAILED"
 _OWN = "ACCOUNT"
 _PAGE = 100
 _REMEDY = (
-    "`airflow-bda policy project` prints the permissions. Nothing was undone; apply the same files again to go on."
+    "`airflow-bda policy project` prints the permissions. Nothing was undone; apply the same files again to continue."
 )
 
 

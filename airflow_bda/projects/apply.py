@@ -1,7 +1,7 @@
 """
 Carry out a plan, step by step, and wait until the projects are ready.
 
-Each step can be repeated: a run that was interrupted is gone on with by applying the same files again, since the next
+Each step can be repeated: a run that was interrupted is continued by applying the same files again, since the next
 plan starts from what the account has by then.
 """
 
@@ -251,7 +251,7 @@ class _Run:
             if not next(pauses):
                 raise BdaTimeoutError(
                     f"The project is still {status or 'out of reach'} in {self._stage}: {arn}.",
-                    remedy="Its changes go on by themselves. Apply the files again to wait for longer.",
+                    remedy="Its changes continue by themselves. Apply the files again to wait for longer.",
                 )
 
     def _pauses(self) -> Iterator[bool]:

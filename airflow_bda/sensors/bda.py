@@ -137,7 +137,7 @@ class BdaStatusSensor(SafeLogging, LineageMixin, TaskArguments, AwsBaseSensor[Bd
         return self._conclude(context, self._timed_out(context, limit))
 
     def on_kill(self) -> None:
-        """Log that the job goes on: BDA cannot cancel."""
+        """Log that the job keeps running: BDA cannot cancel."""
         self.log.warning(STILL_RUNNING, self.invocation_arn)
 
     def _check(self) -> None:

@@ -214,7 +214,7 @@ def reading_answers() -> Iterator[None]:
 @dataclass(frozen=True)
 class Refusal:
     """
-    A call that failed, for a caller who goes on without its answer.
+    A call that failed, for a caller who continues without its answer.
 
     :param code: AWS's error code; empty where there was no answer.
     :param http_status: 0 where there was no answer.
@@ -307,7 +307,7 @@ _EXPLANATIONS: dict[Failure, tuple[type[BdaError], str, str]] = {
     Failure.BUSY: (
         BdaConnectionError,
         "was throttled, or the service failed",
-        "Let the task retry; if it goes on, lower the number of tasks that call BDA at once.",
+        "Let the task retry; if it keeps failing, lower the number of tasks that call BDA at once.",
     ),
     Failure.EXPIRED: (
         BdaConnectionError,

@@ -126,7 +126,7 @@ class BdaTimeoutError(BdaError):
     """The time to wait is over. The job is still running, and is billed."""
 
     remedy = (
-        "The job goes on: look again later with BdaStatusSensor(invocation_arn=...) or `airflow-bda status`, "
+        "The job keeps running: look again later with BdaStatusSensor(invocation_arn=...) or `airflow-bda status`, "
         "or allow more time."
     )
 

@@ -25,7 +25,7 @@ class UnexpectedAnswerError(Exception):
 
 
 class JobStatus(str, Enum):
-    """The states of a job. ``UNKNOWN`` is for one that this release does not have: the job may be going on."""
+    """The states of a job. ``UNKNOWN`` is for one that this release does not have: the job may still be running."""
 
     CREATED = "Created"
     IN_PROGRESS = "InProgress"
@@ -162,7 +162,7 @@ class JobOutcome(PlainData):
 
     @property
     def timed_out(self) -> bool:
-        """Whether the deadline came first: the job goes on."""
+        """Whether the deadline came first: the job keeps running."""
         return isinstance(self.error, errors.BdaTimeoutError)
 
     @classmethod

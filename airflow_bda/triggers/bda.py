@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.triggers.base import TriggerEvent
 
-STILL_RUNNING = "BDA cannot cancel a job: invocation %s goes on and is billed, though its task was ended."
+STILL_RUNNING = "BDA cannot cancel a job: invocation %s keeps running and is billed, though its task was ended."
 
 
 class ConnectedTrigger(SafeLogging, BaseTrigger):
@@ -116,7 +116,7 @@ class BdaStatusTrigger(ConnectedTrigger):
         yield safe_event(outcome.to_event())
 
     async def on_kill(self) -> None:
-        """Log that the job goes on: Airflow 3.3 calls this when a user ends the deferred task."""
+        """Log that the job keeps running: Airflow 3.3 calls this when a user ends the deferred task."""
         self.log.warning(STILL_RUNNING, self.invocation_arn)
 
 

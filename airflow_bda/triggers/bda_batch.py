@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from airflow.triggers.base import TriggerEvent
 
-JOBS_GO_ON = (
-    "BDA cannot cancel jobs: those that were started go on and are billed. A retry or a clear of the task takes the "
-    "batch at %s up where it is."
+JOBS_STILL_RUNNING = (
+    "BDA cannot cancel jobs: those that were started keep running and are billed. A retry or a clear of the task "
+    "resumes the batch at %s."
 )
 
 
@@ -80,5 +80,5 @@ class BdaBatchTrigger(ConnectedTrigger):
             return await run_or_follow(folder, self.round_key, jobs, world, max_in_flight=self.max_in_flight)
 
     async def on_kill(self) -> None:
-        """Log that the jobs go on: Airflow 3.3 calls this when a user ends the deferred task."""
-        self.log.warning(JOBS_GO_ON, self.folder_uri)
+        """Log that the jobs keep running: Airflow 3.3 calls this when a user ends the deferred task."""
+        self.log.warning(JOBS_STILL_RUNNING, self.folder_uri)

@@ -1,4 +1,4 @@
-"""airflow-bda batch: what it prints, and that it goes on where it was interrupted."""
+"""airflow-bda batch: what it prints, and that it resumes where it was interrupted."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_interrupted_it_says_how_to_go_on_and_does(batch, upload, tmp_path):
         _, told = interrupted.communicate(timeout=60)
 
     assert interrupted.returncode == 1
-    assert "Run the same command again to go on" in told
+    assert "Run the same command again to resume" in told
 
     assert main(command(batch)) == 0
     assert batch.jobs == dict.fromkeys(NAMES, 1)

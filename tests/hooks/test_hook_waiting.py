@@ -83,7 +83,7 @@ def test_both_ways_give_up_at_the_deadline_and_say_that_the_job_goes_on(bda_emul
     for error in both_ways(arn, max_wait=timedelta(0), poll_interval=0.2):
         assert type(error) is BdaTimeoutError
         assert (error.invocation_arn, error.status) == (arn, "Created")
-        assert "The job goes on" in str(error)
+        assert "The job keeps running" in str(error)
 
 
 def test_invocation_that_does_not_exist_is_the_callers_mistake(bda_emulator):

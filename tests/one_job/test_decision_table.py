@@ -324,7 +324,7 @@ TABLE = (
         {(2, 11): NEW_JOB, (3, 4): SAME_JOB},
     ),
     Row("a mapped task is cleared", a_mapped_task_is_cleared, always(NEW_JOB)),
-    Row("a task is cleared while its run goes on", the_task_is_cleared_while_the_run_goes_on, always(NEW_JOB)),
+    Row("a task is cleared during its run", the_task_is_cleared_while_the_run_goes_on, always(NEW_JOB)),
     Row("a deferred task is cleared", a_deferred_task_is_cleared, always(NEW_JOB)),
     Row("a task that waits for its retry is cleared", a_waiting_retry_is_cleared, always(NEW_JOB)),
     Row(
@@ -333,7 +333,7 @@ TABLE = (
         always(NEW_JOB),
     ),
     Row(
-        "the same while the run goes on",
+        "the same during the run",
         retries_are_lowered_by_what_was_used_and_the_task_cleared_while_the_run_goes_on,
         {(2, 11): SAME_JOB, (3, 2): NEW_JOB},
     ),

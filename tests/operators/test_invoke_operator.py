@@ -323,7 +323,7 @@ def test_kill_says_that_the_job_goes_on(bda_emulator, make, caplog, log_lines):
 
     run.operator.on_kill()
 
-    assert f"invocation {arn} goes on and is billed" in caplog.messages[-1]
+    assert f"invocation {arn} keeps running and is billed" in caplog.messages[-1]
 
 
 def test_a_kill_while_a_retry_asks_for_the_state_names_the_job(bda_emulator, make, caplog, log_lines, monkeypatch):
@@ -338,7 +338,7 @@ def test_a_kill_while_a_retry_asks_for_the_state_names_the_job(bda_emulator, mak
     monkeypatch.setattr(retried.hook, "last_state", is_killed)
     run.next_try()
 
-    assert any(f"invocation {arn} goes on" in line for line in caplog.messages)
+    assert any(f"invocation {arn} keeps running" in line for line in caplog.messages)
 
 
 def test_a_retry_that_finds_the_job_ended_does_not_defer(bda_emulator, make):

@@ -265,7 +265,7 @@ def test_a_run_that_failed_in_the_middle_is_gone_on_with(repository):
         repository.apply(path)
 
     assert "CreateBlueprint of the blueprint 'bill'" in str(failed.value)
-    assert "apply the same files again to go on" in str(failed.value)
+    assert "apply the same files again to continue" in str(failed.value)
     fixed = repository.apply(
         repository.write(project=project("order", "bill"), blueprints=[blueprint(), blueprint("bill")])
     )

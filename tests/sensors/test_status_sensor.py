@@ -343,7 +343,7 @@ def test_timeout_names_the_job_and_that_it_goes_on(bda_emulator, start):
 
     assert isinstance(late.value, BdaTimeoutError)
     assert (late.value.invocation_arn, late.value.status) == (arn, "Created")
-    assert "The job goes on" in str(late.value)
+    assert "The job keeps running" in str(late.value)
 
 
 @pytest.mark.parametrize(

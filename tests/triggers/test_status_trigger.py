@@ -188,7 +188,7 @@ def test_kill_says_that_the_job_goes_on(caplog):
         asyncio.run(trigger.on_kill())
 
     assert [record.getMessage() for record in caplog.records] == [
-        f"BDA cannot cancel a job: invocation {ARN} goes on and is billed, though its task was ended."
+        f"BDA cannot cancel a job: invocation {ARN} keeps running and is billed, though its task was ended."
     ]
 
 

@@ -395,7 +395,7 @@ def _judge_rate(scene: Scene, code: str, quota: Mapping[str, Any]) -> Check:
     return hint(
         "quotas",
         f"{told}; each triggerer and each waiting worker makes up to {wanted:g} ([bda] max_status_requests_per_second) "
-        "while jobs end faster than they can be looked at, and fewer as soon as one is throttled. Waits go on, and "
+        "while jobs end faster than they can be looked at, and fewer as soon as one is throttled. Waits continue, and "
         "other callers may be throttled now and then.",
         "To leave a fifth of the quota to others, set AIRFLOW__BDA__MAX_STATUS_REQUESTS_PER_SECOND="
         f"{rate * _SHARE_OF_A_RATE:g}, divided by the number of triggerers; or ask for a higher quota {code}.",

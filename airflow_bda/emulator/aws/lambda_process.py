@@ -188,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
         if invocation is None:
             self.close_connection = True
             return
-        # Before the answer is sent: the process may reply before this thread goes on.
+        # Before the answer is sent: the process may reply before this thread continues.
         self.runtime_api.told.put(Taken(invocation.request_id))
         self._send(200, invocation.payload, self.runtime_api.headers(invocation))
 

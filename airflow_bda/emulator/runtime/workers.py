@@ -43,7 +43,7 @@ _ASSET_ID = 0
 
 
 class JobFailedError(Exception):
-    """A job cannot go on; its parts are those of its status."""
+    """A job cannot continue; its parts are those of its status."""
 
     def __init__(self, status: JobStatus, error_type: str, error_message: str) -> None:
         super().__init__(f"{status} ({error_type}): {error_message}")

@@ -193,7 +193,7 @@ class Scanner:
         except ValueError:
             return self._long_value(depth)
         if end == len(self._window) and isinstance(value, (int, float)) and self._fill():
-            # The number may go on in the next window.
+            # The number may continue in the next window.
             if end - start > _LONGEST_NUMBER:
                 raise self._broken()
             return self._value(depth)
@@ -313,7 +313,7 @@ class Scanner:
                 return
             if part:
                 part.note(self._before + self._cut())
-            # An escape sequence may go on in the next window.
+            # An escape sequence may continue in the next window.
             if rest >= _LONGEST_ESCAPE or not self._fill():
                 raise self._broken()
 
