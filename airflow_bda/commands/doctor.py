@@ -161,18 +161,21 @@ def _print(document: dict[str, Any], reasons: Iterable[str]) -> None:
 def _workload(args: Namespace) -> Workload:
     from airflow_bda.access.workload import plan_workload
 
-    return plan_workload(
-        input_uri=args.input,
-        output_uri=args.output,
-        project_arn=args.project,
-        blueprint_arns=args.blueprint,
-        profile_arn=args.profile_arn,
-        region=args.region,
-        account=args.account,
-        kms_key=args.kms_key,
-        input_key=args.input_kms_key,
-        output_key=args.output_kms_key,
-    )
+    return plan_workload(**_what_jobs_touch(args), region=args.region, account=args.account)
+
+
+def _what_jobs_touch(args: Namespace) -> dict[str, Any]:
+    """Return the options of :func:`add_workload_arguments` by the names that workloads and subjects have for them."""
+    return {
+        "input_uri": args.input,
+        "output_uri": args.output,
+        "project_arn": args.project,
+        "blueprint_arns": tuple(args.blueprint),
+        "profile_arn": args.profile_arn,
+        "kms_key": args.kms_key,
+        "input_key": args.input_kms_key,
+        "output_key": args.output_kms_key,
+    }
 
 
 def add_doctor_arguments(parser: ArgumentParser) -> None:
@@ -221,15 +224,8 @@ def _subject(args: Namespace) -> Subject:
     from airflow_bda.access.preflight.findings import Subject
 
     return Subject(
-        input_uri=args.input,
-        output_uri=args.output,
-        project_arn=args.project,
+        **_what_jobs_touch(args),
         stage=args.stage,
-        blueprint_arns=tuple(args.blueprint),
-        profile_arn=args.profile_arn,
-        kms_key=args.kms_key,
-        input_key=args.input_kms_key,
-        output_key=args.output_kms_key,
         write_probe=args.write_probe,
         is_batch=args.batch,
         jobs_at_once=args.jobs_at_once,
