@@ -17,7 +17,7 @@ AIRFLOW ?=
 SEED ?=
 SCHEDULES ?=
 
-.PHONY: help setup demo test coverage lint lint-template format test-matrix test-chaos test-fuzz test-stack test-system simulate bench audit docs dist mwaa clean
+.PHONY: help setup demo test test-airflow coverage lint lint-template format test-matrix test-chaos test-fuzz test-stack test-system simulate bench audit docs dist mwaa clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,10 +31,13 @@ demo: setup ## Run the main job on a laptop, without AWS; FILES="a.pdf b.png" fo
 # Lines cost nothing to count on Python 3.12 and later (sys.monitoring), branches cost as much as the tests themselves
 # before 3.14. Some tests alone say nothing about the floor.
 test: setup ## Run the tests; ARGS="-k token" picks some. A whole run also needs the coverage that pyproject.toml asks for
-	COVERAGE_CORE=sysmon $(PYTEST) $(if $(ARGS),$(ARGS),--cov --cov-report=)
+	COVERAGE_CORE=sysmon $(PYTEST) $(if $(ARGS),$(ARGS),-m "not (chaos or fuzz or running_airflow)" --cov --cov-report=)
+
+test-airflow: setup ## Run the tests on the processes of a running Airflow: kills, clears, retries, events, forms
+	$(PYTEST) -m "running_airflow and not chaos" $(ARGS)
 
 coverage: setup ## Run the same tests and count branches as well as lines; takes twice as long
-	$(PYTEST) --cov --cov-branch --cov-report=term:skip-covered $(ARGS)
+	$(PYTEST) -m "not (chaos or fuzz or running_airflow)" --cov --cov-branch --cov-report=term:skip-covered $(ARGS)
 
 lint: setup ## Check style and types
 	.venv/bin/ruff check

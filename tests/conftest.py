@@ -71,8 +71,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Have one process more than there are cores, since much of the time of a running Airflow is waiting."""
-    return min((os.cpu_count() or 1) + 1, 4)
+    """Have more processes than cores, since jobs on the emulator, and Airflow's processes, are mostly waited for."""
+    return min((os.cpu_count() or 1) + 2, 6)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

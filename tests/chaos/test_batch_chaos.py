@@ -25,17 +25,19 @@ class Scale:
 
     :param seconds: how long a job takes.
     :param kills: how often a worker or a triggerer is killed.
+    :param throttled: how many calls the storm throttles.
     """
 
     documents: int
     seconds: float
     kills: int
+    throttled: int
 
 
 @pytest.fixture(
     params=[
-        pytest.param(Scale(documents=12, seconds=5.0, kills=1), id="short"),
-        pytest.param(Scale(documents=200, seconds=4.0, kills=20), id="long", marks=pytest.mark.chaos),
+        pytest.param(Scale(documents=12, seconds=5.0, kills=1, throttled=15), id="short"),
+        pytest.param(Scale(documents=200, seconds=4.0, kills=20, throttled=50), id="long", marks=pytest.mark.chaos),
     ]
 )
 def scale(request):
@@ -73,7 +75,7 @@ def test_every_document_has_one_job_that_succeeded(airflow, service, scale):
     while len(victims) < scale.kills and time.monotonic() < give_up_at and run.instances()[0].state != "success":
         time.sleep(rng.uniform(0.5, 6))
         if len(victims) == scale.kills // 2:
-            service.faults.add("throttling", share=0.9, times=50)
+            service.faults.add("throttling", share=0.9, times=scale.throttled)
         if victim := kill_a_process(airflow, run, killed):
             victims.append(victim)
     eventually(

@@ -22,7 +22,10 @@ from airflow_bda.tables import read_table
 DAGS = Path(__file__).parents[2] / "dags"
 EXAMPLES = ("bda_human_review", "bda_inbox")
 UNSURE = {"VendorName", "VendorAddress", "CustomerName", "CustomerAddress"}
-pytestmark = pytest.mark.skipif(not BdaReviewOperator.is_available, reason="Airflow asks people from 3.1 on")
+pytestmark = [
+    pytest.mark.running_airflow,
+    pytest.mark.skipif(not BdaReviewOperator.is_available, reason="Airflow asks people from 3.1 on"),
+]
 
 
 @pytest.fixture(scope="module")
