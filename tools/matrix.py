@@ -35,12 +35,13 @@ NEEDS_AIRFLOW = {"bda_human_review.py": Version("3.1")}
 # As `make test` has them.
 PYTEST_OPTIONS = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder", "--quiet")
 
-# `make test` and `make test-airflow` have these, on the newest row's versions: the storms of tests/chaos take minutes, and in the others there
-# is neither Airflow nor botocore, whose versions are what a row is about.
+# On the newest row's versions alone, from the source tree: the storms of tests/chaos take minutes, and in the others
+# there is neither Airflow nor botocore, whose versions are what a row is about.
 LEFT_OUT = tuple(f"--ignore=tests/{folder}" for folder in ("chaos", "emulator/documents", "report", "simulation"))
 
-# `make test` and `make test-airflow` run all of the tests on the newest row's versions, from the source tree. In its row
-# they are those that a wheel can fail: entry points, files beside the modules, the commands, the examples, the zips that are made of it.
+# `make test` and `make test-airflow` run all tests on the newest row's versions, from the source tree. In its row they
+# are those that a wheel can fail: entry points, files beside the modules, the commands, the examples, the zips that are
+# made of it.
 OF_THE_WHEEL = (
     "tests/test_package.py",
     "tests/test_cli.py",

@@ -367,6 +367,8 @@ def browsed(file, folder):
             CHROMIUM,
             *options,
             f"--user-data-dir={folder / 'profile'}",
+            # Pictures load when a frame shows that they are in view.
+            "--run-all-compositor-stages-before-draw",
             "--virtual-time-budget=5000",
             "--dump-dom",
             f"file://{file}",
