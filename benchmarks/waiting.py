@@ -82,7 +82,7 @@ def run(contestant: str, number: int, last_end: float, *, seconds: float = 0.0) 
         with urllib.request.urlopen(f"{endpoint}/calls") as answer:  # noqa: S310  our own server
             calls = json.load(answer)["calls"]
     cost: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    ends = cost.pop("ends")
+    ends, _ = cost.pop("ends"), cost.pop("instructions")
     share = (last_end - FIRST_END_SECONDS) / max(1, number - 1)
     lags = [end - (FIRST_END_SECONDS + share * index) for index, end in enumerate(ends)]
     cost["calls"] = cost["calls"] or calls

@@ -63,7 +63,8 @@ class RunModel:
 
     version: tuple[int, int]
     now: Callable[[], float]
-    keys: Iterator[int] = field(default_factory=itertools.count)
+    # As a database counts.
+    keys: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
         self.create()

@@ -105,6 +105,7 @@ def test_the_seconds_since_the_clock_showed_a_moment(jumps, moment, passed):
         pytest.param(3203, id="a process wakes up while it stores its intent"),
         pytest.param(3563, id="the same, for a job that failed"),
         pytest.param(4441, id="a process of before a clear wakes up after the batch has ended"),
+        pytest.param(16056, id="a process of before the run was created again wakes up after the batch has ended"),
     ],
 )
 def test_a_process_that_airflow_gave_up_starts_no_second_job(seed):
