@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_bda.service.errors import BdaError
@@ -194,6 +194,11 @@ def texts(source: Mapping[str, Any], name: str) -> tuple[str, ...]:
     value = source.get(name)
     items = value if isinstance(value, list) else [value]
     return tuple(item for item in items if isinstance(item, str) and item)
+
+
+def joined(parts: Iterable[str | None], separator: str) -> str | None:
+    """Join the texts that are there and not empty; None where there is none."""
+    return separator.join(part for part in parts if part) or None
 
 
 def plain(value: Any, depth: int = 0) -> Any:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_bda.service import json_reading
 from airflow_bda.service.results.json_file import objects
-from airflow_bda.service.results.parts import Label, Location, StandardOutput, TextSpan, joined, read_text, seen
+from airflow_bda.service.results.parts import Label, Location, StandardOutput, TextSpan, read_text, seen
 from airflow_bda.service.s3 import Modality
 
 if TYPE_CHECKING:
@@ -178,11 +178,11 @@ class DocumentOutput(StandardOutput):
         if whole := self.representation.best:
             return whole
         pages = _in_order(self.pages, lambda page: (page.index,))
-        if text := joined((page.representation.best for page in pages), "\n\n"):
+        if text := json_reading.joined((page.representation.best for page in pages), "\n\n"):
             return text
         # The order of reading counts within a page.
         elements = _in_order(self.elements, lambda element: (*element.page_indices[:1], element.reading_order))
-        if text := joined((element.representation.best for element in elements), "\n\n"):
+        if text := json_reading.joined((element.representation.best for element in elements), "\n\n"):
             return text
         return read_text(self.text_lines, self.text_words)
 

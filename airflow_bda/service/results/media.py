@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_bda.service import json_reading
 from airflow_bda.service.results.json_file import objects
-from airflow_bda.service.results.parts import Label, StandardOutput, TextSpan, joined, seen, times, transcript
+from airflow_bda.service.results.parts import Label, StandardOutput, TextSpan, seen, times, transcript
 from airflow_bda.service.s3 import Modality
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class AudioOutput(StandardOutput):
     @property
     def text(self) -> str | None:
         """The transcript; what the speakers say, a line each, where there is none."""
-        return self.transcript or joined((segment.text for segment in self.segments), "\n")
+        return self.transcript or json_reading.joined((segment.text for segment in self.segments), "\n")
 
     @classmethod
     def parse(cls, source: Mapping[str, Any]) -> AudioOutput:
@@ -229,10 +229,10 @@ class VideoOutput(StandardOutput):
         """The transcript; the chapters' transcripts, or what is said in them, where there is none."""
         if self.transcript:
             return self.transcript
-        if transcripts := joined((chapter.transcript for chapter in self.chapters), "\n\n"):
+        if transcripts := json_reading.joined((chapter.transcript for chapter in self.chapters), "\n\n"):
             return transcripts
         spoken = (segment.text for chapter in self.chapters for segment in chapter.audio_segments)
-        return joined(spoken, "\n")
+        return json_reading.joined(spoken, "\n")
 
     @classmethod
     def parse(cls, source: Mapping[str, Any]) -> VideoOutput:

@@ -349,14 +349,10 @@ def seen(source: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_text(lines: Sequence[TextSpan], words: Sequence[TextSpan]) -> str | None:
     """Return the text of lines, a line each; where there are none, that of words."""
-    return joined((line.text for line in lines), "\n") or joined((word.text for word in words), " ")
+    lines_text = json_reading.joined((line.text for line in lines), "\n")
+    return lines_text or json_reading.joined((word.text for word in words), " ")
 
 
 def transcript(source: Mapping[str, Any]) -> str | None:
     """Read the text of a ``transcript``."""
     return json_reading.text(json_reading.mapping(json_reading.mapping(source, "transcript"), "representation"), "text")
-
-
-def joined(parts: Iterable[str | None], separator: str) -> str | None:
-    """Join the parts that are not empty; None where there is none."""
-    return separator.join(part for part in parts if part) or None
