@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import io
+
 import pytest
 
 from airflow_bda.engine.batch.store import Replacing
@@ -28,6 +31,20 @@ def test_a_store_whose_etags_never_match_ends_the_try_with_the_reason(batch, upl
         batch.next_try()
     assert sum(uri.endswith("/current.json") for uri in requests) <= 10
     assert batch.jobs == {"a.pdf": 1, "b.pdf": 1}
+
+
+def test_a_disk_without_room_for_the_rows_is_named(batch, upload, monkeypatch):
+    class Full(io.BytesIO):
+        def flush(self):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    upload("a.pdf")
+    with monkeypatch.context() as patch:
+        patch.setattr("airflow_bda.engine.batch.reporting.TemporaryFile", lambda **_: Full())
+        with pytest.raises(BdaError, match=r"temporary file: No space left on device\.\n.*TMPDIR"):
+            batch.next_try()
+    batch.next_try()
+    assert batch.jobs == {"a.pdf": 1}
 
 
 def test_objects_that_change_are_replaced_however_often():

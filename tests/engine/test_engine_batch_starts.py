@@ -235,6 +235,7 @@ class JobQuota:
 
     def __init__(self, quota: int) -> None:
         self.quota = quota
+        self.is_down = False
         self.open = self.most_open = self.refused = 0
 
     async def process(self, gate: Gate, documents: int, *, job_seconds: float) -> None:
@@ -247,9 +248,9 @@ class JobQuota:
 
     async def _process_one(self, gate: Gate, job_seconds: float) -> None:
         permit = await gate.enter()
-        while self.open >= self.quota:
+        while self.is_down or self.open >= self.quota:
             self.refused += 1
-            gate.refused(permit, "Too many jobs.", is_quota=True)
+            gate.refused(permit, "Too many jobs.", is_quota=not self.is_down)
             permit = await gate.enter()
         self.open += 1
         self.most_open = max(self.most_open, self.open)
@@ -272,6 +273,46 @@ async def test_a_quota_of_open_jobs_is_used_up_with_few_calls_in_vain(quota):
 
 
 @simulated
+async def test_what_waits_for_a_place_finds_a_breaker_that_opened_meanwhile():
+    account, gate = JobQuota(25), Gate(Turns(100.0), "batch", 500, lambda _: None)
+    batch = asyncio.ensure_future(account.process(gate, 1500, job_seconds=60.0))
+    await asyncio.sleep(600.0)
+    account.is_down, before = True, account.refused
+    await asyncio.sleep(60.0)
+
+    assert account.refused - before <= 12, "one call at a time, after pauses that grow"
+    account.is_down = False
+    await batch
+
+
+@simulated
+async def test_places_that_others_took_for_a_while_come_back_fast():
+    account, gate = JobQuota(100), Gate(Turns(100.0), "batch", 100, lambda _: None)
+    batch = asyncio.ensure_future(account.process(gate, 2000, job_seconds=60.0))
+    await asyncio.sleep(90.0)
+    account.quota = 1
+    await asyncio.sleep(120.0)
+    account.quota, account.most_open = 100, 0
+    await asyncio.sleep(300.0)
+
+    assert account.most_open >= 90
+    await batch
+
+
+@simulated
+async def test_one_that_gives_up_leaves_its_place_to_the_next():
+    gate = Gate(Turns(100.0), "batch", 1, lambda _: None)
+    first = await gate.enter()
+    gate.started()
+    second, third = asyncio.ensure_future(gate.enter()), asyncio.ensure_future(gate.enter())
+    await asyncio.sleep(1.0)
+    gate.ended(first, in_service_error=False)
+    second.cancel()
+
+    assert await asyncio.wait_for(third, 10.0) == Permit()
+
+
+@simulated
 async def test_after_the_quota_has_grown_all_of_it_is_used():
     account, gate = JobQuota(2), Gate(Turns(100.0), "batch", 100, lambda _: None)
     batch = asyncio.ensure_future(account.process(gate, 1000, job_seconds=30.0))
@@ -280,7 +321,7 @@ async def test_after_the_quota_has_grown_all_of_it_is_used():
     await asyncio.sleep(600.0)
 
     assert account.most_open == 100, "what the batch was told"
-    batch.cancel()
+    await batch
 
 
 # -- an endpoint that does not exist

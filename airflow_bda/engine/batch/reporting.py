@@ -19,6 +19,7 @@ from airflow_bda.engine.batch.documents import (
 )
 from airflow_bda.engine.batch.planning import read_part
 from airflow_bda.engine.batch.store import ConflictError, Replacing, to_line, with_retries
+from airflow_bda.service.errors import BdaError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -151,12 +152,20 @@ async def _write_results(ledger: Ledger, replaced: str | None) -> _Tally:
     tally, folder = _Tally(), ledger.folder
     place = folder.of(RESULTS)
     # A file takes no memory, and S3 takes 5 GB in one call, which are the rows of millions of documents.
-    with TemporaryFile(prefix="bda-batch-") as file:
-        async for row in all_rows(ledger):
-            tally.add(row)
-            file.write(to_line(row))
-        condition = _replacing(replaced)
-        await with_retries(lambda: folder.store.put(place, file, **condition), operation=f"Writing {place}")
+    condition = _replacing(replaced)
+    try:
+        with TemporaryFile(prefix="bda-batch-") as file:
+            async for row in all_rows(ledger):
+                tally.add(row)
+                file.write(to_line(row))
+            file.flush()
+            await with_retries(lambda: folder.store.put(place, file, **condition), operation=f"Writing {place}")
+    except OSError as error:  # one of S3's is a BdaError here
+        raise BdaError(
+            f"The rows could not be written to a temporary file: {error.strerror or error}.",
+            remedy="Make room in the folder for temporary files, or name another one in TMPDIR. No progress is lost: a "
+            "retry resumes the batch.",
+        ) from error
     return tally
 
 

@@ -271,12 +271,14 @@ class Runner:
         while True:
             await self._gate.take_up()
             ready = await self._ready.get()
+            self.in_flight += 1
             task = self._spawn(self._process(ready))
+            # A task that is cancelled before its first step runs none of its code.
+            task.add_done_callback(self._put_away)
             if ready.arn is None:
                 self._starting[task] = None
 
     async def _process(self, ready: Ready) -> None:
-        self.in_flight += 1
         try:
             if ready.arn is None:
                 if self._is_closing:
@@ -290,10 +292,11 @@ class Runner:
                 self._end(ready, self._row(ready, jobs=ready.generation + 1, **known))
         except RefusedError as refused:
             self._end(ready, self._row(ready, FAILED, jobs=ready.generation, **refused.known))
-        finally:
-            self.in_flight -= 1
-            self._gate.leave()
-            self._ready.task_done()
+
+    def _put_away(self, _: asyncio.Task[None]) -> None:
+        self.in_flight -= 1
+        self._gate.leave()
+        self._ready.task_done()
 
     def _row(self, ready: Ready, status: str, *, jobs: int, **known: Any) -> Row:
         return new_row(ready.document, status, jobs=jobs, round_number=self._round.number, arn=ready.arn, **known)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -186,9 +186,11 @@ class Gate:
         self._log = log
         self._most = most
         self._in_process = self._open = 0
-        # How many jobs may be open, as far as the account's quota is known.
+        # How many jobs may be open, as far as the account's quota is known, and up to where that comes back fast.
         self._places = float(most)
+        self._was_good = 0.0
         self._starts_in_a_row = 0
+        self._waiting: deque[tuple[asyncio.Future[None], bool]] = deque()
         self._free = asyncio.Event()
         # Retrying a call is free, retrying a job is billed. So the pauses for failing jobs are longer.
         self._calls = Breaker(1, first=1.0, longest=60.0)
@@ -199,17 +201,14 @@ class Gate:
     async def take_up(self) -> None:
         """Wait until one document more may be in process."""
         while self._in_process >= self._most:
-            await self._wait_for_room()
+            self._free.clear()
+            await self._free.wait()
         self._in_process += 1
 
     def leave(self) -> None:
         """Note that a document is no longer in process."""
         self._in_process -= 1
         self._free.set()
-
-    async def _wait_for_room(self) -> None:
-        self._free.clear()
-        await self._free.wait()
 
     # -- starts
 
@@ -220,22 +219,52 @@ class Gate:
 
     async def enter(self) -> Permit:
         """Wait until a call may be made. Its result must be reported to exactly one of the methods below."""
-        probes_jobs = await self._jobs.enter()
-        probes_calls = False
-        try:
-            probes_calls = await self._calls.enter()
-            while self._open >= int(self._places):
-                await self._wait_for_room()
-            self._open += 1
+        while True:
+            permit = Permit(probes_jobs=await self._jobs.enter())
             try:
-                await self._turns.take(self._batch)
+                permit = replace(permit, probes_calls=await self._calls.enter())
+                await self._take_place(is_probe=permit.probes_calls)
             except asyncio.CancelledError:
-                self._open -= 1
+                self.abandoned(permit)
                 raise
+            try:
+                # A breaker may have opened meanwhile.
+                if self._lets_in(permit):
+                    await self._turns.take(self._batch)
+                    return permit
+            except asyncio.CancelledError:
+                self._give_back(permit)
+                raise
+            self._give_back(permit)
+
+    def _give_back(self, permit: Permit) -> None:
+        self._close_place()
+        self.abandoned(permit)
+
+    def _lets_in(self, permit: Permit) -> bool:
+        return (permit.probes_jobs or not self._jobs.is_open) and (permit.probes_calls or not self._calls.is_open)
+
+    async def _take_place(self, *, is_probe: bool) -> None:
+        """Wait, in turn, until one job more may be open; a probe comes first."""
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        (self._waiting.appendleft if is_probe else self._waiting.append)((place, is_probe))
+        self._hand_out_places()
+        try:
+            await place
         except asyncio.CancelledError:
-            self.abandoned(Permit(probes_calls, probes_jobs))
+            if not place.cancelled():
+                self._close_place()
             raise
-        return Permit(probes_calls, probes_jobs)
+
+    def _hand_out_places(self) -> None:
+        while self._waiting and self._open < int(self._places):
+            place, is_probe = self._waiting[0]
+            if self._calls.is_open and not is_probe:
+                return
+            self._waiting.popleft()
+            if not place.done():
+                self._open += 1
+                place.set_result(None)
 
     def started(self) -> None:
         """Note that a job was started."""
@@ -243,10 +272,11 @@ class Gate:
         self._turns.succeeded()
         self._starts_in_a_row += 1
         if self._places < self._most:
-            # One place more after as many starts as there are places, and the more the longer nothing is refused: what
-            # took the account's other places may have ended.
-            self._places = min(self._most, self._places + max(1.0, self._starts_in_a_row / 4) / self._places)
-            self._free.set()
+            # Twice the places in a round up to half of what was good; from there one more in a round, and the more the
+            # longer nothing is refused: what took the account's other places may have ended.
+            more = 1.0 if self._places < self._was_good / 2 else max(1.0, self._starts_in_a_row / 4) / self._places
+            self._places = min(self._most, self._places + more)
+        self._hand_out_places()
 
     def refused(self, permit: Permit, what: str, *, is_quota: bool) -> bool:
         """
@@ -259,8 +289,10 @@ class Gate:
         if not self._calls.is_open:
             self._log(f"{what} Starting fewer jobs until calls succeed again.")
         counts = self._calls.failed(is_probe=permit.probes_calls)
-        self._close_place()
+        if is_quota and self._starts_in_a_row:
+            self._was_good = max(self._places, self._was_good / 2)
         self._starts_in_a_row = 0
+        self._close_place()
         if is_quota:
             # What is open now is what the account allows.
             self._places = max(1.0, min(self._places, self._open))
@@ -272,8 +304,8 @@ class Gate:
 
     def denied(self, permit: Permit) -> None:
         """Note that the service returned an error that concerns this document alone."""
-        self._close_place()
         self._calls_succeed_again()
+        self._close_place()
         if permit.probes_jobs:
             self._jobs.abandoned()
 
@@ -308,7 +340,7 @@ class Gate:
 
     def _close_place(self) -> None:
         self._open -= 1
-        self._free.set()
+        self._hand_out_places()
 
 
 # Ten failures in a row point to the service, not to single documents.
