@@ -45,7 +45,10 @@ class Service:
         token = request.client_token
         if self.requests.setdefault(token, request.digest()) != request.digest():
             raise BdaRequestError("The token stands for another request.")
-        self.jobs.setdefault(token, (f"{ARN}{uuid.uuid4()}", self.status, datetime.now(timezone.utc)))
+        at = datetime.now(timezone.utc)
+        # One in a thousand is in whole milliseconds, and would be taken for a time that was cut off.
+        at += timedelta(microseconds=not at.microsecond % 1000)
+        self.jobs.setdefault(token, (f"{ARN}{uuid.uuid4()}", self.status, at))
         return self.jobs[token][0]
 
     def last_state(self, arn):
