@@ -54,6 +54,13 @@ async def test_the_pace_starts_moderate_and_rises_to_the_setting_while_starts_su
 
 
 @simulated
+async def test_the_pace_doubles_each_second_while_starts_succeed():
+    times = await take_all(Turns(1000.0), 600)
+
+    assert times[-1] < 7.0
+
+
+@simulated
 async def test_the_pace_never_exceeds_a_setting_below_the_first_pace():
     times = await take_all(Turns(2.0), 20)
 
@@ -238,6 +245,10 @@ class JobQuota:
         self.is_down = False
         self.open = self.most_open = self.refused = 0
 
+    def begin(self, gate: Gate, documents: int, *, job_seconds: float) -> asyncio.Future[None]:
+        """Begin to process documents, and return what is done when all are."""
+        return asyncio.ensure_future(self.process(gate, documents, job_seconds=job_seconds))
+
     async def process(self, gate: Gate, documents: int, *, job_seconds: float) -> None:
         """Run a job for each document, as a batch does."""
         running = []
@@ -275,7 +286,7 @@ async def test_a_quota_of_open_jobs_is_used_up_with_few_calls_in_vain(quota):
 @simulated
 async def test_what_waits_for_a_place_finds_a_breaker_that_opened_meanwhile():
     account, gate = JobQuota(25), Gate(Turns(100.0), "batch", 500, lambda _: None)
-    batch = asyncio.ensure_future(account.process(gate, 1500, job_seconds=60.0))
+    batch = account.begin(gate, 1500, job_seconds=60.0)
     await asyncio.sleep(600.0)
     account.is_down, before = True, account.refused
     await asyncio.sleep(60.0)
@@ -288,7 +299,7 @@ async def test_what_waits_for_a_place_finds_a_breaker_that_opened_meanwhile():
 @simulated
 async def test_places_that_others_took_for_a_while_come_back_fast():
     account, gate = JobQuota(100), Gate(Turns(100.0), "batch", 100, lambda _: None)
-    batch = asyncio.ensure_future(account.process(gate, 2000, job_seconds=60.0))
+    batch = account.begin(gate, 2000, job_seconds=60.0)
     await asyncio.sleep(90.0)
     account.quota = 1
     await asyncio.sleep(120.0)
@@ -297,6 +308,69 @@ async def test_places_that_others_took_for_a_while_come_back_fast():
 
     assert account.most_open >= 90
     await batch
+
+
+@simulated
+async def test_many_that_wait_for_a_small_quota_cost_no_more_than_few():
+    """Each end lets one in; were all of them woken each time, a thousand would hold the loop for seconds."""
+    entered = []
+
+    class Counting(Gate):
+        def _lets_in(self, permit: Permit) -> bool:
+            entered.append(permit)
+            return super()._lets_in(permit)
+
+    await JobQuota(25).process(Counting(Turns(100.0), "batch", 1000, lambda _: None), 2000, job_seconds=60.0)
+
+    assert len(entered) < 2 * 2000
+
+
+@simulated
+async def test_jobs_of_an_earlier_round_take_places():
+    gate = Gate(Turns(100.0), "batch", 10, lambda _: None)
+    adopted = [gate.adopt() for _ in range(3)]
+    gate.refused(await gate.enter(), "Too many jobs.", is_quota=True)
+    fourth = asyncio.ensure_future(gate.enter())
+    await asyncio.sleep(600.0)
+    assert not fourth.done(), "three are open, and the account allows no more"
+
+    gate.ended(adopted[0], in_service_error=False)
+
+    assert await asyncio.wait_for(fourth, 10.0) == Permit(probes_calls=True)
+
+
+@simulated
+async def test_places_that_a_breaker_took_back_are_free_again():
+    gate = Gate(Turns(100.0), "batch", 11, lambda _: None)
+    permits = [await gate.enter() for _ in range(11)]
+    for _ in permits:
+        gate.started()
+    waiting = [asyncio.ensure_future(gate.enter()) for _ in range(30)]
+    await asyncio.sleep(1.0)
+    for permit in permits:  # at once: those that wait get their places before the breaker opens
+        gate.ended(permit, in_service_error=True)
+    await asyncio.sleep(120.0)
+    (probe,) = [task.result() for task in waiting if task.done()]
+
+    gate.started()
+    gate.ended(probe, in_service_error=False)
+    await asyncio.sleep(10.0)
+
+    assert sum(task.done() for task in waiting) == 1 + 11
+    for task in waiting:
+        task.cancel()
+
+
+@simulated
+async def test_one_that_gives_up_while_it_waits_for_its_turn_leaves_its_place_to_the_next():
+    gate = Gate(Turns(1.0), "batch", 1, lambda _: None)
+    gate.denied(await gate.enter())
+    second = asyncio.ensure_future(gate.enter())
+    await asyncio.sleep(0.2)
+    assert not second.done()
+    second.cancel()
+
+    assert await asyncio.wait_for(gate.enter(), 10.0) == Permit()
 
 
 @simulated
@@ -315,7 +389,7 @@ async def test_one_that_gives_up_leaves_its_place_to_the_next():
 @simulated
 async def test_after_the_quota_has_grown_all_of_it_is_used():
     account, gate = JobQuota(2), Gate(Turns(100.0), "batch", 100, lambda _: None)
-    batch = asyncio.ensure_future(account.process(gate, 1000, job_seconds=30.0))
+    batch = account.begin(gate, 1000, job_seconds=30.0)
     await asyncio.sleep(300.0)
     account.quota = 1000
     await asyncio.sleep(600.0)
