@@ -147,7 +147,7 @@ class HookStore:
     async def _versions(self, place: S3Uri, after: str) -> tuple[list[Document], str | None]:
         start = {"KeyMarker": after} if after else {}
         page = await self._client.call("list_object_versions", Bucket=place.bucket, Prefix=place.key, **start)
-        # A key's latest version comes first, so resuming behind the last key that was seen misses only older ones.
+        # A key's latest version comes first, so starting behind the last key that was seen misses only older ones.
         latest = [item for item in page.get("Versions", ()) if item["IsLatest"]]
         keys = [item["Key"] for item in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))]
         following = max(keys) if page.get("IsTruncated") and keys else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import re
@@ -19,6 +20,7 @@ from airflow_bda.engine.batch import session
 from airflow_bda.engine.batch.documents import Document, Round, Row, State
 from airflow_bda.engine.batch.ledger import Ledger, TakenOverError
 from airflow_bda.engine.batch.planning import Source, write_plan
+from airflow_bda.engine.batch.reporting import disk_error
 from airflow_bda.engine.batch.session import Attempt, Order
 from airflow_bda.engine.batch.store import Folder, Replacing
 from airflow_bda.exceptions import BdaError
@@ -232,6 +234,7 @@ def of_the_rest(monkeypatch, capsys) -> list[str]:
     return [
         str(Answer(403, {"error": "not below INPUT_PREFIXES"}).error()),
         error_of(_check_not_suspended, 300.0),
+        str(disk_error(OSError(errno.ENOSPC, "No space left on device"))),
         str(_unhandled_error("airflow-bda", b'{"errorType": "Runtime.ExitError"}')),
         capsys.readouterr().err,
     ]

@@ -161,12 +161,17 @@ async def _write_results(ledger: Ledger, replaced: str | None) -> _Tally:
             file.flush()
             await with_retries(lambda: folder.store.put(place, file, **condition), operation=f"Writing {place}")
     except OSError as error:  # one of S3's is a BdaError here
-        raise BdaError(
-            f"The rows could not be written to a temporary file: {error.strerror or error}.",
-            remedy="Make room in the folder for temporary files, or name another one in TMPDIR. No progress is lost: a "
-            "retry resumes the batch.",
-        ) from error
+        raise disk_error(error) from error
     return tally
+
+
+def disk_error(error: OSError) -> BdaError:
+    """Return the error for rows that could not be written to a temporary file."""
+    return BdaError(
+        f"The rows could not be written to a temporary file: {error.strerror or error}.",
+        remedy="Make room in the folder for temporary files, or name another one in TMPDIR. No progress is lost: a "
+        "retry resumes the batch.",
+    )
 
 
 def _manifest(ledger: Ledger, tally: _Tally) -> dict[str, Any]:
